@@ -1,0 +1,38 @@
+"""resbench: from an archive of images to a table of accuracy and latency.
+
+    snakemake --cores all                                     the published protocol (config/config.yaml)
+    snakemake --cores all --configfile config/demo.yaml       minutes, on handwritten digits
+
+Every rule calls the `resbench` command, so each line in the log can be copied and run by hand.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+pathvars:
+    results=config["pathvars"]["results"],
+    logs=config["pathvars"]["logs"],
+    benchmarks=config["pathvars"]["benchmarks"],
+
+
+rule all:
+    """The table, for machines and for people."""
+    default_target: True
+    input:
+        "<results>/report.csv",
+        "<results>/report.md",
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/export.smk"
+include: "workflow/rules/benchmark.smk"
+include: "workflow/rules/report.smk"

@@ -1,0 +1,85 @@
+"""What holds for every network there is: found by the registry, so a new variant's file is tested by being there."""
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from resbench.data.store import Split, save_split
+from resbench.networks import registry
+
+# (parameters, multiply-adds); the papers round to 0.01 M and 0.1 M
+COUNTS = {
+    "basic": (5_238_474, 1_062_937_216),
+    "pool": (2_092_746, 833_299_072),
+    "bottleneck": (1_728_778, 548_086_400),
+    "bottleneck20": (220_378, 33_737_216),
+    "bottleneck56": (591_322, 87_214_592),
+    "bottleneck110": (1_147_738, 167_430_656),
+}
+PAPERS_MILLIONS = {
+    "resnet20": (0.27, 40.6),
+    "resnet32": (0.46, 68.9),
+    "resnet44": (0.66, 97.2),
+    "resnet56": (0.85, 125.5),
+    "resnet110": (1.7, 252.9),
+    "bottleneck164": (1.7, None),
+}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Two array files of 8 random images."""
+    folder = tmp_path_factory.mktemp("photos")
+    random = np.random.default_rng(0)
+    for name in ("train", "test"):
+        images = random.integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
+        labels = np.arange(8, dtype=np.uint8)
+        save_split(folder / f"{name}.npz", Split(images, labels, np.array([f"class {i}" for i in range(10)])))
+    return folder
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_counts(name):
+    model = registry.variant(name).build(10)
+    assert (registry.parameters(model), registry.multiply_adds(model)) == COUNTS[name]
+
+
+@pytest.mark.parametrize("name", PAPERS_MILLIONS)
+def test_counts_are_the_papers(name):
+    model = registry.variant(name).build(10)
+    parameters, macs = PAPERS_MILLIONS[name]
+    digits = 2 if parameters < 1 else 1
+    assert round(registry.parameters(model) / 1e6, digits) == parameters
+    if macs:
+        assert round(registry.multiply_adds(model) / 1e6, 1) == macs
+
+
+def test_every_variant_has_its_counts_held():
+    assert set(registry.names()) == COUNTS.keys() | PAPERS_MILLIONS.keys()
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_trains_saves_reloads_and_exports(name, photos, tmp_path):
+    """One step of training, then the exported graph gives the reloaded Keras model's answers."""
+    from resbench.export.onnx import export_model
+    from resbench.training.job import Job, run_job
+
+    model, onnx = tmp_path / "model.keras", tmp_path / "fp32.onnx"
+    run_job(
+        Job(variant=name, protocol="published", seed=0, epochs=1, batch_size=8),
+        photos / "train.npz",
+        model,
+        tmp_path / "history.csv",
+        test_path=None,
+        checkpoints_in=None,
+    )
+    export_model(model, photos / "test.npz", onnx, tmp_path / "parity.json")
+
+    session = ort.InferenceSession(onnx, providers=["CPUExecutionProvider"])
+    (image,), (output,) = session.get_inputs(), session.get_outputs()
+    assert (image.name, image.type, image.shape[1:]) == ("image", "tensor(uint8)", [32, 32, 3])
+    assert (output.name, output.type, output.shape[1:]) == ("probabilities", "tensor(float)", [10])
+    for count in (1, 3):
+        (probabilities,) = session.run(None, {"image": np.zeros((count, 32, 32, 3), np.uint8)})
+        assert probabilities.shape == (count, 10)
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)

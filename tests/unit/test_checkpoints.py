@@ -1,0 +1,67 @@
+"""Checkpoints survive damage and are never taken for another job's."""
+
+import numpy as np
+import pytest
+
+from resbench.training import checkpoints
+from resbench.training.checkpoints import State
+
+
+def state(epoch):
+    history = [{"epoch": i + 1, "loss": 1.5} for i in range(epoch)]
+    return State([np.full((2, 3), epoch, np.float32), np.arange(4.0)], [np.array(epoch, np.int64)], history)
+
+
+def assert_same(found, wanted):
+    assert found.history == wanted.history
+    for mine, other in zip(found.weights + found.optimizer, wanted.weights + wanted.optimizer, strict=True):
+        np.testing.assert_array_equal(mine, other)
+        assert mine.dtype == other.dtype
+
+
+def test_newest_comes_back_and_old_ones_go(tmp_path):
+    for epoch in (1, 2, 3):
+        checkpoints.save(tmp_path, "job", state(epoch))
+    assert_same(checkpoints.load(tmp_path, "job"), state(3))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch0002.npz", "epoch0003.npz"]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "text"])
+def test_a_damaged_one_falls_back_and_says_so(tmp_path, capsys, damage):
+    for epoch in (1, 2):
+        checkpoints.save(tmp_path, "job", state(epoch))
+    newest = tmp_path / "epoch0002.npz"
+    whole = newest.read_bytes()
+    at = whole.index(np.full((2, 3), 2, np.float32).tobytes())
+    newest.write_bytes(
+        {
+            "truncated": whole[: len(whole) // 2],
+            "flipped": whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :],
+            "empty": b"",
+            "text": b"not a checkpoint",
+        }[damage]
+    )
+    assert_same(checkpoints.load(tmp_path, "job"), state(1))
+    assert "epoch0002.npz: damaged checkpoint" in capsys.readouterr().err
+
+
+def test_another_jobs_is_not_used(tmp_path, capsys):
+    checkpoints.save(tmp_path, "job", state(1))
+    assert checkpoints.load(tmp_path, "other job") is None
+    assert "not used" in capsys.readouterr().err
+
+
+def test_no_folder_is_no_state(tmp_path):
+    assert checkpoints.load(tmp_path / "none", "job") is None
+    checkpoints.remove(tmp_path / "none")
+
+
+def test_remove_leaves_strangers_files(tmp_path):
+    folder = tmp_path / "checkpoints"
+    checkpoints.save(folder, "job", state(1))
+    checkpoints.remove(folder)
+    assert not folder.exists()
+    checkpoints.save(folder, "job", state(1))
+    (folder / "notes.txt").touch()
+    checkpoints.remove(folder)
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]

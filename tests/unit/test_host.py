@@ -1,0 +1,71 @@
+"""The host's description: complete, ready for JSON, and read from where the truth is."""
+
+import json
+from pathlib import Path
+
+import onnxruntime
+import pytest
+from resbench.benchmark import host
+from resbench.benchmark.host import describe_host
+from resbench.benchmark.sessions import available_cores
+
+
+def test_description_is_json_and_names_machine_and_versions():
+    found = json.loads(json.dumps(describe_host("cpu"), allow_nan=False))
+    assert found["name"].endswith(("core", "cores"))
+    assert found["processor"] in found["name"]
+    assert found["cores_available"] == available_cores()
+    assert found["cores_logical"] >= found["cores_available"]
+    assert found["memory_gb"] > 0.1
+    assert onnxruntime.__version__ in found["packages"].values()
+    assert {"numpy", "tensorflow"} <= set(found["packages"])
+    assert found["time_utc"].endswith("+00:00")
+
+
+def test_gpu_leads_the_name_only_where_it_is_measured(monkeypatch):
+    monkeypatch.setattr(host, "_gpus", lambda: [{"name": "NVIDIA H100", "driver": "570.1"}])
+    assert describe_host("cuda")["name"].startswith("NVIDIA H100, ")
+    assert "H100" not in describe_host("cpu")["name"]
+    assert describe_host("cpu")["gpus"] == [{"name": "NVIDIA H100", "driver": "570.1"}]
+
+
+def test_nvidia_smi_is_read(monkeypatch):
+    monkeypatch.setattr(host, "_run", lambda command: "NVIDIA H100 80GB HBM3, 570.1\nNVIDIA T4, 570.1")
+    assert host._gpus() == [
+        {"name": "NVIDIA H100 80GB HBM3", "driver": "570.1"},
+        {"name": "NVIDIA T4", "driver": "570.1"},
+    ]
+    monkeypatch.setattr(host, "_run", lambda command: None)
+    assert host._gpus() == []
+
+
+def test_batch_job_is_named(monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    assert describe_host("cpu")["slurm_job_id"] == "4711"
+
+
+@pytest.mark.parametrize(
+    ("limits", "cores"), [({}, None), ({"a": "max 100000"}, None), ({"a": "150000 100000", "a/b": "max 100000"}, 1.5)]
+)
+def test_cgroup_quota_is_the_tightest_on_the_way_to_the_root(tmp_path, monkeypatch, limits, cores):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "cgroup").write_text("1:cpu:/elsewhere\n0::/a/b\n")
+    for folder, limit in limits.items():
+        (tmp_path / folder / "cpu.max").write_text(f"{limit}\n")
+    known = {"/proc/self/cgroup": tmp_path / "cgroup", "/sys/fs/cgroup": tmp_path}
+    monkeypatch.setattr(host, "Path", lambda name: known.get(name) or Path(name))
+    assert host._cgroup_quota() == cores
+
+
+def test_commit_and_changes(tmp_path, monkeypatch):
+    (tmp_path / "host.py").write_text("")
+    monkeypatch.setattr(host, "__file__", str(tmp_path / "host.py"))
+    assert host._git_state() is None
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "host.py"], ["commit", "-qm", "first"]):
+        assert host._run([*git, *command]) is not None
+    state = host._git_state()
+    assert len(state["commit"]) == 40
+    assert not state["dirty"]
+    (tmp_path / "host.py").write_text("changed")
+    assert host._git_state() == {"commit": state["commit"], "dirty": True}

@@ -1,0 +1,128 @@
+"""What a model says about images: of a whole test set into a file, of single pictures to a person."""
+
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resbench.benchmark.images import read_image
+from resbench.benchmark.sessions import Probabilities, class_count, identify, infer, one_line, open_session
+from resbench.data.store import load_split
+from resbench.errors import ResbenchError
+from resbench.files import atomic, sha256
+from resbench.progress import Progress, say
+
+BATCH = 256  # large enough to keep every core busy; its activations take some 100 MB in the published networks
+TEXTS = ("variant", "seed", "precision", "provider", "model_sha256")
+
+
+class Predictions(NamedTuple):
+    """One model's answers to every test image.
+
+    probabilities: float32 (N, C); labels: uint8 (N,), the truth; the rest says which model this was.
+    """
+
+    probabilities: Probabilities
+    labels: NDArray[np.uint8]
+    variant: str
+    seed: str
+    precision: str
+    provider: str
+    model_sha256: str
+
+
+def evaluate_model(model: Path, data: Path, provider: str, predictions_path: Path, *, threads: int | None) -> None:
+    """Run `model` over all images of `data` and write a `Predictions` file.
+
+    Raises:
+        ResbenchError: see `open_session`, `load_split` and `infer`; or model and data have
+            different classes.
+    """
+    session = open_session(model, provider, threads)
+    identity = identify(session, model)
+    split = load_split(data)
+    classes = tuple(split.classes.tolist())
+    if class_count(session) != len(classes) or identity.classes not in ((), classes):
+        raise ResbenchError(f"{model}: its classes are not those of {data}; use the data it was trained for")
+    progress = Progress(f"evaluate {model}")
+    parts = []
+    for start in range(0, len(split.images), BATCH):
+        parts.append(infer(session, model, split.images[start : start + BATCH]))
+        progress.update(min(1.0, (start + BATCH) / len(split.images)))
+    progress.clear()
+    probabilities = np.concatenate(parts)
+    result = Predictions(
+        probabilities, split.labels, identity.variant, identity.seed, identity.precision, provider, sha256(model)
+    )
+    with atomic(predictions_path) as temporary, temporary.open("wb") as stream:  # a path would get a suffix
+        np.savez(stream, **result._asdict())
+    accuracy, loss = accuracy_and_loss(probabilities, split.labels)
+    name = " ".join(part for part in (result.variant, f"seed {result.seed}", result.precision) if part)
+    say(f"{name} on {provider}: accuracy {accuracy:.4f}, loss {loss:.4f} over {len(split.labels)} images")
+
+
+def load_predictions(path: Path) -> Predictions:
+    """Read what `evaluate_model` wrote.
+
+    Raises:
+        ResbenchError: the file is missing, damaged, or holds something else.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                raise ValueError("compressed, which evaluate never writes")  # so that nothing can unfold
+        with np.load(path, allow_pickle=False) as arrays:
+            probabilities, labels = arrays["probabilities"], arrays["labels"]
+            texts = [str(arrays[key]) for key in TEXTS if arrays[key].shape == () and arrays[key].dtype.kind == "U"]
+        if probabilities.dtype != np.float32 or labels.dtype != np.uint8:
+            raise ValueError("arrays of the wrong type")
+        if probabilities.ndim != 2 or not len(labels) or labels.shape != probabilities.shape[:1]:
+            raise ValueError("arrays of the wrong shape")
+        if labels.max() >= probabilities.shape[1] or not np.isfinite(probabilities).all():
+            raise ValueError("values out of range")
+        return Predictions(probabilities, labels, *texts)
+    except FileNotFoundError as error:
+        raise ResbenchError(f"{path}: no such file; make it with `resbench evaluate`") from error
+    except Exception as error:  # zipfile and numpy raise a dozen types on hostile bytes
+        raise ResbenchError(
+            f"{path}: not a readable predictions file ({one_line(error)}); make it with `resbench evaluate`"
+        ) from error
+
+
+def accuracy_and_loss(probabilities: Probabilities, labels: NDArray[np.uint8]) -> tuple[float, float]:
+    """Fraction of images whose likeliest class is the label, and mean cross-entropy in nats.
+
+    Probabilities are clipped to 1e-7 as Keras does, so that one confident mistake stays finite.
+    """
+    chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    accuracy = np.mean(probabilities.argmax(axis=1) == labels)
+    return float(accuracy), float(-np.log(chosen.clip(1e-7, 1 - 1e-7)).mean())
+
+
+def predict_images(model: Path, images: list[Path]) -> bool:
+    """Print a line for each picture: the three likeliest classes with their probabilities.
+
+    A picture that cannot be read is named on stderr and does not stop the others.
+
+    Returns:
+        Whether all of them could be read.
+
+    Raises:
+        ResbenchError: the model itself is bad.
+    """
+    session = open_session(model, "cpu", None)
+    classes = identify(session, model).classes or tuple(f"class {n}" for n in range(class_count(session)))
+    all_read = True
+    for path in images:
+        try:
+            image = read_image(path)
+        except ResbenchError as error:
+            say(f"resbench: error: {error}")
+            all_read = False
+            continue
+        probabilities = infer(session, model, image[np.newaxis])[0]
+        best = probabilities.argsort()[::-1][:3]
+        print(f"{path}: " + ", ".join(f"{classes[n]} {probabilities[n]:.1%}" for n in best), flush=True)
+    return all_read

@@ -1,0 +1,249 @@
+"""The command line: one sub-command a stage.
+
+Only the stages that train or export import TensorFlow, which costs seconds and a gigabyte.
+"""
+
+import signal
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from resbench.errors import ResbenchError
+from resbench.progress import say
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Device(StrEnum):
+    auto = "auto"
+    gpu = "gpu"
+    cpu = "cpu"
+
+
+class Provider(StrEnum):
+    cpu = "cpu"
+    cuda = "cuda"
+    tensorrt = "tensorrt"
+
+
+Data = Annotated[Path, typer.Option("--data", help="An .npz written by `resbench convert`.")]
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Train, export and measure small residual networks on CIFAR-10-sized images.
+
+    The stages, in order: download, convert, train, export, evaluate, latency, collate.  Each reads
+    and writes files; `snakemake --cores 4 results/report.csv` runs them all.
+    """
+
+
+@app.command()
+def digits(dest: Annotated[Path, typer.Argument(help="Archive to write, .tar.gz.")]) -> None:
+    """Write scikit-learn's handwritten digits as an archive in CIFAR-10's layout (no network needed)."""
+    from resbench.data.digits import write_digits_archive
+
+    write_digits_archive(dest)
+
+
+@app.command()
+def download(
+    dest: Annotated[Path, typer.Argument(help="Where the archive goes, once its hash matched.")],
+    sha256: Annotated[str, typer.Option(help="Expected SHA-256 in hex, or `none` to accept any file (warns).")],
+    source: Annotated[
+        list[str] | None, typer.Option(help="URL, file:// URL or path, tried in the order given.  Default: CIFAR-10.")
+    ] = None,
+    record: Annotated[Path | None, typer.Option(help="Write here, as JSON, which source delivered.")] = None,
+    min_rate: Annotated[float, typer.Option(help="Leave a source slower than this, in kB/s.")] = 200.0,
+    window: Annotated[float, typer.Option(help="Seconds over which the rate is measured.")] = 20.0,
+) -> None:
+    """Fetch the archive from the first source that delivers it, resuming what an earlier run began."""
+    from resbench.data.sources import OFFICIAL_SOURCES, download_archive
+    from resbench.files import write_json
+
+    expected = None if sha256.lower() == "none" else sha256
+    result = download_archive(dest, source or OFFICIAL_SOURCES, expected, min_rate_kb=min_rate, window_s=window)
+    if record:
+        write_json(record, result)
+
+
+@app.command()
+def convert(
+    archive: Annotated[Path, typer.Argument(help="CIFAR-10's layout, Python or binary, .tar.gz.")],
+    train: Annotated[Path, typer.Option(help="Training images to write, .npz.")],
+    test: Annotated[Path, typer.Option(help="Test images to write, .npz.")],
+    record: Annotated[Path | None, typer.Option(help="What `download --record` wrote, for the summary.")] = None,
+    summary: Annotated[Path | None, typer.Option(help="Write counts, channel statistics and hash here, .json.")] = None,
+    samples: Annotated[Path | None, typer.Option(help="Write a labelled contact sheet here, .png.")] = None,
+) -> None:
+    """Read an untrusted archive into two array files; nothing in it is unpacked or executed."""
+    from resbench.data.convert import convert_archive
+
+    convert_archive(archive, train, test, record=record, summary=summary, samples=samples)
+
+
+@app.command()
+def train(
+    variant: Annotated[str, typer.Argument(help="A name that `resbench variants` lists.")],
+    data: Data,
+    seed: Annotated[int, typer.Option(help="Initial weights, order and augmentation derive from it.")],
+    model: Annotated[Path, typer.Option(help="Model to write, .keras.")],
+    history: Annotated[Path, typer.Option(help="One row an epoch, .csv.")],
+    test: Annotated[Path | None, typer.Option(help="Test images, measured once, after the last epoch.")] = None,
+    epochs: Annotated[int, typer.Option(min=1)] = 10,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Default: the protocol's.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use only the first N training images.")] = None,
+    protocol: Annotated[str, typer.Option(help="published or he2015.")] = "published",
+    validation: Annotated[int, typer.Option(min=0, help="Hold out the last N training images.")] = 0,
+    device: Annotated[Device, typer.Option(help="auto: the GPU where there is one.")] = Device.auto,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  Default: all cores.")] = None,
+    checkpoints: Annotated[Path | None, typer.Option(help="Folder to save in after each epoch and resume from.")] = None,
+    xla: Annotated[bool | None, typer.Option(help="Compile with XLA.  Default: on the GPU only.")] = None,
+    mixed_precision: Annotated[bool | None, typer.Option(help="float16 arithmetic.  Default: on the GPU only.")] = None,
+) -> None:
+    """Fit one variant from one random seed."""
+    from resbench.training.devices import claim_device
+
+    with claim_device(device.value, threads):
+        from resbench.training.job import Job, run_job
+
+        job = Job(
+            variant=variant,
+            protocol=protocol,
+            seed=seed,
+            epochs=epochs,
+            batch_size=batch_size,
+            limit=limit,
+            validation=validation,
+            xla=xla,
+            mixed_precision=mixed_precision,
+        )
+        run_job(job, data, model, history, test_path=test, checkpoints_in=checkpoints)
+
+
+@app.command()
+def export(
+    model: Annotated[Path, typer.Argument(help="Model that `resbench train` wrote, .keras.")],
+    data: Data,
+    onnx: Annotated[Path, typer.Option(help="Graph to write, .onnx.")],
+    parity: Annotated[Path, typer.Option(help="Figures of the comparison to write, .json.")],
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  Default: all cores.")] = None,
+) -> None:
+    """Convert a model to ONNX; refused unless both agree on every image of --data."""
+    from resbench.training.devices import claim_device
+
+    with claim_device("cpu", threads):  # float32 arithmetic as ONNX Runtime's CPU provider does it
+        from resbench.export.onnx import export_model
+
+        export_model(model, data, onnx, parity)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="An .onnx that `resbench export` wrote.")],
+    data: Data,
+    provider: Annotated[Provider, typer.Option(help="Execution provider; used as asked for, or an error.")],
+    predictions: Annotated[Path, typer.Option(help="Class probabilities of every image, .npz.")],
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  Default: all cores.")] = None,
+) -> None:
+    """Run a model over all images with ONNX Runtime and keep its predictions."""
+    from resbench.benchmark.predictions import evaluate_model
+
+    evaluate_model(model, data, provider.value, predictions, threads=threads)
+
+
+@app.command()
+def latency(
+    models: Annotated[list[Path], typer.Argument(help="The .onnx files to compare.")],
+    provider: Annotated[Provider, typer.Option(help="Execution provider; used as asked for, or an error.")],
+    samples: Annotated[Path, typer.Option(help="Every timed call, .csv.")],
+    host: Annotated[Path, typer.Option(help="What machine and software this was, .json.")],
+    data: Annotated[Path | None, typer.Option("--data", help="Real images to time on.  Default: random pixels.")] = None,
+    batch_sizes: Annotated[str, typer.Option(help="Comma-separated.")] = "1,32",
+    threads: Annotated[str, typer.Option(help="Comma-separated intra-op thread counts.")] = "1",
+    rounds: Annotated[int, typer.Option(min=1, help="Fresh processes for each model and setting.")] = 3,
+) -> None:
+    """Time all models in one table under the same conditions: interleaved, a fresh process each."""
+    from resbench.benchmark.latency import measure_latency
+
+    measure_latency(
+        models,
+        provider.value,
+        samples,
+        host,
+        data=data,
+        batch_sizes=_numbers(batch_sizes, "--batch-sizes"),
+        threads=_numbers(threads, "--threads"),
+        rounds=rounds,
+    )
+
+
+@app.command()
+def collate(
+    report: Annotated[Path, typer.Option(help="Table to write, .csv.")],
+    markdown: Annotated[Path, typer.Option(help="The same for people, .md.")],
+    dataset: Annotated[str, typer.Option(help="What the images are, in words.")],
+    summary: Annotated[Path, typer.Option(help="What `convert --summary` wrote.")],
+    parity: Annotated[list[Path], typer.Option(help="What `export --parity` wrote; once for each model.")],
+    predictions: Annotated[list[Path], typer.Option(help="What `evaluate` wrote; once for each.")],
+    samples: Annotated[list[Path], typer.Option(help="What `latency --samples` wrote; once for each provider.")],
+    host: Annotated[list[Path], typer.Option(help="What `latency --host` wrote, in the order of --samples.")],
+) -> None:
+    """Gather every stage's figures in one table."""
+    from resbench.report.table import collate_report
+
+    collate_report(report, markdown, dataset, summary, parity, predictions, list(zip(samples, host, strict=True)))
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="An .onnx that `resbench export` wrote.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files of any size and format.")],
+) -> None:
+    """Name what is on each image: the three likeliest classes with their probabilities."""
+    from resbench.benchmark.predictions import predict_images
+
+    if not predict_images(model, images):
+        raise typer.Exit(1)
+
+
+@app.command()
+def variants() -> None:
+    """List the networks: parameters, multiply-adds and published test accuracy."""
+    from resbench.networks.registry import describe_variants
+
+    for line in describe_variants():
+        print(line)
+
+
+def _numbers(text: str, option: str) -> list[int]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 1:
+        raise typer.BadParameter(f"{text!r} is not a comma-separated list of positive whole numbers", param_hint=option)
+    return numbers
+
+
+def main() -> Any:
+    """Run the command line.  Exit status: 0 done, 1 bad input or failure, 2 wrong usage, 130 interrupted."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that unfinished outputs are cleaned up
+    debug = "--debug" in sys.argv
+    try:
+        app()
+    except ResbenchError as error:
+        if debug:
+            raise
+        say(f"resbench: error: {error}")
+        sys.exit(1)

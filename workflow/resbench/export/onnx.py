@@ -1,0 +1,120 @@
+"""From a Keras model to an ONNX file that is proven to compute the same function."""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+import onnxruntime as ort
+import tensorflow as tf
+import tf2onnx
+from numpy.typing import NDArray
+
+from resbench.data.store import Split, load_split
+from resbench.errors import ResbenchError
+from resbench.files import atomic, silenced_stderr, write_json
+from resbench.networks.registry import multiply_adds, parameters, published
+from resbench.training import fit
+from resbench.training.job import read_record
+
+OPSET = 17  # global average pooling stays one node, and every runtime since 2022 reads it
+IR_VERSION = 8  # the one of ONNX 1.12, which brought opset 17
+LARGEST_DIFFERENCE = 1e-4  # between probabilities
+LEAST_AGREEMENT = 0.9999  # of the classes put first
+BATCH = 256
+
+
+def export_model(model_path: Path, data_path: Path, onnx_path: Path, parity_path: Path) -> None:
+    """Write the graph and its figures, if ONNX Runtime and Keras agree on every image.
+
+    Raises:
+        ResbenchError: unreadable inputs, or a graph that does not agree.
+    """
+    record = read_record(model_path)
+    data = load_split(data_path)
+    if record["classes"] != [str(name) for name in data.classes]:
+        raise ResbenchError(f"{data_path}: its classes are not those that {model_path} was trained on")
+    try:
+        model = keras.models.load_model(model_path, compile=False)
+    except Exception as error:  # Keras raises whatever the damaged part raises
+        raise ResbenchError(f"{model_path}: Keras cannot load it ({_one_line(error)}); train it again") from error
+
+    graph = to_onnx(model)
+    reference = fit.predict(model, data.images)
+    with atomic(onnx_path) as temporary:
+        onnx.save_model(graph, temporary)
+        figures = compare(reference, _run(temporary, data), data)
+        refusal = disagreement(figures)
+        if refusal:
+            raise ResbenchError(f"{model_path}: not exported, since {refusal}")
+        facts = _facts(model, record)
+        _add_metadata(graph, facts | figures)
+        onnx.save_model(graph, temporary)
+        onnx.checker.check_model(temporary, full_check=True)
+        write_json(parity_path, facts | {"model_bytes": temporary.stat().st_size} | figures)
+
+
+def to_onnx(model: keras.Model) -> onnx.ModelProto:
+    """The model as a graph from `image`, uint8 (N, 32, 32, 3), to `probabilities`, float32 (N, classes)."""
+    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name="image")]
+    function = tf.function(lambda image: {"probabilities": model(image, training=False)}, input_signature=signature)
+    with silenced_stderr():
+        graph, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
+    graph.ir_version = IR_VERSION
+    return graph
+
+
+def compare(reference: NDArray[np.float32], exported: NDArray[np.float32], data: Split) -> dict[str, Any]:
+    """Figures of how well two sets of class probabilities, float32 (N, classes), agree on labelled images."""
+    truth = np.arange(len(data.labels)), data.labels
+    loss = -np.log(np.clip(reference[truth], np.finfo(np.float32).tiny, 1.0))
+    return {
+        "test_images": len(data.labels),
+        "top1_agreement": float(np.mean(reference.argmax(axis=1) == exported.argmax(axis=1))),
+        "max_abs_diff": float(np.max(np.abs(reference - exported))),
+        "keras_accuracy": float(np.mean(reference.argmax(axis=1) == data.labels)),
+        "keras_loss": float(np.mean(loss)),
+    }
+
+
+def disagreement(figures: dict[str, Any]) -> str | None:
+    """Why an export with these figures must be refused, or None."""
+    if not figures["max_abs_diff"] <= LARGEST_DIFFERENCE:  # also refuses NaN
+        return f"a probability differs by {figures['max_abs_diff']:.2g} from Keras's, more than {LARGEST_DIFFERENCE:g}"
+    if figures["top1_agreement"] < LEAST_AGREEMENT:
+        return f"only {figures['top1_agreement']:.4%} of the images get Keras's class, less than {LEAST_AGREEMENT:.2%}"
+    return None
+
+
+def _run(path: Path, data: Split) -> NDArray[np.float32]:
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    parts = [
+        session.run(["probabilities"], {"image": data.images[i : i + BATCH]})[0]
+        for i in range(0, len(data.images), BATCH)
+    ]
+    return np.concatenate(parts)
+
+
+def _facts(model: keras.Model, record: dict[str, Any]) -> dict[str, Any]:
+    accuracy, loss = published(record["variant"])
+    return record | {
+        "precision": "fp32",
+        "parameters": parameters(model),
+        "macs": multiply_adds(model),
+        "published_accuracy": accuracy,
+        "published_loss": loss,
+        "resbench": version("resbench"),
+    }
+
+
+def _add_metadata(graph: onnx.ModelProto, facts: dict[str, Any]) -> None:
+    """Facts a deployer needs, inside the file; ONNX keeps them as strings."""
+    values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
+    onnx.helper.set_model_props(graph, values | {"preprocessing": "none: uint8 RGB pixels, scaled inside"})
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

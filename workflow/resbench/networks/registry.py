@@ -1,0 +1,60 @@
+"""The variants there are: a file in variants/ is one, registered by being there."""
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import keras
+
+from resbench.errors import ResbenchError
+
+
+def names() -> list[str]:
+    return sorted(path.stem for path in (Path(__file__).parent / "variants").glob("[!_]*.py"))
+
+
+def variant(name: str) -> ModuleType:
+    """The variant's module: `build(classes)`, and optionally PUBLISHED_ACCURACY and PUBLISHED_LOSS.
+
+    Raises ResbenchError where there is no variant of that name.
+    """
+    if name not in names():
+        raise ResbenchError(f"unknown variant {name!r}; there are {', '.join(names())}")
+    return importlib.import_module(f"resbench.networks.variants.{name}")
+
+
+def published(name: str) -> tuple[float | None, float | None]:
+    """Published test accuracy (a fraction) and loss of a variant, None where nobody published one."""
+    module = variant(name)
+    return getattr(module, "PUBLISHED_ACCURACY", None), getattr(module, "PUBLISHED_LOSS", None)
+
+
+def multiply_adds(model: keras.Model) -> int:
+    """Multiply-adds of one image's forward pass in convolutions and dense layers.
+
+    Counted as He et al. (2015) do: additions, normalisation and activations are left out.
+    """
+    total = 0
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            _, height, width, _ = layer.output.shape
+            total += height * width * layer.kernel.shape.num_elements()
+        elif isinstance(layer, keras.layers.Dense):
+            total += layer.kernel.shape.num_elements()
+    return total
+
+
+def parameters(model: keras.Model) -> int:
+    """Trained values; the running statistics of batch normalisation are not among them."""
+    return sum(weight.shape.num_elements() for weight in model.trainable_weights)
+
+
+def describe_variants() -> Iterator[str]:
+    """A header and a line for each variant, for a terminal."""
+    yield f"{'variant':<16}{'parameters':>12}{'multiply-adds':>16}{'published accuracy':>20}"
+    for name in names():
+        model = variant(name).build(10)
+        accuracy, _ = published(name)
+        shown = "-" if accuracy is None else f"{accuracy:.4f}"
+        yield f"{name:<16}{parameters(model):>12,}{multiply_adds(model):>16,}{shown:>20}"

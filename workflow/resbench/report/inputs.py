@@ -1,0 +1,180 @@
+"""What the other stages measured, read from their files and checked against each other."""
+
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from resbench.benchmark.latency import COLUMNS
+from resbench.benchmark.predictions import Predictions, load_predictions
+from resbench.errors import ResbenchError
+from resbench.files import read_json
+
+SETTING = ["variant", "precision", "provider", "batch_size", "threads"]
+WHOLE = ["batch_size", "threads", "round", "call"]
+POSITIVE = [*WHOLE, "load_ms", "first_ms", "peak_rss_mb", "latency_ms"]
+ALIKE = ["protocol", "epochs", "train_images", "parameters", "macs", "published_accuracy", "published_loss"]
+
+
+class Parity(NamedTuple):
+    """One trained model: how it was trained, how large it is, and how well its export agrees with Keras.
+
+    Accuracies and agreement are fractions, losses nats, train_seconds wall time, model_bytes the
+    size of the fp32 .onnx; published values are None where there are none.
+    """
+
+    variant: str
+    seed: str
+    protocol: str
+    epochs: int
+    train_images: int
+    train_seconds: float
+    parameters: int
+    macs: int
+    model_bytes: int
+    published_accuracy: float | None
+    published_loss: float | None
+    test_images: int
+    top1_agreement: float
+    max_abs_diff: float
+    keras_accuracy: float
+    keras_loss: float
+
+
+class Inputs(NamedTuple):
+    """parity: in the order given.  timings: `COLUMNS` and `host`, the host's name.  hosts: as read."""
+
+    parity: list[Parity]
+    predictions: list[Predictions]
+    timings: pd.DataFrame
+    hosts: list[dict[str, Any]]
+    summary: dict[str, Any]
+
+
+def read_inputs(summary: Path, parity: list[Path], predictions: list[Path], timings: list[tuple[Path, Path]]) -> Inputs:
+    """Read everything and make sure that it belongs together.
+
+    Raises:
+        ResbenchError: a file is unreadable; two are of the same model; a model has predictions or
+            timings but no parity, or parity but no predictions; test sets differ; or one variant
+            was trained in two ways.
+    """
+    exports = [read_parity(path) for path in parity]
+    _refuse_twins([(p.variant, p.seed) for p in exports], parity)
+    answers = [load_predictions(path) for path in predictions]
+    _refuse_twins([(p.variant, p.seed, p.precision, p.provider) for p in answers], predictions)
+    tables = [read_timings(samples, host) for samples, host in timings]
+    for (samples, _), (table, _) in zip(timings, tables, strict=True):
+        _require_parity(samples, set(table["variant"]), {p.variant for p in exports})
+    settings = [
+        (key, samples) for (samples, _), (table, _) in zip(timings, tables, strict=True) for key in _settings(table)
+    ]
+    _refuse_twins([key for key, _ in settings], [samples for _, samples in settings])
+    _check_training(exports, parity)
+    _check_test_sets(exports, parity, answers, predictions)
+    content = read_json(summary)
+    if not isinstance(content, dict):
+        raise ResbenchError(f"{summary}: not what `resbench convert --summary` writes; convert the archive again")
+    return Inputs(exports, answers, pd.concat([t for t, _ in tables]), [host for _, host in tables], content)
+
+
+def read_parity(path: Path) -> Parity:
+    """Raises ResbenchError where a key is missing or its value is of the wrong kind."""
+    content = read_json(path)
+    try:
+        values = {name: _convert(content, name, kind) for name, kind in Parity.__annotations__.items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ResbenchError(
+            f"{path}: not what `resbench export --parity` writes ({' '.join(str(error).split())}); export again"
+        ) from error
+    return Parity(**values)
+
+
+def read_timings(samples: Path, host: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The calls that `resbench latency` timed, `COLUMNS` and `host`, and the host's description.
+
+    Raises:
+        ResbenchError: a column is missing, a number is missing or not positive, or there is no row.
+    """
+    remedy = "not what `resbench latency` writes ({}); time the models again"
+    texts = dict.fromkeys(("model", "variant", "seed", "precision", "provider"), str)
+    try:
+        table = pd.read_csv(samples, dtype=texts, keep_default_na=False, na_values={name: [""] for name in POSITIVE})
+    except FileNotFoundError as error:
+        raise ResbenchError(f"{samples}: no such file; make it with `resbench latency`") from error
+    except (OSError, ValueError) as error:
+        raise ResbenchError(f"{samples}: {remedy.format(' '.join(str(error).split()))}") from error
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing or table.empty:
+        raise ResbenchError(f"{samples}: {remedy.format('no column ' + ', '.join(missing) if missing else 'no row')}")
+    for name in POSITIVE:
+        right_type = pd.api.types.is_integer_dtype if name in WHOLE else pd.api.types.is_numeric_dtype
+        if not right_type(table[name]) or not (np.isfinite(table[name]) & (table[name] > 0)).all():
+            raise ResbenchError(f"{samples}: {remedy.format(f'{name} is not a positive number everywhere')}")
+    description = read_json(host)
+    if not isinstance(description, dict) or not isinstance(description.get("name"), str):
+        raise ResbenchError(f"{host}: {remedy.format('no name')}")
+    return table.assign(host=description["name"]), description
+
+
+def _convert(content: Any, name: str, kind: Any) -> Any:
+    value = content[name]
+    if kind is str and isinstance(value, str | int):
+        return str(value)
+    if value is None and kind == float | None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
+        raise TypeError(f"{name} is {value!r:.40}")
+    if not math.isfinite(value) or value < 0:
+        raise ValueError(f"{name} is {value}")
+    return value
+
+
+def _settings(table: pd.DataFrame) -> list[tuple[Any, ...]]:
+    return list(table[SETTING].drop_duplicates().itertuples(index=False, name=None))
+
+
+def _refuse_twins(keys: list[tuple[Any, ...]], paths: list[Path]) -> None:
+    owners: dict[tuple[Any, ...], Path] = {}
+    for key, path in zip(keys, paths, strict=True):
+        if key in owners:
+            raise ResbenchError(f"{path}: of the same model as {owners[key]} ({', '.join(map(str, key))}); name one")
+        owners[key] = path
+
+
+def _require_parity(path: Path, found: set[Any], known: set[Any]) -> None:
+    for stranger in sorted(found - known):
+        name = stranger if isinstance(stranger, str) else " seed ".join(stranger)
+        raise ResbenchError(f"{path}: of {name}, for which no --parity is given; export it, or leave this file out")
+
+
+def _check_training(exports: list[Parity], paths: list[Path]) -> None:
+    """Means over seeds make sense only for models that differ in nothing but the seed."""
+    first: dict[str, Parity] = {}
+    for export, path in zip(exports, paths, strict=True):
+        other = first.setdefault(export.variant, export)
+        for name in ALIKE:
+            if getattr(export, name) != getattr(other, name):
+                raise ResbenchError(
+                    f"{path}: {name} is {getattr(export, name)}, but {getattr(other, name)} for seed {other.seed} of "
+                    f"{export.variant}; train all seeds alike"
+                )
+
+
+def _check_test_sets(exports: list[Parity], parity: list[Path], answers: list[Predictions], paths: list[Path]) -> None:
+    known = {(p.variant, p.seed) for p in exports}
+    for answer, path in zip(answers, paths, strict=True):
+        _require_parity(path, {(answer.variant, answer.seed)}, known)
+        if not np.array_equal(answer.labels, answers[0].labels):
+            raise ResbenchError(f"{path}: of other test images than {paths[0]}; evaluate both on the same --data")
+    evaluated = {(a.variant, a.seed) for a in answers}
+    for export, path in zip(exports, parity, strict=True):
+        if (export.variant, export.seed) not in evaluated:
+            raise ResbenchError(f"{path}: of {export.variant} seed {export.seed}, for which no --predictions are given")
+        if export.test_images != len(answers[0].labels):
+            raise ResbenchError(
+                f"{path}: of {export.test_images} test images, but {paths[0]} of {len(answers[0].labels)}; "
+                "export and evaluate on the same --data"
+            )

@@ -1,0 +1,152 @@
+"""The report as a page of Markdown."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from resbench.report.inputs import Inputs
+
+Row = dict[str, Any]
+
+PUBLISHED_IMAGES = 50_000
+PUBLISHED_EPOCHS = 10
+
+HOW_TO_READ = """\
+## How to read this
+
+- **Accuracy** is the share of test images whose likeliest class is right, by ONNX Runtime. Behind it stands, for one
+  seed, Wilson's 95 % interval over the test images in brackets; for several seeds, ± the standard deviation over them.
+  Overlapping intervals do not tell two networks apart.
+- **Loss** is the mean cross-entropy in nats. **Multiply-adds** are for one image.
+- **Agreement** is the share of test images on which the .onnx file and Keras name the same class, the lowest of all
+  seeds; **largest difference** is between any two of their probabilities.
+- **p50** and **p90** are percentiles of the time of one call, which is one batch, after warm-up. Every round times
+  every model once, in random order and in a fresh process. **Images/s** is the batch size divided by p50.
+- **–** means not measured, or too few calls for this claim: p90 takes 46 of them.
+"""
+
+
+def render_markdown(rows: list[Row], inputs: Inputs, dataset: str) -> str:
+    """The page: conditions and warnings first, then two tables for each precision and provider.
+
+    Args:
+        rows: of `report_rows`.
+        dataset: in words; published values stand beside measured ones where this begins with CIFAR-10.
+    """
+    cifar = re.match(r"CIFAR-10\b", dataset) is not None
+    parts = ["# Residual networks: accuracy and latency", _conditions(inputs, dataset)]
+    parts += _warnings(inputs, dataset, cifar)
+    for precision, provider in dict.fromkeys((row["precision"], row["provider"]) for row in rows):
+        group = [row for row in rows if (row["precision"], row["provider"]) == (precision, provider)]
+        parts.append(f"## {precision or 'unnamed precision'} on {provider}")
+        parts.append(_accuracy_table(group, published=cifar))
+        if any(row["latency_p50_ms"] is not None for row in group):
+            parts.append(_latency_table(group))
+    parts += [_provenance(inputs), HOW_TO_READ.rstrip()]
+    return "\n\n".join(parts) + "\n"
+
+
+def _conditions(inputs: Inputs, dataset: str) -> str:
+    images = _several(p.train_images for p in inputs.parity)
+    seeds = len({p.seed for p in inputs.parity})
+    return (
+        f"{_text(dataset)}: {images} training images, {_several(p.epochs for p in inputs.parity)} epochs, "
+        f"{seeds} {'seed' if seeds == 1 else 'seeds'}, {inputs.parity[0].test_images:,} test images."
+    )
+
+
+def _warnings(inputs: Inputs, dataset: str, cifar: bool) -> list[str]:
+    if not cifar:
+        return [
+            f"> **Warning: these are not CIFAR-10 photos.** The images are: {_text(dataset)}. They show that all "
+            "stages work, and how fast. Published values do not apply, and no accuracy here tells about CIFAR-10."
+        ]
+    short = any(p.train_images != PUBLISHED_IMAGES or p.epochs != PUBLISHED_EPOCHS for p in inputs.parity)
+    if not short:
+        return []
+    return [
+        f"> **Warning: published values are not comparable.** They stand for {PUBLISHED_IMAGES:,} training images and "
+        f"{PUBLISHED_EPOCHS} epochs; here it was {_several(p.train_images for p in inputs.parity)} images and "
+        f"{_several(p.epochs for p in inputs.parity)} epochs."
+    ]
+
+
+def _accuracy_table(group: list[Row], *, published: bool) -> str:
+    header = ["Variant", "Test accuracy (%)", "Published (%)", "Loss (nats)", "Published (nats)"]
+    header += ["Parameters", "Multiply-adds (M)", "Agreement (%)", "Largest difference"]
+    body = []
+    for row in {row["variant"]: row for row in group}.values():
+        body.append(
+            [
+                row["variant"],
+                _accuracy(row),
+                _number(row["published_accuracy"], "{:.2f}", 100),
+                _number(row["loss_mean"], "{:.4f}"),
+                _number(row["published_loss"], "{:.4f}"),
+                _number(row["parameters"], "{:,}"),
+                _number(row["macs"], "{:.1f}", 1e-6),
+                _number(row["top1_agreement"], "{:.2f}", 100),
+                _number(row["max_abs_diff"], "{:.1e}"),
+            ]
+        )
+    kept = [n for n in range(len(header)) if published or not header[n].startswith("Published")]
+    return _table([header[n] for n in kept], [[line[n] for n in kept] for line in body])
+
+
+def _latency_table(group: list[Row]) -> str:
+    settings = sorted({(row["batch_size"], row["threads"]) for row in group if row["batch_size"]})
+    header = ["Variant"]
+    for batch_size, threads in settings:
+        title = f"batch {batch_size}, {threads} {'thread' if threads == 1 else 'threads'}"
+        header += [f"{title}: p50 / p90 (ms)", f"{title}: images/s"]
+    measured = {(row["variant"], row["batch_size"], row["threads"]): row for row in group}
+    body = []
+    for variant in dict.fromkeys(row["variant"] for row in group):
+        line = [variant]
+        for setting in settings:
+            row = measured.get((variant, *setting), {})
+            p50, p90 = (_number(row.get(name), "{:.2f}") for name in ("latency_p50_ms", "latency_p90_ms"))
+            line += [f"{p50} / {p90}", _number(row.get("throughput_ips"), "{:,.0f}")]
+        body.append(line)
+    return _table(header, body)
+
+
+def _provenance(inputs: Inputs) -> str:
+    lines = []
+    for host in inputs.hosts:
+        packages = host.get("packages")
+        versions = ", ".join(f"{k} {v}" for k, v in packages.items()) if isinstance(packages, dict) else "unknown"
+        lines.append(f"- Host ({_text(host.get('provider', ''))}): {_text(host['name'])}; {_text(host.get('os'))}")
+        lines.append(f"- Versions: Python {_text(host.get('python'))}, {_text(versions)}")
+    lines.append(f"- Data: SHA-256 {_text(inputs.summary.get('sha256'))}, from {_text(inputs.summary.get('source'))}")
+    return "## Where the numbers come from\n\n" + "\n".join(dict.fromkeys(lines))
+
+
+def _accuracy(row: Row) -> str:
+    text = _number(row["accuracy_mean"], "{:.2f}", 100)
+    if row["accuracy_std"] is not None:
+        return f"{text} ± {100 * row['accuracy_std']:.2f}"
+    if row["accuracy_low"] is not None:
+        return f"{text} [{100 * row['accuracy_low']:.2f}, {100 * row['accuracy_high']:.2f}]"
+    return text
+
+
+def _number(value: float | None, form: str, factor: float = 1) -> str:
+    return "–" if value is None else form.format(value * factor)
+
+
+def _several(values: Iterable[int]) -> str:
+    """The one value that all share, or the range."""
+    found = sorted(values)
+    return f"{found[0]:,}" if found[0] == found[-1] else f"{found[0]:,} to {found[-1]:,}"
+
+
+def _text(value: Any) -> str:
+    """Words from a file, unable to break out of their line or table cell."""
+    words = "".join(c for c in " ".join(str(value if value is not None else "unknown").split()) if c.isprintable())
+    return re.sub(r"([|<`\[])", r"\\\1", words)
+
+
+def _table(header: list[str], body: list[list[str]]) -> str:
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [header, rule, *body])

@@ -1,0 +1,73 @@
+"""What a training job leaves behind after each epoch, so that a killed one goes on from there."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resbench.files import atomic
+from resbench.progress import say
+
+KEPT = 2  # a damaged newest one still leaves the one before it
+
+
+class State(NamedTuple):
+    """Everything that the next epoch depends on.
+
+    weights, optimizer: the variables' values, in their own order; history: one row for each epoch done.
+    """
+
+    weights: list[NDArray[Any]]
+    optimizer: list[NDArray[Any]]
+    history: list[dict[str, float]]
+
+
+def save(folder: Path, fingerprint: str, state: State) -> None:
+    """Write the state after epoch len(state.history) and drop the oldest checkpoints."""
+    arrays = {f"weights{i}": value for i, value in enumerate(state.weights)}
+    arrays |= {f"optimizer{i}": value for i, value in enumerate(state.optimizer)}
+    note = json.dumps({"fingerprint": fingerprint, "history": state.history})
+    with atomic(folder / f"epoch{len(state.history):04d}.npz") as temporary, temporary.open("wb") as stream:
+        np.savez(stream, note=np.array(note), **arrays)
+    for path in _newest_first(folder)[KEPT:]:
+        path.unlink()
+
+
+def load(folder: Path, fingerprint: str) -> State | None:
+    """The newest usable state of the very same job, or None.
+
+    A checkpoint that is damaged, or was left by a job with other settings, data or network, is
+    passed over and said so.
+    """
+    for path in _newest_first(folder):
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                note = json.loads(str(arrays["note"]))
+                if note["fingerprint"] != fingerprint:
+                    say(f"{path}: left by a job with other settings, data or network; not used")
+                    continue
+                return State(_numbered(arrays, "weights"), _numbered(arrays, "optimizer"), note["history"])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            say(f"{path}: damaged checkpoint ({error}); falling back to the one before it")
+    return None
+
+
+def remove(folder: Path) -> None:
+    """Remove the checkpoints, and the folder where nothing else is in it."""
+    for path in folder.glob("*epoch*.npz"):
+        path.unlink()
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("epoch*.npz"), reverse=True)
+
+
+def _numbered(arrays: Any, name: str) -> list[NDArray[Any]]:
+    """Arrays name0, name1, …: every one is read, which checks its CRC."""
+    count = sum(key.startswith(name) for key in arrays.files)
+    return [arrays[f"{name}{i}"] for i in range(count)]

@@ -1,0 +1,90 @@
+"""Which processor trains, and with how many threads."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from resbench.errors import ResbenchError
+from resbench.progress import say
+
+
+@contextmanager
+def claim_device(device: str, threads: int | None) -> Iterator[None]:
+    """Set TensorFlow up for one job: its threads, and one GPU or none.
+
+    Must come before the first TensorFlow operation.  CUDA_VISIBLE_DEVICES, set by a scheduler, is
+    respected; without it, jobs on a machine with several GPUs take one each, by a lock file a card.
+
+    Args:
+        device: `gpu`, `cpu`, or `auto` for the GPU where there is one.
+        threads: of each of TensorFlow's two pools; None is every core this process may use.
+
+    Raises:
+        ResbenchError: `gpu` was asked for and TensorFlow finds none.
+    """
+    with ExitStack() as held:
+        if device == "cpu":
+            os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+        elif "CUDA_VISIBLE_DEVICES" not in os.environ:
+            cards = _cards()
+            if len(cards) > 1:
+                os.environ["CUDA_VISIBLE_DEVICES"] = held.enter_context(_free_card(cards))
+        _set_up_tensorflow(device, threads or len(os.sched_getaffinity(0)))
+        yield
+
+
+def _set_up_tensorflow(device: str, threads: int) -> None:
+    import resbench.networks  # noqa: F401  imports TensorFlow quietly
+
+    import tensorflow as tf  # isort: skip
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    tf.config.experimental.enable_op_determinism()
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)  # else one job takes the whole card
+    if device == "gpu" and not gpus:
+        raise ResbenchError(
+            "--device gpu: TensorFlow finds no GPU; check that `nvidia-smi` lists one and that the GPU lock file "
+            "(requirements-gpu.lock) is installed, or train with --device cpu"
+        )
+    if device == "auto" and not gpus:
+        say(f"no GPU found: training on the CPU with {threads} threads")
+
+
+def _cards() -> list[str]:
+    """Indices of the machine's NVIDIA cards; none where nvidia-smi does not answer."""
+    try:
+        answer = subprocess.run(
+            ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"], capture_output=True, text=True, timeout=30
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return answer.stdout.split() if answer.returncode == 0 else []
+
+
+@contextmanager
+def _free_card(cards: list[str]) -> Iterator[str]:
+    """Hold the lock of the first free card, waiting until there is one."""
+    locks = {card: FileLock(Path(tempfile.gettempdir()) / f"resbench-gpu{card}.lock", mode=0o666) for card in cards}
+    waiting = False
+    while True:
+        for card, lock in locks.items():
+            try:
+                lock.acquire(timeout=1)
+            except Timeout:
+                continue
+            try:
+                yield card
+            finally:
+                lock.release()
+            return
+        if not waiting:
+            say(f"all {len(cards)} GPUs are taken by other jobs; waiting for one")
+            waiting = True

@@ -1,0 +1,227 @@
+"""One training job: a variant, a protocol and a seed, from an array file to a model file."""
+
+import csv
+import hashlib
+import json
+import zipfile
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from resbench.data.store import Split, load_split
+from resbench.errors import ResbenchError
+from resbench.files import atomic, sha256
+from resbench.networks.deep import Centre
+from resbench.networks.registry import variant
+from resbench.progress import Progress, duration, say
+from resbench.training import checkpoints, fit
+from resbench.training.protocols import protocol
+
+RECORD = "resbench.json"  # the member of a .keras file that says how the model was made
+EXECUTION_SECONDS = 1.0  # how long one execution should take: progress and Ctrl-C wait for its end
+MOST_STEPS = 200  # in one execution
+HISTORY_COLUMNS = (
+    "epoch",
+    "loss",
+    "accuracy",
+    "images_per_second",
+    "seconds",
+    "validation_loss",
+    "validation_accuracy",
+    "test_loss",
+    "test_accuracy",
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What decides the resulting weights, together with the images and the number of threads.
+
+    batch_size None is the protocol's; limit None is every image; xla and mixed_precision None are
+    on where they pay, on a GPU.
+    """
+
+    variant: str
+    protocol: str
+    seed: int
+    epochs: int
+    batch_size: int | None = None
+    limit: int | None = None
+    validation: int = 0
+    xla: bool | None = None
+    mixed_precision: bool | None = None
+
+
+def run_job(
+    job: Job, data_path: Path, model_path: Path, history_path: Path, *, test_path: Path | None, checkpoints_in: Path | None
+) -> None:
+    """Train and write the model and its history; with checkpoints, go on where a killed run stopped.
+
+    Raises:
+        ResbenchError: unknown variant or protocol, unusable data, a loss that is not finite, no memory.
+    """
+    try:
+        _run(job, data_path, model_path, history_path, test_path, checkpoints_in)
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        raise ResbenchError(f"{job.variant}: memory ran out; train with a smaller --batch-size") from error
+
+
+def _run(
+    job: Job, data_path: Path, model_path: Path, history_path: Path, test_path: Path | None, folder: Path | None
+) -> None:
+    module, recipe = variant(job.variant), protocol(job.protocol)
+    data = load_split(data_path)
+    test = load_split(test_path) if test_path else None
+    training, validation = split(data, job.limit, job.validation)
+    classes = [str(name) for name in data.classes]
+    del data
+    count, batch_size = len(training.images), min(job.batch_size or recipe.batch_size, len(training.images))
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    xla = on_gpu if job.xla is None else job.xla
+    mixed = on_gpu if job.mixed_precision is None else job.mixed_precision
+
+    keras.utils.set_random_seed(job.seed)
+    keras.mixed_precision.set_global_policy("mixed_float16" if mixed else "float32")
+    model = module.build(len(classes))
+    if model.output_shape != (None, len(classes)):
+        raise ResbenchError(
+            f"{job.variant}: its head has shape {model.output_shape}, but the data has {len(classes)} classes"
+        )
+    set_centre(model, training)
+    optimizer = recipe.optimizer(job.epochs * -(-count // batch_size), getattr(module, "WARM_UP", False))
+    if mixed:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(model.trainable_variables)
+
+    how = asdict(job) | {
+        "batch_size": batch_size,
+        "train_images": count,
+        "classes": classes,
+        "train_sha256": sha256(data_path),
+        "device": _device_name(),
+        "threads": tf.config.threading.get_intra_op_parallelism_threads(),
+        "xla": xla,
+        "mixed_precision": mixed,
+        "tensorflow": version("tensorflow"),
+    }
+    fingerprint = _fingerprint(how, model)
+    history: list[dict[str, float]] = []
+    if folder and (state := checkpoints.load(folder, fingerprint)):
+        _assign(model.weights, state.weights)
+        _assign(optimizer.variables, state.optimizer)
+        history = state.history
+        say(f"{job.variant} seed {job.seed}: resumed after epoch {len(history)} of {job.epochs}")
+
+    run_steps = fit.training_steps(model, optimizer, recipe, training, xla)
+    del training  # it is on the device now
+    step_seconds = fit.seconds_per_step(run_steps, model, optimizer, batch_size, count)
+    steps = int(np.clip(EXECUTION_SECONDS / step_seconds, 1, MOST_STEPS))
+    expected = step_seconds * count / batch_size * (job.epochs - len(history))
+    say(
+        f"{job.variant} seed {job.seed}: {job.epochs} epochs of {count:,} images on {how['device']}, "
+        f"about {duration(expected)} (measured on 3 steps)"
+    )
+    for epoch in range(len(history) + 1, job.epochs + 1):
+        title = f"{job.variant} seed {job.seed} epoch {epoch}/{job.epochs}"
+        order, draws = fit.epoch_plan(job.seed, epoch, count)
+        result = fit.run_epoch(run_steps, order, draws, batch_size, steps, Progress(title))
+        row = {"epoch": epoch, "loss": result.loss, "accuracy": result.accuracy, "seconds": result.seconds}
+        row["images_per_second"] = count / result.seconds
+        if validation:
+            row["validation_loss"], row["validation_accuracy"] = fit.measure(model, validation)
+        history.append(row)
+        left = sum(past["seconds"] for past in history) / epoch * (job.epochs - epoch)
+        say(
+            f"{title}: loss {result.loss:.4f}, accuracy {result.accuracy:.4f}, "
+            f"{row['images_per_second']:.0f} images/s, {duration(left)} left"
+        )
+        if folder and epoch < job.epochs:
+            state = checkpoints.State(_values(model.weights), _values(optimizer.variables), history)
+            checkpoints.save(folder, fingerprint, state)
+
+    if mixed:
+        model = in_float32(model, module.build, len(classes))
+    if test:
+        history[-1]["test_loss"], history[-1]["test_accuracy"] = fit.measure(model, test)
+        say(f"{job.variant} seed {job.seed}: test accuracy {history[-1]['test_accuracy']:.4f}")
+    how["train_seconds"] = sum(row["seconds"] for row in history)
+    with atomic(model_path) as new_model, atomic(history_path) as new_history:
+        model.save(new_model)
+        with zipfile.ZipFile(new_model, "a") as archive:
+            archive.writestr(RECORD, json.dumps(how))
+        with new_history.open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, HISTORY_COLUMNS)
+            writer.writeheader()
+            writer.writerows(history)
+    if folder:
+        checkpoints.remove(folder)
+
+
+def split(data: Split, limit: int | None, validation: int) -> tuple[Split, Split | None]:
+    """The first `limit` images, less the last `validation` of them, which are held out."""
+    count = min(limit or len(data.images), len(data.images))
+    if validation >= count:
+        raise ResbenchError(f"--validation {validation} leaves none of {count} images to train on")
+    cut = count - validation
+    training = Split(data.images[:cut], data.labels[:cut], data.classes)
+    return training, Split(data.images[cut:count], data.labels[cut:count], data.classes) if validation else None
+
+
+def set_centre(model: keras.Model, training: Split) -> None:
+    """Put the training images' per-pixel mean, scaled to [0, 1], where a network subtracts it."""
+    for layer in model.layers:
+        if isinstance(layer, Centre):
+            total = np.zeros(training.images.shape[1:], np.int64)
+            for start in range(0, len(training.images), 1000):  # an int64 copy of all images would be 1.2 GB
+                total += training.images[start : start + 1000].sum(axis=0, dtype=np.int64)
+            layer.mean.assign(total / (len(training.images) * 255.0))
+
+
+def in_float32(model: keras.Model, build: Any, classes: int) -> keras.Model:
+    """The same weights in a network that computes in float32, whatever it was trained in."""
+    keras.mixed_precision.set_global_policy("float32")
+    copy = build(classes)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def read_record(model_path: Path) -> dict[str, Any]:
+    """How a .keras file was made: the job, its data and its device.
+
+    Raises ResbenchError where the file is not one that `resbench train` wrote.
+    """
+    try:
+        with zipfile.ZipFile(model_path) as archive:
+            record: dict[str, Any] = json.loads(archive.read(RECORD))
+            return record
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ResbenchError(
+            f"{model_path}: not a model that `resbench train` wrote ({error}); train it again"
+        ) from error
+
+
+def _fingerprint(how: dict[str, Any], model: keras.Model) -> str:
+    """Names the job whose checkpoints may be resumed: settings, data, device and the network's structure."""
+    text = json.dumps(how, sort_keys=True) + model.to_json()
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _device_name() -> str:
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU"))
+    return "the CPU"
+
+
+def _values(variables: list[Any]) -> list[Any]:
+    return [variable.numpy() for variable in variables]
+
+
+def _assign(variables: list[Any], values: list[Any]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

@@ -1,0 +1,54 @@
+"""How networks are trained: the protocols, as data."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+
+from resbench.errors import ResbenchError
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What is done to every network alike.
+
+    batch_size: images a step, unless the configuration names another number.
+    optimizer: from the number of steps of the whole run, and whether the network wants a warm-up.
+    weight_decay: factor w of the penalty w/2 · ‖weights‖² in the loss.
+    augment: pad by 4, crop at random and flip half of the images.
+    """
+
+    batch_size: int
+    optimizer: Callable[[int, bool], keras.Optimizer]
+    weight_decay: float
+    augment: bool
+
+
+def _adam(steps: int, warm_up: bool) -> keras.Optimizer:
+    return keras.optimizers.Adam()
+
+
+def _stepped_sgd(steps: int, warm_up: bool) -> keras.Optimizer:
+    """Learning rate 0.1, a tenth from step 32k of 64k, a hundredth from 48k; shortened runs scale.
+
+    The warm-up is 0.01 for the first 400 of 64k steps.
+    """
+    boundaries, values = [steps // 2, steps * 3 // 4], [0.1, 0.01, 0.001]
+    if warm_up:
+        boundaries, values = [max(1, steps // 160), *boundaries], [0.01, *values]
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, values)
+    return keras.optimizers.SGD(schedule, momentum=0.9)
+
+
+PROTOCOLS = {
+    # The notebook's: Adam at its defaults, pixels as they are.
+    "published": Protocol(batch_size=32, optimizer=_adam, weight_decay=0.0, augment=False),
+    # He et al. (2015), §4.2.
+    "he2015": Protocol(batch_size=128, optimizer=_stepped_sgd, weight_decay=1e-4, augment=True),
+}
+
+
+def protocol(name: str) -> Protocol:
+    if name not in PROTOCOLS:
+        raise ResbenchError(f"unknown protocol {name!r}; there are {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name]

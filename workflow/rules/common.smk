@@ -1,0 +1,52 @@
+"""What the other files share: the checked configuration and the environment of the jobs."""
+
+import os
+import sys
+from pathlib import Path
+
+import yaml
+
+from resbench import config as configuration
+
+# So that jobs find `resbench` and `python` also when snakemake was called by its path.
+os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]))
+
+with open(workflow.source_path("../schemas/config.schema.yaml")) as stream:
+    schema = yaml.safe_load(stream)
+if problems := configuration.check(config, schema, configuration.variant_names()):
+    sys.exit("\n".join(problems))
+
+
+wildcard_constraints:
+    variant="[A-Za-z0-9_]+",
+    seed="[0-9]+",
+    precision="[a-z0-9]+",
+    provider="[a-z]+",
+
+
+def network_files(wildcards):
+    """The files that define a variant: its own, and those of the builders it is made of."""
+    own = f"workflow/resbench/networks/variants/{wildcards.variant}.py"
+    deep = ["workflow/resbench/networks/deep.py"] if "networks.deep" in Path(own).read_text() else []
+    return [own, "workflow/resbench/networks/layers.py", *deep]
+
+
+def given(settings, *names):
+    """Command-line words for those of the settings that are not null."""
+    words = []
+    for name in names:
+        value, option = settings[name], name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        elif value is not None:
+            words += [f"--{option}", value]
+    return words
+
+
+def repeated(option):
+    """Command-line words for all inputs of that name: the option before each."""
+
+    def words(wildcards, input):
+        return [word for path in getattr(input, option) for word in (f"--{option}", path)]
+
+    return words

@@ -1,0 +1,70 @@
+rule digits:
+    """Make an archive in CIFAR-10's layout from scikit-learn's handwritten digits; needs no network."""
+    input:
+        "workflow/resbench/data/digits.py",
+    output:
+        "<results>/data/digits.tar.gz",
+    log:
+        "<logs>/digits.log",
+    benchmark:
+        "<benchmarks>/digits.tsv"
+    shell:
+        "resbench digits {output:q} 2>{log:q}"
+
+
+rule download:
+    """Fetch the archive from the first source that delivers it with the right hash."""
+    input:
+        digits="<results>/data/digits.tar.gz" if "digits" in config["data"]["sources"] else [],
+    output:
+        archive="<results>/data/archive.tar.gz",
+        record="<results>/data/source.json",
+    log:
+        "<logs>/download.log",
+    benchmark:
+        "<benchmarks>/download.tsv"
+    resources:
+        # Patience is no part of the data: as resources, a change of these fetches nothing anew.
+        min_rate_kb=config["data"]["min_rate_kb"],
+        window_s=config["data"]["window_s"],
+    params:
+        sha256=config["data"]["sha256"] or "none",
+        sources=lambda wildcards, input: [
+            word
+            for source in config["data"]["sources"]
+            for word in ("--source", input.digits if source == "digits" else source)
+        ],
+    shell:
+        r"""
+        resbench download {output.archive:q} --sha256 {params.sha256:q} {params.sources:q} \
+            --min-rate {resources.min_rate_kb} --window {resources.window_s} --record {output.record:q} \
+            2>&1 | tee -i {log:q} >&2
+        """
+
+
+rule convert:
+    """Read the archive into two array files; nothing in it is unpacked or executed."""
+    input:
+        "workflow/resbench/data/archive.py",
+        "workflow/resbench/data/convert.py",
+        "workflow/resbench/data/store.py",
+        "workflow/resbench/data/unpickle.py",
+        archive="<results>/data/archive.tar.gz",
+        record="<results>/data/source.json",
+    output:
+        train="<results>/data/train.npz",
+        test="<results>/data/test.npz",
+        summary="<results>/data/summary.json",
+        samples="<results>/data/samples.png",
+    log:
+        "<logs>/convert.log",
+    benchmark:
+        "<benchmarks>/convert.tsv"
+    resources:
+        mem_mb=2000,
+    shell:
+        r"""
+        resbench convert {input.archive:q} --record {input.record:q} \
+            --train {output.train:q} --test {output.test:q} \
+            --summary {output.summary:q} --samples {output.samples:q} 2>{log:q}
+        """

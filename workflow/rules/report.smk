@@ -1,0 +1,38 @@
+rule collate:
+    """Gather every stage's figures in one table."""
+    input:
+        "workflow/resbench/report/table.py",
+        "workflow/resbench/report/statistics.py",
+        summary="<results>/data/summary.json",
+        parity=expand(
+            "<results>/onnx/{variant}/seed{seed}/parity.json",
+            variant=config["variants"],
+            seed=config["seeds"],
+        ),
+        predictions=expand(
+            "<results>/predictions/{variant}/seed{seed}/fp32-{provider}.npz",
+            variant=config["variants"],
+            seed=config["seeds"],
+            provider=config["benchmark"]["providers"],
+        ),
+        samples=expand("<results>/latency/{provider}/samples.csv", provider=config["benchmark"]["providers"]),
+        host=expand("<results>/latency/{provider}/host.json", provider=config["benchmark"]["providers"]),
+    output:
+        report="<results>/report.csv",
+        markdown="<results>/report.md",
+    log:
+        "<logs>/collate.log",
+    benchmark:
+        "<benchmarks>/collate.tsv"
+    params:
+        dataset=config["data"]["name"],
+        parity=repeated("parity"),
+        predictions=repeated("predictions"),
+        samples=repeated("samples"),
+        host=repeated("host"),
+    shell:
+        r"""
+        resbench collate --report {output.report:q} --markdown {output.markdown:q} \
+            --dataset {params.dataset:q} --summary {input.summary:q} {params.parity:q} \
+            {params.predictions:q} {params.samples:q} {params.host:q} 2>{log:q}
+        """

@@ -1,0 +1,40 @@
+rule train:
+    """Fit one variant from one random seed."""
+    input:
+        network_files,
+        "workflow/resbench/training/protocols.py",
+        "workflow/resbench/training/fit.py",
+        train="<results>/data/train.npz",
+        test="<results>/data/test.npz",
+    output:
+        model="<results>/models/{variant}/seed{seed}/model.keras",
+        history="<results>/models/{variant}/seed{seed}/history.csv",
+    log:
+        "<logs>/train/{variant}/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/train/{variant}/seed{seed}.tsv"
+    threads: 2
+    resources:
+        device=config["training"]["device"],
+        gpu=0 if config["training"]["device"] == "cpu" else 1,
+        mem_mb=4000,
+    params:
+        # Not an output: a failed job's outputs are deleted, and the next try resumes from here.
+        checkpoints=f"{config['pathvars']['results']}/checkpoints/{{variant}}/seed{{seed}}",
+        settings=given(
+            config["training"],
+            "protocol",
+            "epochs",
+            "batch_size",
+            "limit",
+            "validation",
+            "xla",
+            "mixed_precision",
+        ),
+    shell:
+        r"""
+        resbench train {wildcards.variant:q} --seed {wildcards.seed} {params.settings:q} \
+            --device {resources.device} --threads {threads} \
+            --data {input.train:q} --test {input.test:q} --checkpoints {params.checkpoints:q} \
+            --model {output.model:q} --history {output.history:q} 2>&1 | tee -i {log:q} >&2
+        """
