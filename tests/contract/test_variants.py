@@ -3,6 +3,7 @@
 import numpy as np
 import onnxruntime as ort
 import pytest
+import tensorflow as tf
 
 from resbench.data.store import Split, save_split
 from resbench.networks import registry
@@ -24,6 +25,14 @@ PAPERS_MILLIONS = {
     "resnet110": (1.7, 252.9),
     "bottleneck164": (1.7, None),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_graphs():
+    """A step is run once here: optimising its graph first would take longer than running it."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
 @pytest.fixture(scope="module")

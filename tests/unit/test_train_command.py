@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+import resbench.networks.deep  # noqa: F401  Keras must know its layer to load one
 from resbench.data.store import Split, save_split
 
 EPOCHS = 3

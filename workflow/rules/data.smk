@@ -48,6 +48,7 @@ rule convert:
         "workflow/resbench/data/archive.py",
         "workflow/resbench/data/convert.py",
         "workflow/resbench/data/store.py",
+        "workflow/resbench/data/tarball.py",
         "workflow/resbench/data/unpickle.py",
         archive="<results>/data/archive.tar.gz",
         record="<results>/data/source.json",

@@ -11,10 +11,11 @@ rule export:
         "<logs>/export/{variant}/seed{seed}.log",
     benchmark:
         "<benchmarks>/export/{variant}/seed{seed}.tsv"
+    threads: 2
     resources:
         mem_mb=3000,
     shell:
         r"""
-        resbench export {input.model:q} --data {input.test:q} \
+        resbench export {input.model:q} --data {input.test:q} --threads {threads} \
             --onnx {output.onnx:q} --parity {output.parity:q} 2>{log:q}
         """

@@ -1,8 +1,10 @@
 rule collate:
     """Gather every stage's figures in one table."""
     input:
+        "workflow/resbench/report/inputs.py",
+        "workflow/resbench/report/latency_summary.py",
+        "workflow/resbench/report/markdown.py",
         "workflow/resbench/report/table.py",
-        "workflow/resbench/report/statistics.py",
         summary="<results>/data/summary.json",
         parity=expand(
             "<results>/onnx/{variant}/seed{seed}/parity.json",

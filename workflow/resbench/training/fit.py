@@ -36,7 +36,7 @@ def training_steps(model: keras.Model, optimizer: keras.Optimizer, protocol: Pro
     """
     images, labels = tf.constant(data.images), tf.constant(data.labels, tf.int32)
 
-    @tf.function(jit_compile=xla)
+    @tf.function(jit_compile=xla, autograph=False)
     def step(indices: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         batch, truth = tf.gather(images, indices), tf.gather(labels, indices)
         if protocol.augment:

@@ -1,0 +1,39 @@
+# Thin: each target is one command in .venv, which is made from the lock file and kept up to date with it.
+PYTHON ?= python3
+BIN := .venv/bin
+# A machine whose NVIDIA driver answers gets the CUDA libraries too; any other downloads none.
+LOCK := $(if $(shell nvidia-smi -L 2>/dev/null | grep GPU),requirements-gpu.lock,requirements.lock)
+
+.PHONY: demo report test lint perf check-gpu lock
+
+demo: .venv/installed  ## every stage on handwritten digits, in minutes
+	$(BIN)/snakemake --cores all --configfile config/demo.yaml
+	@echo "The report: results/demo/report.md (for people), results/demo/report.csv (for machines)"
+
+report: .venv/installed  ## the published protocol on full CIFAR-10
+	$(BIN)/snakemake --cores all results/report.csv results/report.md
+
+test: .venv/installed
+	$(BIN)/pytest
+
+lint: .venv/installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/python tests/lint_workflow.py
+
+check-gpu: .venv/installed  ## does training use the card, and how fast?
+	$(BIN)/python perf/check_gpu.py
+
+lock: .venv/installed  ## pin every version anew
+	$(BIN)/uv pip compile pyproject.toml --extra dev -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra gpu -o requirements-gpu.lock
+
+.venv/installed: requirements.lock requirements-gpu.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "resbench needs Python 3.11 to 3.13, but $(PYTHON) is $$($(PYTHON) --version); try make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes -r $(LOCK)
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
