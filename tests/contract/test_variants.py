@@ -4,7 +4,6 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 import tensorflow as tf
-
 from resbench.data.store import Split, save_split
 from resbench.networks import registry
 
@@ -80,7 +79,7 @@ def test_trains_saves_reloads_and_exports(name, photos, tmp_path):
         model,
         tmp_path / "history.csv",
         test_path=None,
-        checkpoints_in=None,
+        checkpoints_folder=None,
     )
     export_model(model, photos / "test.npz", onnx, tmp_path / "parity.json")
 

@@ -3,8 +3,11 @@
 import gzip
 import hashlib
 import io
+import os
 import pickle
 import struct
+import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -17,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+import resbench
+
 PIXELS = 3072
 NAMES = ["cat", "dog", "frog"]
 BATCHES = ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"]
@@ -26,8 +31,7 @@ def batches(rows: int = 4, classes: int = 3, seed: int = 0) -> dict[str, tuple[n
     """Random rows uint8 (rows, 3072) and labels for each of the six batches."""
     random = np.random.default_rng(seed)
     return {
-        name: (random.integers(0, 256, (rows, PIXELS), np.uint8), random.integers(0, classes, rows))
-        for name in BATCHES
+        name: (random.integers(0, 256, (rows, PIXELS), np.uint8), random.integers(0, classes, rows)) for name in BATCHES
     }
 
 
@@ -225,6 +229,16 @@ def refused_url() -> str:
     """An address at which nobody listens."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         return f"http://127.0.0.1:{server.server_port}/nobody"
+
+
+def run_cli(*arguments: object) -> "subprocess.Popen[str]":
+    """`resbench ARGUMENTS` in a process of its own; its stderr is a pipe."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "resbench", *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(resbench.__file__).parents[1])},
+    )
 
 
 def files_in(folder: Path) -> set[str]:

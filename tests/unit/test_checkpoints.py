@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from resbench.training import checkpoints
 from resbench.training.checkpoints import State
 

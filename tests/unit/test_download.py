@@ -1,17 +1,13 @@
 """The download stage against a real web server that breaks every promise."""
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
-from data_helpers import Server, files_in, refused_url, running_server, serve, sha256, status
-
+from data_helpers import Server, files_in, refused_url, run_cli, running_server, serve, sha256, status
 from resbench.data import sources
 from resbench.data.sources import download_archive
 from resbench.errors import ResbenchError
@@ -108,16 +104,6 @@ def test_resume_in_a_later_run(server, dest):
     fetch(dest, url)
     assert ranges(server, "a")[-1] == "bytes=100000-"
     assert files_in(dest.parent) == {dest.name}
-
-
-def run_cli(*arguments, **options):
-    return subprocess.Popen(
-        [sys.executable, "-m", "resbench", *map(str, arguments)],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": "workflow"},
-        **options,
-    )
 
 
 def test_kill_and_resume(server, dest):
@@ -234,6 +220,10 @@ def test_length_overstated(server, dest):
     lying = server.add("a", BODY, serve(claim=len(BODY) + 1000, cut=len(BODY)))
     assert fetch(dest, lying, server.add("b", BODY))["verified"]
     assert dest.read_bytes() == BODY
+
+
+def test_length_overstated_by_the_only_source(server, dest):
+    assert fetch(dest, server.add("a", BODY, serve(claim=len(BODY) + 1000, cut=len(BODY))))["verified"]
 
 
 def test_length_understated(server, dest):

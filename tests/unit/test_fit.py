@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from resbench.data.store import Split
 from resbench.errors import ResbenchError
 from resbench.progress import Progress

@@ -1,7 +1,6 @@
 """The builders refuse what no network can be."""
 
 import pytest
-
 from resbench.errors import ResbenchError
 from resbench.networks import registry
 from resbench.networks.deep import deep_network

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from resbench.data.store import Split, save_split
 from resbench.errors import ResbenchError
 from resbench.export import onnx as export
@@ -16,9 +15,7 @@ def trained(tmp_path_factory):
     images = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)
     save_split(folder / "data.npz", Split(images, np.array([0, 1] * 3, np.uint8), np.array(["cat", "dog"])))
     job = Job(variant="resnet20", protocol="he2015", seed=0, epochs=1)
-    run_job(
-        job, folder / "data.npz", folder / "m.keras", folder / "h.csv", test_path=None, checkpoints_in=None
-    )
+    run_job(job, folder / "data.npz", folder / "m.keras", folder / "h.csv", test_path=None, checkpoints_folder=None)
     return folder
 
 

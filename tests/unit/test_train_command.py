@@ -8,7 +8,6 @@ import time
 import keras
 import numpy as np
 import pytest
-
 import resbench.networks.deep  # noqa: F401  Keras must know its layer to load one
 from resbench.data.store import Split, save_split
 
@@ -70,7 +69,9 @@ def test_a_killed_job_goes_on_and_ends_the_same(uninterrupted, data, tmp_path):
 
     answer = run(tmp_path, data)
     assert answer.returncode == 0, answer.stderr
-    assert f"resumed after epoch 1 of {EPOCHS}" in answer.stderr or f"resumed after epoch 2 of {EPOCHS}" in answer.stderr
+    assert (
+        f"resumed after epoch 1 of {EPOCHS}" in answer.stderr or f"resumed after epoch 2 of {EPOCHS}" in answer.stderr
+    )
     assert_same_network(uninterrupted, tmp_path, data)
     assert not (tmp_path / "saved").exists()
     losses = [[row["loss"] for row in rows(folder)] for folder in (uninterrupted, tmp_path)]

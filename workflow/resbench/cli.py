@@ -107,7 +107,9 @@ def train(
     validation: Annotated[int, typer.Option(min=0, help="Hold out the last N training images.")] = 0,
     device: Annotated[Device, typer.Option(help="auto: the GPU where there is one.")] = Device.auto,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  Default: all cores.")] = None,
-    checkpoints: Annotated[Path | None, typer.Option(help="Folder to save in after each epoch and resume from.")] = None,
+    checkpoints: Annotated[
+        Path | None, typer.Option(help="Folder to save in after each epoch and resume from.")
+    ] = None,
     xla: Annotated[bool | None, typer.Option(help="Compile with XLA.  Default: on the GPU only.")] = None,
     mixed_precision: Annotated[bool | None, typer.Option(help="float16 arithmetic.  Default: on the GPU only.")] = None,
 ) -> None:
@@ -128,7 +130,7 @@ def train(
             xla=xla,
             mixed_precision=mixed_precision,
         )
-        run_job(job, data, model, history, test_path=test, checkpoints_in=checkpoints)
+        run_job(job, data, model, history, test_path=test, checkpoints_folder=checkpoints)
 
 
 @app.command()
@@ -168,7 +170,9 @@ def latency(
     provider: Annotated[Provider, typer.Option(help="Execution provider; used as asked for, or an error.")],
     samples: Annotated[Path, typer.Option(help="Every timed call, .csv.")],
     host: Annotated[Path, typer.Option(help="What machine and software this was, .json.")],
-    data: Annotated[Path | None, typer.Option("--data", help="Real images to time on.  Default: random pixels.")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Real images to time on.  Default: random pixels.")
+    ] = None,
     batch_sizes: Annotated[str, typer.Option(help="Comma-separated.")] = "1,32",
     threads: Annotated[str, typer.Option(help="Comma-separated intra-op thread counts.")] = "1",
     rounds: Annotated[int, typer.Option(min=1, help="Fresh processes for each model and setting.")] = 3,

@@ -22,7 +22,7 @@ import numpy as np
 from resbench.benchmark.sessions import check_probabilities, class_count, one_line, open_session
 from resbench.errors import ResbenchError
 
-# A percentile's 95 % interval takes 46 samples for the 90th: 50 calls allow it after one round.
+# The report names a 90th percentile from 46 samples on: 50 calls allow it after one round.
 CALLS = 50
 # Short models: as many calls as fit in here, so that an interruption of milliseconds weighs little.
 SECONDS = 1.0

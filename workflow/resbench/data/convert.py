@@ -31,6 +31,9 @@ def convert_archive(
     outputs = [path for path in (train, test, summary, samples) if path]
     if len({path.resolve() for path in (archive, *outputs)}) <= len(outputs):
         raise ResbenchError(f"{archive}: the archive and the outputs must be different files")
+    for path in outputs:
+        if path.is_dir():
+            raise ResbenchError(f"{path}: is a folder; give the name of the file to write")
     source = _source(record)
     content = read_archive(archive)
     try:

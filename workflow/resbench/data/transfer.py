@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from http.client import HTTPException, responses
+from http.client import HTTPException, IncompleteRead, responses
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
@@ -227,7 +227,7 @@ def _understand(reply: requests.Response, url: str, offset: int) -> Answer | Non
         raise kind(f"HTTP {code} {responses.get(code, '')}".strip())
     if reply.headers.get("Content-Type", "").startswith("text/html"):
         raise SourceError("answers with a web page instead of a file")  # a login page of the network, often
-    return Answer(reply.raw, 0, Origin(url, validator, int(length) if re.fullmatch(r"\d{1,15}", length) else None))
+    return Answer(reply.raw, 0, Origin(url, validator, int(length) if re.fullmatch(r"\d{1,18}", length) else None))
 
 
 def plain_reason(error: BaseException) -> str:
@@ -237,5 +237,7 @@ def plain_reason(error: BaseException) -> str:
         if not isinstance(inner, BaseException):
             break
         error = inner
+    if isinstance(error, IncompleteRead):
+        return "the connection ended early"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(text.split())[:200]

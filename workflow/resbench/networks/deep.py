@@ -14,7 +14,7 @@ INNER_WIDTHS = (16, 32, 64)  # of the three stages, at 32×32, 16×16 and 8×8
 
 
 @keras.saving.register_keras_serializable("resbench")
-class Centre(layers.Layer):  # type: ignore[misc]
+class Centre(layers.Layer):
     """Subtracts the training images' per-pixel mean, which training puts into `mean`, float32 (32, 32, 3)."""
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -57,9 +57,9 @@ def deep_network(classes: int, depth: int, *, bottleneck: bool = False, preactiv
 
 
 def _conv(x: KerasTensor, filters: int, size: int, stride: int = 1) -> KerasTensor:
-    return layers.Conv2D(
-        filters, size, strides=stride, padding="same", use_bias=False, kernel_initializer="he_normal"
-    )(x)
+    return layers.Conv2D(filters, size, strides=stride, padding="same", use_bias=False, kernel_initializer="he_normal")(
+        x
+    )
 
 
 def _activate(x: KerasTensor) -> KerasTensor:

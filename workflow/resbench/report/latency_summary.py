@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-# Fewest independent samples for which order statistics bound the percentile on both sides with 95 %
-# probability (David & Nagaraja, Order Statistics, §7.1).  With fewer, the percentile is not reported.
+# With this many independent samples, order statistics bound the percentile on both sides with 95 %
+# probability (David & Nagaraja, Order Statistics, §7.1), with some to spare.  With fewer, the
+# percentile is not reported.
 FEWEST_FOR_P90 = 46
 FEWEST_FOR_P99 = 482
 

@@ -106,7 +106,7 @@ def _latency_table(group: list[Row]) -> str:
         for setting in settings:
             row = measured.get((variant, *setting), {})
             p50, p90 = (_number(row.get(name), "{:.2f}") for name in ("latency_p50_ms", "latency_p90_ms"))
-            line += [f"{p50} / {p90}", _number(row.get("throughput_ips"), "{:,.0f}")]
+            line += [f"{p50} / {p90}" if row else "–", _number(row.get("throughput_ips"), "{:,.0f}")]
         body.append(line)
     return _table(header, body)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest  # type: ignore[import-untyped]
+from scipy.stats import binomtest
 
 from resbench.benchmark.predictions import Predictions, accuracy_and_loss
 from resbench.files import atomic

@@ -27,7 +27,7 @@ class State(NamedTuple):
 
 def save(folder: Path, fingerprint: str, state: State) -> None:
     """Write the state after epoch len(state.history) and drop the oldest checkpoints."""
-    arrays = {f"weights{i}": value for i, value in enumerate(state.weights)}
+    arrays: dict[str, Any] = {f"weights{i}": value for i, value in enumerate(state.weights)}
     arrays |= {f"optimizer{i}": value for i, value in enumerate(state.optimizer)}
     note = json.dumps({"fingerprint": fingerprint, "history": state.history})
     with atomic(folder / f"epoch{len(state.history):04d}.npz") as temporary, temporary.open("wb") as stream:

@@ -26,7 +26,9 @@ class Epoch(NamedTuple):
     seconds: float
 
 
-def training_steps(model: keras.Model, optimizer: keras.Optimizer, protocol: Protocol, data: Split, xla: bool) -> RunSteps:
+def training_steps(
+    model: keras.Model, optimizer: keras.Optimizer, protocol: Protocol, data: Split, xla: bool
+) -> RunSteps:
     """Put the images on the device, once, and compile the steps over them.
 
     Returns:
@@ -90,7 +92,9 @@ def epoch_plan(seed: int, epoch: int, count: int) -> tuple[NDArray[np.int32], ND
     return order, draws
 
 
-def seconds_per_step(run_steps: RunSteps, model: keras.Model, optimizer: keras.Optimizer, batch_size: int, count: int) -> float:
+def seconds_per_step(
+    run_steps: RunSteps, model: keras.Model, optimizer: keras.Optimizer, batch_size: int, count: int
+) -> float:
     """Time a few steps, after one that compiles them; model and optimizer are left as they were."""
     variables = model.weights + optimizer.variables
     before = [variable.numpy() for variable in variables]

@@ -58,7 +58,13 @@ class Job:
 
 
 def run_job(
-    job: Job, data_path: Path, model_path: Path, history_path: Path, *, test_path: Path | None, checkpoints_in: Path | None
+    job: Job,
+    data_path: Path,
+    model_path: Path,
+    history_path: Path,
+    *,
+    test_path: Path | None,
+    checkpoints_folder: Path | None,
 ) -> None:
     """Train and write the model and its history; with checkpoints, go on where a killed run stopped.
 
@@ -66,7 +72,7 @@ def run_job(
         ResbenchError: unknown variant or protocol, unusable data, a loss that is not finite, no memory.
     """
     try:
-        _run(job, data_path, model_path, history_path, test_path, checkpoints_in)
+        _run(job, data_path, model_path, history_path, test_path, checkpoints_folder)
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         raise ResbenchError(f"{job.variant}: memory ran out; train with a smaller --batch-size") from error
 

@@ -1,0 +1,107 @@
+"""Copies of the workflow to run and to spoil: the real tree is never touched."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("Snakefile", "config", "profiles", "workflow")
+
+
+class Tree:
+    """A copy of the workflow in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def fresh(cls, folder: Path) -> "Tree":
+        for part in PARTS:
+            if (ROOT / part).is_dir():
+                shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(ROOT / part, folder / part)
+        return cls(folder)
+
+    def copy(self, folder: Path) -> "Tree":
+        """With everything that was made in it, and Snakemake's memory of how."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        return Tree(folder)
+
+    def configure(self, **sections: object) -> None:
+        (self.folder / "test.yaml").write_text(yaml.safe_dump(sections))
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "test.yaml", *words]
+
+    def environment(self) -> dict[str, str]:
+        """No virtual environment is active: jobs must find `resbench` all the same."""
+        return os.environ | {"PATH": os.defpath, "PYTHONPATH": str(self.folder / "workflow")}
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command(*words),
+            cwd=self.folder,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def snakemake(self, *words: str) -> tuple[int, str]:
+        """Exit status, and what the terminal shows."""
+        process = self.start(*words)
+        output, _ = process.communicate(timeout=540)
+        return process.returncode, output
+
+    def planned(self) -> set[tuple[str, str]]:
+        """(rule, variant) of the jobs that a run would start because of changes, before what follows from them."""
+        status, output = self.snakemake("--dry-run")
+        assert status == 0, output
+        jobs = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", output, re.MULTILINE)
+        assert jobs or "Nothing to be done" in output, output
+        return {(rule, (re.search(r"variant=(\w+)", text) or [None, ""])[1] or "") for rule, text in jobs}
+
+
+def settings() -> dict[str, object]:
+    archive = os.environ.get("CIFAR10_ARCHIVE")
+    name = "photos of CIFAR-10 (JPEG)" if archive else "handwritten digits (scikit-learn), not CIFAR-10"
+    return {
+        "data": {"name": name, "sources": [archive or "digits"], "sha256": None},
+        "variants": ["basic", "pool", "bottleneck"],
+        "seeds": [0],
+        "training": {"epochs": 1, "limit": 200, "device": "cpu"},
+        "benchmark": {"batch_sizes": [1, 8], "threads": [1], "rounds": 1},
+    }
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """The workflow before its first run."""
+    tree = Tree.fresh(tmp_path)
+    tree.configure(**settings())
+    return tree
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    """The workflow after a whole run; whoever changes it works on a copy."""
+    tree = Tree.fresh(tmp_path_factory.mktemp("finished"))
+    tree.configure(**settings())
+    status, output = tree.snakemake()
+    assert status == 0, output
+    return tree
+
+
+@pytest.fixture
+def spoiled(finished: Tree, tmp_path: Path) -> Tree:
+    """A finished run of one's own."""
+    return finished.copy(tmp_path)

@@ -1,0 +1,95 @@
+"""What goes wrong is told in one line, and leaves nothing half-done."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+
+def change(tree, section: str, **values: object) -> None:
+    config = yaml.safe_load((tree.folder / "test.yaml").read_text())
+    config[section] |= values
+    tree.configure(**config)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        ({"training": {"epoch": 3}}, "config: training.epoch: unknown key; did you mean epochs?"),
+        ({"training": {"epochs": "ten"}}, "config: training.epochs: 'ten' is not a whole number"),
+        ({"variants": ["pol"]}, "config: variants: 'pol' is unknown; did you mean pool? (known: basic, bottleneck,"),
+        ({"seeds": [0, 0]}, "config: seeds: [0, 0] names something twice"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_in_one_line(tree, wrong: dict, line: str) -> None:
+    tree.configure(**wrong)
+    status, output = tree.snakemake()
+    assert status != 0
+    assert [text for text in output.splitlines() if text.startswith("config: ")] == [output.splitlines()[-1]]
+    assert output.splitlines()[-1].startswith(line)
+    assert "Traceback" not in output
+    assert not (tree.folder / "results").exists()
+
+
+@pytest.mark.parametrize("name", ["config", "demo", "deep"])
+def test_the_files_of_the_project_plan_a_whole_run(tree, name: str) -> None:
+    status, output = tree.snakemake("--dry-run", "--configfile", f"config/{name}.yaml")
+    assert status == 0, output
+    config = yaml.safe_load((tree.folder / f"config/{name}.yaml").read_text())
+    assert f"{config.get('pathvars', {}).get('results', 'results')}/report.csv" in output
+    assert "train" in output
+
+
+@pytest.mark.parametrize("damage", ["truncated", "no archive"])
+def test_a_bad_archive_is_one_line_and_no_output(tree, finished, damage: str) -> None:
+    good = (finished.folder / "results/data/archive.tar.gz").read_bytes()
+    bad = tree.folder / "bad.tar.gz"
+    bad.write_bytes(good[: len(good) // 2] if damage == "truncated" else b"<html>not found</html>" * 100)
+    change(tree, "data", sources=["bad.tar.gz"])
+    status, output = tree.snakemake("results/data/train.npz")
+    assert status != 0
+    assert len({line.strip() for line in output.splitlines() if "resbench: error:" in line}) == 1, output
+    assert "archive.tar.gz" in output
+    assert "Traceback" not in output
+    left = {path.name for path in (tree.folder / "results/data").iterdir()}
+    assert left.isdisjoint({"train.npz", "test.npz", "summary.json", "samples.png"})
+
+
+def test_a_source_that_is_not_there_is_one_line(tree) -> None:
+    change(tree, "data", sources=["nowhere.tar.gz"])
+    status, output = tree.snakemake("results/data/train.npz")
+    assert status != 0
+    assert len({line.strip() for line in output.splitlines() if "resbench: error:" in line}) == 1, output
+    assert "nowhere.tar.gz" in output
+    assert not (tree.folder / "results/data/archive.tar.gz").exists()
+
+
+def wait_for(path: Path, text: str) -> None:
+    end = time.monotonic() + 120
+    while not (path.exists() and text in path.read_text(errors="replace")):
+        assert time.monotonic() < end, f"{text!r} never came in {path}"
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=lambda how: how.name)
+def test_a_job_stopped_midway_leaves_no_half_output(spoiled, how: signal.Signals) -> None:
+    change(spoiled, "training", epochs=1000)
+    model = "results/models/pool/seed0/model.keras"
+    log = spoiled.folder / "logs/train/pool/seed0.log"
+    log.unlink()
+    process = spoiled.start(model)
+    wait_for(log, "epoch 1/1000")
+    os.killpg(process.pid, how)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert list((spoiled.folder / model).parent.iterdir()) == []
+
+    if how == signal.SIGKILL:
+        spoiled.snakemake("--unlock")
+    change(spoiled, "training", epochs=1)
+    status, output = spoiled.snakemake(model)
+    assert status == 0, output
+    assert {path.name for path in (spoiled.folder / model).parent.iterdir()} == {"model.keras", "history.csv"}

@@ -1,0 +1,101 @@
+"""A whole run on small data, and what a second one does after a change."""
+
+import csv
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+COLUMNS = (
+    "variant, precision, provider, batch_size, threads, seeds, parameters, macs, model_bytes, "
+    "accuracy_mean, accuracy_std, accuracy_low, accuracy_high, loss_mean, keras_accuracy_mean, "
+    "top1_agreement, max_abs_diff, published_accuracy, published_loss, train_images, epochs, "
+    "train_seconds_mean, load_ms, first_ms, latency_min_ms, latency_p50_ms, latency_p50_low_ms, latency_p50_high_ms, "
+    "latency_p90_ms, latency_p99_ms, throughput_ips, peak_rss_mb, host, dataset"
+).split(", ")
+MEASURED = ("accuracy_mean", "keras_accuracy_mean", "loss_mean", "load_ms", "first_ms", "latency_min_ms")
+VARIANTS = ("basic", "pool", "bottleneck")
+NETWORKS = Path("workflow/resbench/networks")
+
+
+def change(path: Path) -> None:
+    path.write_text(path.read_text() + "\n# changed\n")
+
+
+def trained(planned: set[tuple[str, str]]) -> set[str]:
+    return {variant for rule, variant in planned if rule == "train"}
+
+
+def test_the_report_has_every_row_and_every_measurement(finished) -> None:
+    with (finished.folder / "results/report.csv").open(newline="") as stream:
+        reader = csv.DictReader(stream)
+        rows = list(reader)
+    assert reader.fieldnames == COLUMNS
+    assert sorted((row["variant"], row["batch_size"]) for row in rows) == sorted(
+        (variant, size) for variant in VARIANTS for size in ("1", "8")
+    )
+    for row in rows:
+        assert (row["precision"], row["provider"], row["threads"], row["seeds"]) == ("fp32", "cpu", "1", "1")
+        assert (row["train_images"], row["epochs"]) == ("200", "1")
+        assert all(float(row[column]) > 0 for column in (*MEASURED, "latency_p50_ms", "throughput_ips", "peak_rss_mb"))
+        assert float(row["accuracy_mean"]) <= 1
+        assert float(row["published_accuracy"]) > 0.6
+        assert row["dataset"] == yaml.safe_load((finished.folder / "test.yaml").read_text())["data"]["name"]
+    assert all(variant in (finished.folder / "results/report.md").read_text() for variant in VARIANTS)
+
+
+def test_every_stage_left_its_files(finished) -> None:
+    results = finished.folder / "results"
+    expected = {"data/train.npz", "data/test.npz", "data/summary.json", "data/samples.png", "data/source.json"}
+    expected |= {"latency/cpu/samples.csv", "latency/cpu/host.json"}
+    for variant in VARIANTS:
+        own = f"{variant}/seed0"
+        expected |= {f"models/{own}/model.keras", f"models/{own}/history.csv", f"predictions/{own}/fp32-cpu.npz"}
+        expected |= {f"onnx/{own}/fp32.onnx", f"onnx/{own}/parity.json"}
+    assert {name for name in expected if not (results / name).stat().st_size} == set()
+    assert [path.name for path in results.rglob(".*") if path.is_file() and path.name != ".snakemake_timestamp"] == []
+
+
+def test_training_speaks_on_the_terminal_and_in_the_log(finished) -> None:
+    assert "test accuracy" in (finished.folder / "logs/train/pool/seed0.log").read_text()
+
+
+def test_a_second_run_does_nothing(finished) -> None:
+    assert finished.planned() == set()
+
+
+def test_a_new_date_on_a_network_changes_nothing(spoiled) -> None:
+    os.utime(spoiled.folder / NETWORKS / "variants/pool.py")
+    assert spoiled.planned() == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "variants"),
+    [("variants/pool.py", {"pool"}), ("layers.py", set(VARIANTS)), ("deep.py", set()), ("variants/resnet20.py", set())],
+)
+def test_a_changed_network_is_trained_again_and_no_other(spoiled, name: str, variants: set[str]) -> None:
+    change(spoiled.folder / NETWORKS / name)
+    planned = spoiled.planned()
+    assert trained(planned) == variants
+    assert {rule for rule, _ in planned}.isdisjoint({"digits", "download", "convert"})
+    assert {variant for rule, variant in planned if rule == "export"} == variants
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "rules"),
+    [
+        ("training", "epochs", 2, {"train", "export", "evaluate", "latency", "collate", "all"}),
+        ("benchmark", "rounds", 2, {"latency", "collate", "all"}),
+        ("data", "name", "other words", {"collate", "all"}),
+        ("training", "device", "auto", set()),
+        ("data", "window_s", 5, set()),
+    ],
+)
+def test_a_changed_setting_reruns_what_depends_on_it(spoiled, section, key, value, rules) -> None:
+    config = yaml.safe_load((spoiled.folder / "test.yaml").read_text())
+    config[section][key] = value
+    spoiled.configure(**config)
+    planned = spoiled.planned()
+    assert {rule for rule, _ in planned} == rules
+    assert trained(planned) == (set(VARIANTS) if "train" in rules else set())
