@@ -23,6 +23,10 @@ lint: .venv/installed
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/python tests/lint_workflow.py
 
+perf: .venv/installed  ## conversion and training beside what a notebook does; needs the archive
+	$(BIN)/python perf/convert.py results/data/archive.tar.gz
+	$(BIN)/python perf/train.py
+
 check-gpu: .venv/installed  ## does training use the card, and how fast?
 	$(BIN)/python perf/check_gpu.py
 

@@ -12,14 +12,13 @@ import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-
 import resbench
 
 PIXELS = 3072
@@ -52,7 +51,7 @@ def python_members(content: dict[str, Any], names: list[Any], protocol: int = 2)
 class Python2Pickler(pickle._Pickler):
     """Write what Python 2's cPickle wrote, as the official archive has it."""
 
-    dispatch = dict(pickle._Pickler.dispatch)
+    dispatch: ClassVar = dict(pickle._Pickler.dispatch)
 
     def save_bytes(self, obj: bytes) -> None:
         short = len(obj) < 256
@@ -126,10 +125,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests.append((self.path, self.headers.get("Range")))
         behaviours = site.behaviours
         behaviour = behaviours.pop(0) if len(behaviours) > 1 else behaviours[0]
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):  # the client left, as it should from a slow source
             behaviour(self, site.body)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # the client left, as it should from a slow source
 
     def log_message(self, *_: object) -> None:
         pass
@@ -141,6 +138,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def begin(self, code: int, **headers: object) -> None:
         self.send_response(code)
+        self.send_header("Connection", "close")  # or a client may race to reuse it for a redirect
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), str(value))
         self.end_headers()

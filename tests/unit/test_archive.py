@@ -26,7 +26,6 @@ from data_helpers import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-
 from resbench.data.archive import MAX_ROWS
 from resbench.data.convert import channel_statistics, convert_archive
 from resbench.data.store import load_split
@@ -163,7 +162,12 @@ def test_outputs_must_differ(tmp_path, clash):
     (tmp_path / "archive.tar.gz").write_bytes(valid_archive())
     with pytest.raises(ResbenchError, match="different files"):
         convert_archive(
-            tmp_path / "archive.tar.gz", tmp_path / "train.npz", tmp_path / clash, record=None, summary=None, samples=None
+            tmp_path / "archive.tar.gz",
+            tmp_path / "train.npz",
+            tmp_path / clash,
+            record=None,
+            summary=None,
+            samples=None,
         )
     assert files_in(tmp_path) == {"archive.tar.gz"}
 

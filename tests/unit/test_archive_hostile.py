@@ -6,7 +6,6 @@ import pickle
 import resource
 import struct
 import tarfile
-import zlib
 
 import numpy as np
 import pytest
@@ -23,7 +22,6 @@ from data_helpers import (
     run_cli,
     valid_archive,
 )
-
 from resbench.data.archive import MAX_BATCH, MAX_ROWS, MAX_STEPS
 from resbench.data.convert import convert_archive
 from resbench.data.unpickle import unpickle
@@ -143,7 +141,7 @@ def test_special_members(refused, kind):
 @pytest.mark.parametrize(
     ("records", "reason"),
     [
-        (b"30 path=../../../../etc/passwd\n", "sets 'path'"),
+        (b"31 path=../../../../etc/passwd\n", "sets 'path'"),
         (b"19 size=9999999999\n", "sets 'size'"),
         (b"22 GNU.sparse.major=1\n", "sets 'GNU.sparse.major'"),
         (b"99999999999 mtime=1\n", "damaged"),
@@ -184,8 +182,7 @@ def test_negative_size(refused):
 
 def zeros(mebibytes: int) -> bytes:
     """gzip stream of that many zeros, of a thousandth the size."""
-    packer = zlib.compressobj(9, wbits=31)
-    return b"".join(packer.compress(bytes(1 << 20)) for _ in range(mebibytes)) + packer.flush()
+    return gzip.compress(bytes(16 << 20), 1) * (mebibytes // 16)
 
 
 def header(name: str, size: int) -> bytes:
@@ -202,13 +199,13 @@ def test_member_too_large(refused, name):
 @pytest.mark.parametrize("start", [b"", b"\0" * 1024, b"".join(raw_entries()) + bytes(1024)])
 def test_endless_zeros(refused, start):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert "more than this layout can hold" in refused(gzip.compress(start) + zeros(1200))
+    assert "more than this layout can hold" in refused(gzip.compress(start) + zeros(800))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
 
 
 def test_many_small_members(refused):
-    small = gzip.compress(entry("readme.html", bytes(1 << 18)) * 3200)
-    assert "more than this layout can hold" in refused(small)
+    sixteen = gzip.compress(entry("readme.html", bytes(1 << 18)) * 64, 1)
+    assert "more than this layout can hold" in refused(sixteen * 50)
 
 
 def test_largest_batch_of_steps(refused):
@@ -232,7 +229,11 @@ def attack_pickles():
     system = Attack(os.system, "touch marker")
     yield "system", pickle.dumps(system, 2), "posix.system"
     yield "eval", pickle.dumps(Attack(eval, "open('marker', 'w')"), 4), "builtins.eval"
-    yield "exec", python2_dumps({})[:-1] + b"c__builtin__\nexec\n(U\x1aopen('marker','w').close()tR.", "__builtin__.exec"
+    yield (
+        "exec",
+        python2_dumps({})[:-1] + b"c__builtin__\nexec\n(U\x1aopen('marker','w').close()tR.",
+        "__builtin__.exec",
+    )
     yield "in data", pickle.dumps({b"data": system, b"labels": []}), "posix.system"
     yield "instance", b"(S'touch marker'\nios\nsystem\n.", "opcode"
     yield "object", b"(cos\nsystem\nS'touch marker'\no.", "os.system"
@@ -240,13 +241,13 @@ def attack_pickles():
     yield "build", b"\x80\x02}U\x01ac__main__\nX\nb.", "__main__.X"
     yield "extension", b"\x80\x02\x82\x01.", "opcode"
     yield "persistent", b"Pmarker\n.", "opcode"
-    yield "dotted", b"\x80\x04\x8c\x05numpy\x8c\x0fndarray.tofile\x93.", "numpy.ndarray.tofile"
+    yield "dotted", b"\x80\x04\x8c\x05numpy\x8c\x0endarray.tofile\x93.", "numpy.ndarray.tofile"
     yield "scalar", b"\x80\x02cnumpy.core.multiarray\nscalar\n.", "numpy.core.multiarray.scalar"
     yield "load", b"\x80\x02cnumpy\nload\n.", "numpy.load"
     yield "codec", b"\x80\x02c_codecs\nencode\nX\x01\0\0\0aX\x03\0\0\0zip\x86R.", "unusual arguments"
     yield "subclass", b"\x80\x02cnumpy.core.multiarray\n_reconstruct\nc_codecs\nencode\nK\0\x85U\x01b\x87R.", "unusual"
     yield "computed", b"\x80\x04K\1K\2\x93.", "computed name"
-    yield "terminal", b"\x80\x02c\x1b[2J\nx\n.", "\\\\x1b"
+    yield "terminal", b"\x80\x02c\x1b[2J\nx\n.", "\\x1b"
 
 
 @pytest.mark.parametrize("name", ["batches.meta", "data_batch_1", "test_batch"])
@@ -296,7 +297,10 @@ UINT8 = b"cnumpy\ndtype\nU\x02u1K\0K\1\x87R(K\3U\1|NNNJ\xff\xff\xff\xffJ\xff\xff
         (ARRAY + b"(K\1(" + b"K\1" * 65 + b"t" + UINT8 + b"\x89U\1xtb", "contradicts"),
         (ARRAY + b"(K\1K\1\x85" + UINT8 + b"\x89]tb", "contradicts"),
         (ARRAY + b"(K\1K\1\x85Nb", "damaged"),
-        (b"c_codecs\nencode\nq\0X\x10\0\0\0" + b"a" * 16 + b"q\1X\6\0\0\0latin1q\2" + b"h\0h\1h\2\x86R" * 40, "repeats"),
+        (
+            b"c_codecs\nencode\nq\0X\x10\0\0\0" + b"a" * 16 + b"q\1X\6\0\0\0latin1q\2" + b"h\0h\1h\2\x86R" * 40,
+            "repeats",
+        ),
     ],
 )
 def test_malformed_pickle(refused, body, reason):
@@ -324,7 +328,9 @@ def test_interpreter_and_pickle_agree():
 
 
 def batch(data=None, labels=None) -> bytes:
-    return pickle.dumps({b"data": np.zeros((4, 3072), np.uint8) if data is None else data, b"labels": labels or [0] * 4})
+    return pickle.dumps(
+        {b"data": np.zeros((4, 3072), np.uint8) if data is None else data, b"labels": labels or [0] * 4}
+    )
 
 
 @pytest.mark.parametrize(
@@ -334,14 +340,14 @@ def batch(data=None, labels=None) -> bytes:
         (np.zeros((4, 3073), np.uint8), "shape (4, 3073)"),
         (np.zeros((4, 3, 32, 32), np.uint8), "shape (4, 3, 32, 32)"),
         (np.zeros(3072, np.uint8), "shape (3072,)"),
-        (np.zeros((0, 3072), np.uint8), "shape (0, 3072)"),
+        (np.zeros((0, 3072), np.uint8), "0 images, not 1"),
         (np.zeros((4, 3072), np.int8), "array of 'i1'"),
         (np.zeros((4, 3072), np.float32), "array of 'f4'"),
         (np.zeros((4, 3072), object), "array of 'O8'"),
         (np.zeros((5, 3072), np.uint8), "5 images, but 4 labels"),
-        (np.zeros((MAX_ROWS + 1, 3072), np.uint8), "more than 20,000"),
-        ([0] * 3072, "is missing"),
-        (b"x" * 3072, "is missing"),
+        (np.zeros((MAX_ROWS + 1, 3072), np.uint8), "not 1 to 20,000"),
+        ([0] * 3072, "no array of images"),
+        (b"x" * 3072, "no array of images"),
     ],
 )
 def test_unfit_images(refused, data, reason):
@@ -403,7 +409,7 @@ def test_no_class_names_at_all(refused):
 @pytest.mark.parametrize(
     ("member", "content", "reason"),
     [
-        ("data_batch_1.bin", b"", "no multiple"),
+        ("data_batch_1.bin", b"", "0 images, not 1"),
         ("data_batch_1.bin", bytes(3072), "no multiple"),
         ("data_batch_1.bin", bytes(3073 * 2 + 1), "no multiple"),
         ("test_batch.bin", b"\3" + bytes(3072), "label 3, but only 3"),
@@ -420,7 +426,7 @@ def test_unfit_binary(refused, member, content, reason):
 def test_binary_with_too_many_rows(refused):
     rows = bytes(3073 * (MAX_ROWS + 1))
     assert len(rows) < MAX_BATCH
-    assert "more than 20,000" in refused(pack_members(binary_members(batches(), NAMES) | {"data_batch_1.bin": rows}))
+    assert "not 1 to 20,000" in refused(pack_members(binary_members(batches(), NAMES) | {"data_batch_1.bin": rows}))
 
 
 # The command line

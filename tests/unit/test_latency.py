@@ -12,7 +12,7 @@ import psutil
 import pytest
 from resbench.benchmark import latency, latency_worker
 from resbench.benchmark.latency import COLUMNS, INPUTS, measure_latency, rotate_inputs, schedule
-from resbench.benchmark.latency_worker import CALLS, PATIENCE_S, SECONDS, peak_rss_mb, time_calls, warm_up
+from resbench.benchmark.latency_worker import CALLS, SECONDS, peak_rss_mb, time_calls, warm_up
 from resbench.data.store import Split, save_split
 from resbench.errors import ResbenchError
 from resbench.files import read_json
@@ -68,7 +68,7 @@ def test_each_measurement_has_a_fresh_process(measured):
 def test_calls_are_many_enough_and_after_a_warm_up(measured):
     for _, timing in measured[2]:
         assert len(timing["latency_ms"]) >= CALLS
-        assert 0.5 * SECONDS * 1e3 < sum(timing["latency_ms"]) < PATIENCE_S * 1e3
+        assert 0.5 * SECONDS * 1e3 < sum(timing["latency_ms"])
         assert timing["warmup_calls"] >= 2 * latency_worker.WARMUP_STRETCH_CALLS
         assert timing["load_ms"] > 0
         assert timing["first_ms"] > 0
@@ -132,11 +132,9 @@ def test_warm_up_goes_on_while_calls_get_faster(monkeypatch):
     assert latency_worker.WARMUP_PATIENCE_S < clock.now < 2 * latency_worker.WARMUP_PATIENCE_S
 
 
-def test_fast_models_are_timed_for_a_time_and_slow_ones_not_for_ever(monkeypatch):
+def test_fast_models_are_timed_for_a_time_and_slow_ones_for_enough_calls(monkeypatch):
     assert len(time_calls(Clock(monkeypatch, [0.001]).call)) == pytest.approx(SECONDS / 0.001, abs=2)
-    assert len(time_calls(Clock(monkeypatch, [0.03]).call)) == CALLS
-    assert len(time_calls(Clock(monkeypatch, [1.0]).call)) == PATIENCE_S + 1
-    assert len(time_calls(Clock(monkeypatch, [60.0]).call)) == 1
+    assert len(time_calls(Clock(monkeypatch, [1.0]).call)) == CALLS
 
 
 def refused(folder, models, match, provider="cpu", **settings):

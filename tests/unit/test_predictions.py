@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from resbench.benchmark.images import read_image
-from resbench.benchmark.predictions import accuracy_and_loss, evaluate_model, load_predictions, predict_images
+from resbench.benchmark.predictions import evaluate_model, load_predictions, predict_images
 from resbench.data.store import Split, save_split
 from resbench.errors import ResbenchError
 from resbench.files import sha256
+from resbench.scores import accuracy_and_loss
 from tiny_models import CLASSES, tiny_model
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)

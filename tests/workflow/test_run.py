@@ -7,13 +7,42 @@ from pathlib import Path
 import pytest
 import yaml
 
-COLUMNS = (
-    "variant, precision, provider, batch_size, threads, seeds, parameters, macs, model_bytes, "
-    "accuracy_mean, accuracy_std, accuracy_low, accuracy_high, loss_mean, keras_accuracy_mean, "
-    "top1_agreement, max_abs_diff, published_accuracy, published_loss, train_images, epochs, "
-    "train_seconds_mean, load_ms, first_ms, latency_min_ms, latency_p50_ms, latency_p50_low_ms, latency_p50_high_ms, "
-    "latency_p90_ms, latency_p99_ms, throughput_ips, peak_rss_mb, host, dataset"
-).split(", ")
+COLUMNS = [
+    "variant",
+    "precision",
+    "provider",
+    "batch_size",
+    "threads",
+    "seeds",
+    "parameters",
+    "macs",
+    "model_bytes",
+    "accuracy_mean",
+    "accuracy_std",
+    "accuracy_low",
+    "accuracy_high",
+    "loss_mean",
+    "keras_accuracy_mean",
+    "top1_agreement",
+    "max_abs_diff",
+    "published_accuracy",
+    "published_loss",
+    "train_images",
+    "epochs",
+    "train_seconds_mean",
+    "load_ms",
+    "first_ms",
+    "latency_min_ms",
+    "latency_p50_ms",
+    "latency_p50_low_ms",
+    "latency_p50_high_ms",
+    "latency_p90_ms",
+    "latency_p99_ms",
+    "throughput_ips",
+    "peak_rss_mb",
+    "host",
+    "dataset",
+]
 MEASURED = ("accuracy_mean", "keras_accuracy_mean", "loss_mean", "load_ms", "first_ms", "latency_min_ms")
 VARIANTS = ("basic", "pool", "bottleneck")
 NETWORKS = Path("workflow/resbench/networks")

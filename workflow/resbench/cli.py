@@ -246,7 +246,7 @@ def main() -> Any:
     debug = "--debug" in sys.argv
     try:
         app()
-    except ResbenchError as error:
+    except (ResbenchError, OSError) as error:  # OSError: a full disk, a folder that may not be written
         if debug:
             raise
         say(f"resbench: error: {error}")

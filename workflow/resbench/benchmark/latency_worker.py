@@ -22,13 +22,10 @@ import numpy as np
 from resbench.benchmark.sessions import check_probabilities, class_count, one_line, open_session
 from resbench.errors import ResbenchError
 
-# The report names a 90th percentile from 46 samples on: 50 calls allow it after one round.
-CALLS = 50
+# The report names a 90th percentile from 46 samples on: two rounds have them however slow the model.
+CALLS = 25
 # Short models: as many calls as fit in here, so that an interruption of milliseconds weighs little.
 SECONDS = 1.0
-# Slow models stop here with fewer calls: more rounds average out slow states of a machine, more calls
-# in one round do not.  Three published networks at batch 1 and 32, two rounds: about a minute.
-PATIENCE_S = 4.0
 
 # Warm-up goes on while a stretch of calls is over 5 % faster than the one before it: caches fill,
 # the processor leaves its idle state, a GPU library picks its algorithms.
@@ -105,14 +102,12 @@ def warm_up(call: Callable[[], float]) -> int:
 
 
 def time_calls(call: Callable[[], float]) -> list[float]:
-    """Milliseconds of at least CALLS calls and SECONDS seconds, or what PATIENCE_S allows."""
+    """Milliseconds of each of at least CALLS calls and SECONDS seconds."""
     start = time.monotonic()
     samples: list[float] = []
-    while True:
+    while len(samples) < CALLS or time.monotonic() - start < SECONDS:
         samples.append(call())
-        spent = time.monotonic() - start
-        if spent > PATIENCE_S or (len(samples) >= CALLS and spent > SECONDS):
-            return samples
+    return samples
 
 
 def peak_rss_mb() -> float:

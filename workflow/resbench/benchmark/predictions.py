@@ -13,6 +13,7 @@ from resbench.data.store import load_split
 from resbench.errors import ResbenchError
 from resbench.files import atomic, sha256
 from resbench.progress import Progress, say
+from resbench.scores import accuracy_and_loss
 
 BATCH = 256  # large enough to keep every core busy; its activations take some 100 MB in the published networks
 TEXTS = ("variant", "seed", "precision", "provider", "model_sha256")
@@ -89,16 +90,6 @@ def load_predictions(path: Path) -> Predictions:
         raise ResbenchError(
             f"{path}: not a readable predictions file ({one_line(error)}); make it with `resbench evaluate`"
         ) from error
-
-
-def accuracy_and_loss(probabilities: Probabilities, labels: NDArray[np.uint8]) -> tuple[float, float]:
-    """Fraction of images whose likeliest class is the label, and mean cross-entropy in nats.
-
-    Probabilities are clipped to 1e-7 as Keras does, so that one confident mistake stays finite.
-    """
-    chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    accuracy = np.mean(probabilities.argmax(axis=1) == labels)
-    return float(accuracy), float(-np.log(chosen.clip(1e-7, 1 - 1e-7)).mean())
 
 
 def predict_images(model: Path, images: list[Path]) -> bool:

@@ -120,26 +120,31 @@ def _read_members(stream: Gunzip) -> Members:
 
 
 def _batch(content: bytes, layout: Layout) -> Batch:
-    if layout.title == "python":
-        batch = unpickle(content, MAX_STEPS)
-        return _checked(batch.get("data"), batch.get("labels"))
-    if not content or len(content) % (1 + PIXELS):
+    rows, labels = _python_batch(content) if layout.title == "python" else _binary_batch(content)
+    if not 0 < len(rows) <= MAX_ROWS:
+        raise ArchiveError(f"has {len(rows):,} images, not 1 to {MAX_ROWS:,}")
+    if len(labels) != len(rows):
+        raise ArchiveError(f"has {len(rows):,} images, but {len(labels):,} labels")
+    return Batch(rows, labels)
+
+
+def _python_batch(content: bytes) -> Batch:
+    batch = unpickle(content, MAX_STEPS)
+    rows, labels = batch.get("data"), batch.get("labels")
+    if not isinstance(rows, np.ndarray):
+        raise ArchiveError("has no array of images")
+    if rows.ndim != 2 or rows.shape[1] != PIXELS:
+        raise ArchiveError(f"has images of shape {rows.shape}, not rows of {PIXELS:,}")
+    if not isinstance(labels, list) or not all(type(label) is int and 0 <= label < 256 for label in labels):
+        raise ArchiveError("has no list of labels from 0 to 255")
+    return Batch(rows, np.array(labels, np.uint8))
+
+
+def _binary_batch(content: bytes) -> Batch:
+    if len(content) % (1 + PIXELS):
         raise ArchiveError(f"has {len(content):,} bytes, no multiple of {1 + PIXELS:,}")
     table = np.frombuffer(content, np.uint8).reshape(-1, 1 + PIXELS)
     return Batch(table[:, 1:], table[:, 0])
-
-
-def _checked(rows: object, labels: object) -> Batch:
-    if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.shape[1] != PIXELS or not len(rows):
-        found = f"has shape {rows.shape}" if isinstance(rows, np.ndarray) else "is missing"
-        raise ArchiveError(f"has no images of {PIXELS:,} uint8 values a row: data {found}")
-    if len(rows) > MAX_ROWS:
-        raise ArchiveError(f"has {len(rows):,} images, more than {MAX_ROWS:,}")
-    if not isinstance(labels, list) or not all(type(label) is int and 0 <= label < 256 for label in labels):
-        raise ArchiveError("has no list of labels from 0 to 255")
-    if len(labels) != len(rows):
-        raise ArchiveError(f"has {len(rows):,} images, but {len(labels):,} labels")
-    return Batch(rows, np.array(labels, np.uint8))
 
 
 def _class_names(content: bytes, layout: Layout) -> list[str]:

@@ -109,7 +109,7 @@ def members(stream: Gunzip) -> Iterator[Member]:
             raise ArchiveError(f"member {name} has a negative size")
         if info.type in (tarfile.XHDTYPE, tarfile.XGLTYPE):
             _check_extension(stream, name, info.size)
-        elif info.name.startswith(("/", "\\")) or ".." in info.name.replace("\\", "/").split("/"):
+        elif not info.name or info.name.startswith(("/", "\\")) or ".." in info.name.replace("\\", "/").split("/"):
             raise ArchiveError(f"member {name} points outside the archive")
         elif info.type == tarfile.DIRTYPE:
             if info.size:

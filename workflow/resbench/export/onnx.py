@@ -17,6 +17,7 @@ from resbench.data.store import Split, load_split
 from resbench.errors import ResbenchError
 from resbench.files import atomic, silenced_stderr, write_json
 from resbench.networks.registry import multiply_adds, parameters, published
+from resbench.scores import accuracy_and_loss
 from resbench.training import fit
 from resbench.training.job import read_record
 
@@ -69,14 +70,13 @@ def to_onnx(model: keras.Model) -> onnx.ModelProto:
 
 def compare(reference: NDArray[np.float32], exported: NDArray[np.float32], data: Split) -> dict[str, Any]:
     """Figures of how well two sets of class probabilities, float32 (N, classes), agree on labelled images."""
-    truth = np.arange(len(data.labels)), data.labels
-    loss = -np.log(np.clip(reference[truth], np.finfo(np.float32).tiny, 1.0))
+    accuracy, loss = accuracy_and_loss(reference, data.labels)
     return {
         "test_images": len(data.labels),
         "top1_agreement": float(np.mean(reference.argmax(axis=1) == exported.argmax(axis=1))),
         "max_abs_diff": float(np.max(np.abs(reference - exported))),
-        "keras_accuracy": float(np.mean(reference.argmax(axis=1) == data.labels)),
-        "keras_loss": float(np.mean(loss)),
+        "keras_accuracy": accuracy,
+        "keras_loss": loss,
     }
 
 

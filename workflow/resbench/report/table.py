@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from resbench.benchmark.predictions import Predictions, accuracy_and_loss
+from resbench.benchmark.predictions import Predictions
 from resbench.files import atomic
 from resbench.report.inputs import SETTING, Inputs, Parity, read_inputs
 from resbench.report.latency_summary import summarize_latency
 from resbench.report.markdown import render_markdown
+from resbench.scores import accuracy_and_loss
 
 REPORT_COLUMNS = [
     *("variant", "precision", "provider", "batch_size", "threads", "seeds", "parameters", "macs", "model_bytes"),

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from resbench.data.store import Split
 from resbench.errors import ResbenchError
 from resbench.progress import Progress
+from resbench.scores import accuracy_and_loss
 from resbench.training.protocols import Protocol
 
+BATCH = 500  # images that are predicted at once
 PAD = 4  # pixels of zero padding on each side before a random crop
 RunSteps = Callable[[NDArray[np.int32], NDArray[np.int32]], tuple[tf.Tensor, tf.Tensor]]
 
@@ -140,15 +142,13 @@ def run_epoch(
     return Epoch(loss / done, correct / done, perf_counter() - start)
 
 
-def measure(model: keras.Model, data: Split, batch_size: int = 500) -> tuple[float, float]:
-    """Mean loss and top-1 accuracy over all images of `data`."""
-    probabilities = predict(model, data.images, batch_size)
-    losses = keras.losses.sparse_categorical_crossentropy(data.labels.astype(np.int32), probabilities)
-    return float(np.mean(losses)), float(np.mean(probabilities.argmax(axis=1) == data.labels))
+def measure(model: keras.Model, data: Split) -> tuple[float, float]:
+    """Top-1 accuracy and mean loss over all images of `data`."""
+    return accuracy_and_loss(predict(model, data.images), data.labels)
 
 
-def predict(model: keras.Model, images: NDArray[np.uint8], batch_size: int = 500) -> NDArray[np.float32]:
+def predict(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Class probabilities, float32 (N, classes), of uint8 images (N, 32, 32, 3)."""
     call = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
-    parts = [call(tf.constant(images[i : i + batch_size])).numpy() for i in range(0, len(images), batch_size)]
+    parts = [call(tf.constant(images[i : i + BATCH])).numpy() for i in range(0, len(images), BATCH)]
     return np.concatenate(parts)

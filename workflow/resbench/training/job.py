@@ -139,7 +139,7 @@ def _run(
         row = {"epoch": epoch, "loss": result.loss, "accuracy": result.accuracy, "seconds": result.seconds}
         row["images_per_second"] = count / result.seconds
         if validation:
-            row["validation_loss"], row["validation_accuracy"] = fit.measure(model, validation)
+            row["validation_accuracy"], row["validation_loss"] = fit.measure(model, validation)
         history.append(row)
         left = sum(past["seconds"] for past in history) / epoch * (job.epochs - epoch)
         say(
@@ -153,7 +153,7 @@ def _run(
     if mixed:
         model = in_float32(model, module.build, len(classes))
     if test:
-        history[-1]["test_loss"], history[-1]["test_accuracy"] = fit.measure(model, test)
+        history[-1]["test_accuracy"], history[-1]["test_loss"] = fit.measure(model, test)
         say(f"{job.variant} seed {job.seed}: test accuracy {history[-1]['test_accuracy']:.4f}")
     how["train_seconds"] = sum(row["seconds"] for row in history)
     with atomic(model_path) as new_model, atomic(history_path) as new_history:
