@@ -38,7 +38,7 @@ class Tree:
         (self.folder / "test.yaml").write_text(yaml.safe_dump(sections))
 
     def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "test.yaml", *words]
+        return [sys.executable, "-m", "snakemake", "--configfile", "test.yaml", "--cores", "2", *words]
 
     def environment(self) -> dict[str, str]:
         """No virtual environment is active: jobs must find `resbench` all the same."""
@@ -78,7 +78,7 @@ def settings() -> dict[str, object]:
         "data": {"name": name, "sources": [archive or "digits"], "sha256": None},
         "variants": ["basic", "pool", "bottleneck"],
         "seeds": [0],
-        "training": {"epochs": 1, "limit": 200, "device": "cpu"},
+        "training": {"epochs": 1, "limit": 96, "device": "cpu"},
         "benchmark": {"batch_sizes": [1, 8], "threads": [1], "rounds": 1},
     }
 

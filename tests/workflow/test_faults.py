@@ -85,7 +85,7 @@ def test_a_job_stopped_midway_leaves_no_half_output(spoiled, how: signal.Signals
     os.killpg(process.pid, how)
     process.communicate(timeout=60)
     assert process.returncode != 0
-    assert list((spoiled.folder / model).parent.iterdir()) == []
+    assert list((spoiled.folder / model).parent.glob("*")) == []  # Snakemake may remove the empty folder too
 
     if how == signal.SIGKILL:
         spoiled.snakemake("--unlock")

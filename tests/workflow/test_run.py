@@ -7,42 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-COLUMNS = [
-    "variant",
-    "precision",
-    "provider",
-    "batch_size",
-    "threads",
-    "seeds",
-    "parameters",
-    "macs",
-    "model_bytes",
-    "accuracy_mean",
-    "accuracy_std",
-    "accuracy_low",
-    "accuracy_high",
-    "loss_mean",
-    "keras_accuracy_mean",
-    "top1_agreement",
-    "max_abs_diff",
-    "published_accuracy",
-    "published_loss",
-    "train_images",
-    "epochs",
-    "train_seconds_mean",
-    "load_ms",
-    "first_ms",
-    "latency_min_ms",
-    "latency_p50_ms",
-    "latency_p50_low_ms",
-    "latency_p50_high_ms",
-    "latency_p90_ms",
-    "latency_p99_ms",
-    "throughput_ips",
-    "peak_rss_mb",
-    "host",
-    "dataset",
-]
+HEADER = (
+    "variant,precision,provider,batch_size,threads,seeds,parameters,macs,model_bytes,accuracy_mean,"
+    "accuracy_std,accuracy_low,accuracy_high,loss_mean,keras_accuracy_mean,top1_agreement,max_abs_diff,"
+    "published_accuracy,published_loss,train_images,epochs,train_seconds_mean,load_ms,first_ms,latency_min_ms,"
+    "latency_p50_ms,latency_p50_low_ms,latency_p50_high_ms,latency_p90_ms,latency_p99_ms,throughput_ips,"
+    "peak_rss_mb,host,dataset"
+)
 MEASURED = ("accuracy_mean", "keras_accuracy_mean", "loss_mean", "load_ms", "first_ms", "latency_min_ms")
 VARIANTS = ("basic", "pool", "bottleneck")
 NETWORKS = Path("workflow/resbench/networks")
@@ -60,13 +31,13 @@ def test_the_report_has_every_row_and_every_measurement(finished) -> None:
     with (finished.folder / "results/report.csv").open(newline="") as stream:
         reader = csv.DictReader(stream)
         rows = list(reader)
-    assert reader.fieldnames == COLUMNS
+    assert ",".join(reader.fieldnames or []) == HEADER
     assert sorted((row["variant"], row["batch_size"]) for row in rows) == sorted(
         (variant, size) for variant in VARIANTS for size in ("1", "8")
     )
     for row in rows:
         assert (row["precision"], row["provider"], row["threads"], row["seeds"]) == ("fp32", "cpu", "1", "1")
-        assert (row["train_images"], row["epochs"]) == ("200", "1")
+        assert (row["train_images"], row["epochs"]) == ("96", "1")
         assert all(float(row[column]) > 0 for column in (*MEASURED, "latency_p50_ms", "throughput_ips", "peak_rss_mb"))
         assert float(row["accuracy_mean"]) <= 1
         assert float(row["published_accuracy"]) > 0.6
