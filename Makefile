@@ -1,6 +1,7 @@
 # Thin: each target is one command in .venv, which is made from the lock file and kept up to date with it.
 PYTHON ?= python3
 BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 # A machine whose NVIDIA driver answers gets the CUDA libraries too; any other downloads none.
 LOCK := $(if $(shell nvidia-smi -L 2>/dev/null | grep GPU),requirements-gpu.lock,requirements.lock)
 

@@ -68,7 +68,7 @@ def test_each_measurement_has_a_fresh_process(measured):
 def test_calls_are_many_enough_and_after_a_warm_up(measured):
     for _, timing in measured[2]:
         assert len(timing["latency_ms"]) >= CALLS
-        assert 0.5 * SECONDS * 1e3 < sum(timing["latency_ms"])
+        assert sum(timing["latency_ms"]) > 0.5 * SECONDS * 1e3
         assert timing["warmup_calls"] >= 2 * latency_worker.WARMUP_STRETCH_CALLS
         assert timing["load_ms"] > 0
         assert timing["first_ms"] > 0
