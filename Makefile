@@ -4,38 +4,39 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # A machine whose NVIDIA driver answers gets the CUDA libraries too; any other downloads none.
 LOCK := $(if $(shell nvidia-smi -L 2>/dev/null | grep GPU),requirements-gpu.lock,requirements.lock)
+STAMP := .venv/$(LOCK).installed
 
 .PHONY: demo report test lint perf check-gpu lock
 
-demo: .venv/installed  ## every stage on handwritten digits, in minutes
+demo: $(STAMP)  ## every stage on handwritten digits, in minutes
 	$(BIN)/snakemake --cores all --configfile config/demo.yaml
 	@echo "The report: results/demo/report.md (for people), results/demo/report.csv (for machines)"
 
-report: .venv/installed  ## the published protocol on full CIFAR-10
+report: $(STAMP)  ## the published protocol on full CIFAR-10
 	$(BIN)/snakemake --cores all results/report.csv results/report.md
 
-test: .venv/installed
+test: $(STAMP)
 	$(BIN)/pytest
 
-lint: .venv/installed
+lint: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/python tests/lint_workflow.py
 
-perf: .venv/installed  ## conversion and training beside what a notebook does; needs the archive
+perf: $(STAMP)  ## conversion and training beside what a notebook does; needs the archive
 	$(BIN)/python perf/convert.py results/data/archive.tar.gz
 	$(BIN)/python perf/train.py
 
-check-gpu: .venv/installed  ## does training use the card, and how fast?
+check-gpu: $(STAMP)  ## does training use the card, and how fast?
 	$(BIN)/python perf/check_gpu.py
 
-lock: .venv/installed  ## pin every version anew
+lock: $(STAMP)  ## pin every version anew
 	$(BIN)/uv pip compile pyproject.toml --extra dev -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra gpu -o requirements-gpu.lock
 
-.venv/installed: requirements.lock requirements-gpu.lock pyproject.toml
+$(STAMP): $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 		{ echo "resbench needs Python 3.11 to 3.13, but $(PYTHON) is $$($(PYTHON) --version); try make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv

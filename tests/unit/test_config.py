@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import yaml
 from resbench import config as configuration
-from resbench.networks import registry
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
@@ -118,7 +117,3 @@ def test_the_readme_lists_every_key_with_its_default() -> None:
             assert re.findall(r"^- (\S+)$", text, re.MULTILINE) == defaults[key]
         else:
             assert yaml.safe_load(cell.strip("` ")) == defaults[key], key
-
-
-def test_the_names_are_those_of_the_registry() -> None:
-    assert configuration.variant_names() == registry.names()

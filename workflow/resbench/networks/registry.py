@@ -2,16 +2,12 @@
 
 import importlib
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 import keras
 
+from resbench.config import variant_names
 from resbench.errors import ResbenchError
-
-
-def names() -> list[str]:
-    return sorted(path.stem for path in (Path(__file__).parent / "variants").glob("[!_]*.py"))
 
 
 def variant(name: str) -> ModuleType:
@@ -19,8 +15,8 @@ def variant(name: str) -> ModuleType:
 
     Raises ResbenchError where there is no variant of that name.
     """
-    if name not in names():
-        raise ResbenchError(f"unknown variant {name!r}; there are {', '.join(names())}")
+    if name not in variant_names():
+        raise ResbenchError(f"unknown variant {name!r}; there are {', '.join(variant_names())}")
     return importlib.import_module(f"resbench.networks.variants.{name}")
 
 
@@ -53,7 +49,7 @@ def parameters(model: keras.Model) -> int:
 def describe_variants() -> Iterator[str]:
     """A header and a line for each variant, for a terminal."""
     yield f"{'variant':<16}{'parameters':>12}{'multiply-adds':>16}{'published accuracy':>20}"
-    for name in names():
+    for name in variant_names():
         model = variant(name).build(10)
         accuracy, _ = published(name)
         shown = "-" if accuracy is None else f"{accuracy:.4f}"
