@@ -32,10 +32,11 @@ rule latency:
         "workflow/resbench/benchmark/latency.py",
         "workflow/resbench/benchmark/latency_worker.py",
         "workflow/resbench/benchmark/sessions.py",
-        models=expand(
-            "<results>/onnx/{variant}/seed{seed}/fp32.onnx",
+        models=lambda wildcards: expand(
+            "<results>/onnx/{variant}/seed{seed}/{precision}.onnx",
             variant=config["variants"],
             seed=config["seeds"][0],
+            precision=precisions_on(wildcards.provider),
         ),
         test="<results>/data/test.npz",
     output:

@@ -31,6 +31,12 @@ def network_files(wildcards):
     return [own, "workflow/resbench/networks/layers.py", *deep]
 
 
+def precisions_on(provider):
+    """What is measured there: int8 pays on the CPU, fp16 on a GPU."""
+    unsuited = "fp16" if provider == "cpu" else "int8"
+    return [precision for precision in config["precisions"] if precision != unsuited]
+
+
 def given(settings, *names):
     """Command-line words for those of the settings that are not null."""
     words = []

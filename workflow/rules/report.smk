@@ -11,12 +11,13 @@ rule collate:
             variant=config["variants"],
             seed=config["seeds"],
         ),
-        predictions=expand(
-            "<results>/predictions/{variant}/seed{seed}/fp32-{provider}.npz",
-            variant=config["variants"],
-            seed=config["seeds"],
-            provider=config["benchmark"]["providers"],
-        ),
+        predictions=[
+            f"<results>/predictions/{variant}/seed{seed}/{precision}-{provider}.npz"
+            for variant in config["variants"]
+            for seed in config["seeds"]
+            for provider in config["benchmark"]["providers"]
+            for precision in precisions_on(provider)
+        ],
         samples=expand("<results>/latency/{provider}/samples.csv", provider=config["benchmark"]["providers"]),
         host=expand("<results>/latency/{provider}/host.json", provider=config["benchmark"]["providers"]),
     output:
