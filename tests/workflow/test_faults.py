@@ -75,13 +75,13 @@ def wait_for(path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=lambda how: how.name)
-def test_a_job_stopped_midway_leaves_no_half_output(spoiled, how: signal.Signals) -> None:
-    change(spoiled, "training", epochs=1000)
+def test_a_job_stopped_midway_leaves_no_half_output_and_goes_on_from_there(spoiled, how: signal.Signals) -> None:
+    change(spoiled, "training", epochs=4)
     model = "results/models/pool/seed0/model.keras"
     log = spoiled.folder / "logs/train/pool/seed0.log"
     log.unlink()
     process = spoiled.start(model)
-    wait_for(log, "epoch 1/1000")
+    wait_for(log, "epoch 2/4")
     os.killpg(process.pid, how)
     process.communicate(timeout=60)
     assert process.returncode != 0
@@ -89,7 +89,9 @@ def test_a_job_stopped_midway_leaves_no_half_output(spoiled, how: signal.Signals
 
     if how == signal.SIGKILL:
         spoiled.snakemake("--unlock")
-    change(spoiled, "training", epochs=1)
     status, output = spoiled.snakemake(model)
     assert status == 0, output
     assert {path.name for path in (spoiled.folder / model).parent.iterdir()} == {"model.keras", "history.csv"}
+    assert "resumed after epoch" in log.read_text()
+    assert "epoch 1/4" not in log.read_text()
+    assert not (spoiled.folder / "results/checkpoints/pool/seed0").exists()
