@@ -11,7 +11,7 @@ rule evaluate:
         "<logs>/evaluate/{variant}/seed{seed}/{precision}-{provider}.log",
     benchmark:
         "<benchmarks>/evaluate/{variant}/seed{seed}/{precision}-{provider}.tsv"
-    threads: 2
+    threads: 1
     resources:
         gpu=lambda wildcards: int(wildcards.provider != "cpu"),
         mem_mb=2000,
