@@ -29,6 +29,7 @@ rule all:
     input:
         "<results>/report.csv",
         "<results>/report.md",
+        ["<results>/scenarios.csv"] if config["benchmark"]["scenarios"] else [],
 
 
 include: "workflow/rules/data.smk"

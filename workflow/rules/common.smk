@@ -17,6 +17,13 @@ if problems := configuration.check(config, schema, configuration.variant_names()
     sys.exit("\n".join(problems))
 
 
+# From here on `benchmark.providers` holds the names of those that are measured.
+PROVIDER_OPTIONS, SKIPPED = configuration.choose_providers(config["benchmark"])
+if not PROVIDER_OPTIONS:
+    sys.exit("\n".join(f"config: benchmark.providers: {line}" for line in SKIPPED))
+config["benchmark"]["providers"] = list(PROVIDER_OPTIONS)
+
+
 wildcard_constraints:
     variant="[A-Za-z0-9_]+",
     seed="[0-9]+",
@@ -32,9 +39,7 @@ def network_files(wildcards):
 
 
 def precisions_on(provider):
-    """What is measured there: int8 pays on the CPU, fp16 on a GPU."""
-    unsuited = "fp16" if provider == "cpu" else "int8"
-    return [precision for precision in config["precisions"] if precision != unsuited]
+    return [precision for precision in config["precisions"] if configuration.suits(precision, provider)]
 
 
 def given(settings, *names):
