@@ -1,5 +1,6 @@
 """What the other files share: the checked configuration and the environment of the jobs."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -35,6 +36,14 @@ def precisions_on(provider):
     """What is measured there: int8 pays on the CPU, fp16 on a GPU."""
     unsuited = "fp16" if provider == "cpu" else "int8"
     return [precision for precision in config["precisions"] if precision != unsuited]
+
+
+def science(config):
+    """What results depend on, as JSON: not where files go, nor patience, nor the device of the training."""
+    chosen = {key: value for key, value in config.items() if key != "pathvars"}
+    for section, keys in {"data": ("min_rate_kb", "window_s"), "training": ("device",)}.items():
+        chosen[section] = {key: value for key, value in config[section].items() if key not in keys}
+    return json.dumps(chosen)
 
 
 def given(settings, *names):
