@@ -33,6 +33,7 @@ rule all:
         "<results>/report.csv",
         "<results>/report.md",
         "<results>/report.html",
+        ["<results>/scenarios.csv"] if config["benchmark"]["scenarios"] else [],
 
 
 include: "workflow/rules/data.smk"
