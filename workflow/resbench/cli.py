@@ -271,6 +271,32 @@ def collate(
 
 
 @app.command()
+def page(
+    page: Annotated[Path, typer.Option(help="Page to write, .html.")],
+    figures: Annotated[Path, typer.Option(help="Folder of the figures to write; replaced.")],
+    report: Annotated[Path, typer.Option(help="What `collate --report` wrote.")],
+    comparisons: Annotated[Path, typer.Option(help="The comparisons that `collate` wrote.")],
+    history: Annotated[list[Path], typer.Option(help="…/VARIANT/seedN/history.csv of `train`; once for each.")],
+    predictions: Annotated[list[Path], typer.Option(help="What `evaluate` wrote; once for each.")],
+    samples: Annotated[list[Path], typer.Option(help="What `latency --samples` wrote; once for each provider.")],
+    host: Annotated[list[Path], typer.Option(help="What `latency --host` wrote, in the order of --samples.")],
+    test: Annotated[Path, typer.Option(help="Test images that `convert` wrote, .npz.")],
+    summary: Annotated[Path, typer.Option(help="What `convert --summary` wrote.")],
+    config: Annotated[str, typer.Option(help="The configuration, as a JSON object.")] = "{}",
+) -> None:
+    """Show everything on one page that loads nothing: the answer first, then what stands behind it."""
+    from resbench.report.page import write_page
+    from resbench.report.page_inputs import read_page_inputs
+
+    timings = list(zip(samples, host, strict=True))
+    write_page(
+        page,
+        figures,
+        read_page_inputs(report, comparisons, history, predictions, timings, test, summary, config),
+    )
+
+
+@app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="An .onnx that `resbench export` wrote.")],
     images: Annotated[list[Path], typer.Argument(help="Image files of any size and format.")],
