@@ -51,6 +51,8 @@ rule latency:
     resources:
         gpu=lambda wildcards: int(wildcards.provider != "cpu"),
         mem_mb=2000,
+        runtime=120,
+        cpus_per_task=max(config["benchmark"]["threads"]),
     params:
         batch_sizes=",".join(map(str, config["benchmark"]["batch_sizes"])),
         threads=",".join(map(str, config["benchmark"]["threads"])),
