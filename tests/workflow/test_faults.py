@@ -2,8 +2,6 @@
 
 import os
 import signal
-import time
-from pathlib import Path
 
 import pytest
 import yaml
@@ -70,13 +68,6 @@ def test_a_source_that_is_not_there_is_one_line(tree) -> None:
     assert not (tree.folder / "results/data/archive.tar.gz").exists()
 
 
-def wait_for(path: Path, text: str) -> None:
-    end = time.monotonic() + 120
-    while not (path.exists() and text in path.read_text(errors="replace")):
-        assert time.monotonic() < end, f"{text!r} never came in {path}"
-        time.sleep(0.1)
-
-
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=lambda how: how.name)
 def test_a_job_stopped_midway_leaves_no_half_output_and_goes_on_from_there(spoiled, how: signal.Signals) -> None:
     change(spoiled, "training", epochs=4)
@@ -84,7 +75,7 @@ def test_a_job_stopped_midway_leaves_no_half_output_and_goes_on_from_there(spoil
     log = spoiled.folder / "logs/train/pool/seed0.log"
     log.unlink()
     process = spoiled.start(model)
-    wait_for(log, "epoch 2/4")
+    spoiled.wait_for("logs/train/pool/seed0.log", "epoch 2/4")
     os.killpg(process.pid, how)
     process.communicate(timeout=60)
     assert process.returncode != 0

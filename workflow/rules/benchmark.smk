@@ -69,6 +69,8 @@ rule latency:
     resources:
         gpu=lambda wildcards: int(wildcards.provider != "cpu"),
         mem_mb=2000,
+        runtime=120,
+        cpus_per_task=max(config["benchmark"]["threads"]),
     params:
         # Not an output: a failed job's outputs are deleted, and the next try goes on from here.
         checkpoints=f"{config['pathvars']['results']}/checkpoints/latency/{{provider}}",
