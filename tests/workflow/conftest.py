@@ -126,6 +126,10 @@ def spoiled(finished: Tree, tmp_path: Path) -> Tree:
 @pytest.fixture(scope="session")
 def on_slurm(tmp_path_factory: pytest.TempPathFactory) -> Tree:
     """After a whole run of two small networks on SLURM, whose trainings ask for the GPU."""
+    if not all(shutil.which(name, path=os.defpath) for name in ("sbatch", "squeue")):
+        pytest.skip("no SLURM here: sbatch and squeue are not installed")
+    if subprocess.run(["squeue", "--noheader"], capture_output=True, timeout=60).returncode:
+        pytest.skip("no SLURM answers here: squeue fails")
     tree = Tree.fresh(tmp_path_factory.mktemp("slurm"), SLURM)
     training = {"protocol": "he2015", "epochs": 1, "limit": 64, "device": "auto"}
     data = {"name": "handwritten digits (scikit-learn), not CIFAR-10", "sources": ["digits"], "sha256": None}

@@ -1,9 +1,8 @@
-"""The workflow as jobs of a real SLURM, by profiles/slurm; skipped where none answers."""
+"""The workflow as jobs of a real SLURM, by profiles/slurm; where none answers, all but the plan is skipped."""
 
 import csv
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,24 +12,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+pytestmark = pytest.mark.xdist_group("slurm")
+
 DOCUMENT = Path(__file__).parents[2] / "docs/hpc.md"
 MODEL, LOG = "results/models/resnet20/seed0/model.keras", "logs/train/resnet20/seed0.log"
 
 
 def slurm(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-
-
-def answers() -> bool:
-    if not all(shutil.which(name, path=os.defpath) for name in ("sbatch", "squeue")):
-        return False
-    return subprocess.run(["squeue", "--noheader"], capture_output=True, timeout=60).returncode == 0
-
-
-pytestmark = [
-    pytest.mark.xdist_group("slurm"),
-    pytest.mark.skipif(not answers(), reason="no SLURM answers here: sbatch or squeue is missing or fails"),
-]
 
 
 def jobs(tree) -> list[dict[str, str]]:
@@ -51,6 +40,18 @@ def train_longer(tree) -> None:
     config["training"] |= {"epochs": 8, "limit": 512}
     tree.configure(**config | {"variants": ["resnet20"]})
     (tree.folder / LOG).unlink()
+
+
+def test_partition_and_account_are_those_that_sbatch_reads(tree, monkeypatch) -> None:
+    monkeypatch.setenv("SBATCH_PARTITION", "long")
+    monkeypatch.setenv("SBATCH_ACCOUNT", "group-7")
+    tree.machine = ("--profile", "profiles/slurm")
+    status, output = tree.snakemake("--dry-run")
+    assert status == 0, output
+    asked = re.findall(r"^rule (\w+):\n(?:    .*\n)*?    resources: (.*)", output, re.MULTILINE)
+    assert {"train", "latency"} <= {name for name, _ in asked}
+    assert all("slurm_partition=long, slurm_account=group-7" in resources for _, resources in asked)
+    assert {name for name, resources in asked if "slurm_extra=--exclusive" in resources} == {"latency"}
 
 
 def test_every_stage_runs_and_tiny_ones_share_a_job(on_slurm) -> None:
