@@ -120,7 +120,7 @@ def spoiled(finished: Tree, tmp_path: Path) -> Tree:
 
 @pytest.fixture(scope="session")
 def on_slurm(tmp_path_factory: pytest.TempPathFactory) -> Tree:
-    """A whole run of two small networks on SLURM, each training asking for the GPU; whoever changes it, works on a copy."""
+    """A whole run of two small networks on SLURM, each training asking for the GPU; change a copy of it only."""
     tree = Tree.fresh(tmp_path_factory.mktemp("slurm"), SLURM)
     training = {"protocol": "he2015", "epochs": 1, "limit": 64, "device": "auto"}
     data = {"name": "handwritten digits (scikit-learn), not CIFAR-10", "sources": ["digits"], "sha256": None}
