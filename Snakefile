@@ -24,11 +24,12 @@ pathvars:
 
 
 rule all:
-    """The table, for machines and for people."""
+    """The table, for machines and for people, and a folder to deploy for each variant."""
     default_target: True
     input:
         "<results>/report.csv",
         "<results>/report.md",
+        expand("<results>/model_repository/{variant}", variant=config["variants"]),
 
 
 include: "workflow/rules/data.smk"

@@ -37,6 +37,11 @@ def precisions_on(provider):
     return [precision for precision in config["precisions"] if precision != unsuited]
 
 
+DEPLOYED_ON = config["benchmark"]["providers"][0]
+if config["deployment"]["precision"] not in ("fastest", *precisions_on(DEPLOYED_ON)):
+    sys.exit(f"config: deployment.precision: {config['deployment']['precision']} is not measured on {DEPLOYED_ON}")
+
+
 def given(settings, *names):
     """Command-line words for those of the settings that are not null."""
     words = []

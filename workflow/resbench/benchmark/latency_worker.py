@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from resbench.benchmark.sessions import check_probabilities, class_count, one_line, open_session
-from resbench.errors import ResbenchError
+from resbench.benchmark.sessions import check_probabilities, class_count, open_session
+from resbench.errors import ResbenchError, one_line
 
 # The report names a 90th percentile from 46 samples on: two rounds have them however slow the model.
 CALLS = 25
