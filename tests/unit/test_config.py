@@ -65,7 +65,8 @@ def test_given_values_stay() -> None:
         ),
         (
             "zzz: 1",
-            "config: zzz: unknown key (known: data, variants, seeds, training, precisions, benchmark, pathvars)",
+            "config: zzz: unknown key (known: data, variants, seeds, training, precisions, quantization, benchmark,"
+            " deployment, pathvars)",
         ),
         ("training: {epochs: ten}", "config: training.epochs: 'ten' is not a whole number"),
         ("training: {epochs: 10.0}", "config: training.epochs: 10.0 is not a whole number"),

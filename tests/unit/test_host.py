@@ -60,12 +60,12 @@ def test_cgroup_quota_is_the_tightest_on_the_way_to_the_root(tmp_path, monkeypat
 def test_commit_and_changes(tmp_path, monkeypatch):
     (tmp_path / "host.py").write_text("")
     monkeypatch.setattr(host, "__file__", str(tmp_path / "host.py"))
-    assert host._git_state() is None
+    assert host.git_state() is None
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
     for command in (["init", "-q"], ["add", "host.py"], ["commit", "-qm", "first"]):
         assert host._run([*git, *command]) is not None
-    state = host._git_state()
+    state = host.git_state()
     assert len(state["commit"]) == 40
     assert not state["dirty"]
     (tmp_path / "host.py").write_text("changed")
-    assert host._git_state() == {"commit": state["commit"], "dirty": True}
+    assert host.git_state() == {"commit": state["commit"], "dirty": True}
