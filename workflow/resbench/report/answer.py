@@ -12,10 +12,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from resbench.report.words import milliseconds, percent, points, times
+from resbench.report.words import percent, points, significant, times, with_unit
 
 TOLERANCE = 0.01  # of accuracy, given up for speed; the page says so
 SIGNIFICANT = 0.05
+LEVEL = with_unit("95", "%")
 
 Model = tuple[str, str]  # variant, precision
 
@@ -195,15 +196,15 @@ def _bytes(candidate: Candidate) -> float:
 
 
 def _on_accuracy(choice: Candidate, top: Candidate, equals: list[Candidate], evidence: Evidence) -> str:
-    got = f"It names the right class for {percent(choice.accuracy)} % of the test images"
+    got = f"It names the right class for {_percent(choice)} of the test images"
     if choice.accuracy_low is not None and choice.accuracy_high is not None:
-        got += f" (95 % interval {percent(choice.accuracy_low)} to {percent(choice.accuracy_high)})"
+        got += f" ({LEVEL} interval {percent(choice.accuracy_low)} to {percent(choice.accuracy_high)})"
     if choice == top:
         others = [c for c in equals if c != top]
         if not others:
             return f"{got}, more than any other."
         return f"{got}, more than any other, but {_listing(others)} cannot be told from it with these runs."
-    best = f"the most accurate, {top.name} ({percent(top.accuracy)} %)"
+    best = f"the most accurate, {top.name} ({_percent(top)})"
     if choice in equals:
         return f"{got}. It is not distinguishable with these runs from {best}{_interval(choice, top, evidence)}."
     given_up = points(top.accuracy - choice.accuracy)
@@ -218,7 +219,7 @@ def _interval(choice: Candidate, top: Candidate, evidence: Evidence) -> str:
         return ""
     text = (
         f": the difference is {points(difference.estimate)} points, "
-        f"95 % interval {points(difference.low)} to {points(difference.high)}"
+        f"{LEVEL} interval {points(difference.low)} to {points(difference.high)}"
     )
     return text + (f"; about {difference.seeds_needed} seeds would tell" if difference.seeds_needed else "")
 
@@ -226,7 +227,7 @@ def _interval(choice: Candidate, top: Candidate, evidence: Evidence) -> str:
 def _on_latency(
     choice: Candidate, top: Candidate, candidates: Sequence[Candidate], close: list[Candidate], evidence: Evidence
 ) -> str:
-    text = f"It takes {milliseconds(choice.latency_ms)} ms"
+    text = f"It takes {with_unit(significant(choice.latency_ms), 'ms')}"
     if len(candidates) == 1:
         return f"{text}. No other model was measured."
     as_fast = [c for c in close if c != choice and not evidence.slower(c, choice) and not evidence.slower(choice, c)]
@@ -260,6 +261,10 @@ def _alternative(priority: str, candidate: Candidate, choice: Candidate, evidenc
         share = candidate.model_bytes / choice.model_bytes
         parts.append(f"a file {times(share if share > 1 else 1 / share)} times as {'large' if share > 1 else 'small'}")
     return Choice(priority, candidate, f"{_listing_words(parts)}.".capitalize())
+
+
+def _percent(candidate: Candidate) -> str:
+    return with_unit(percent(candidate.accuracy), "%")
 
 
 def _listing(candidates: Iterable[Candidate]) -> str:

@@ -104,7 +104,7 @@ def _experiment(inputs: PageInputs) -> dict[str, Any]:
     report = inputs.report
     return {
         "variants": report["variant"].nunique(),
-        "precisions": ", ".join(report["precision"].unique()),
+        "precisions": " and ".join(report["precision"].unique()),
         "train_images": _span(report["train_images"]),
         "epochs": _span(report["epochs"]),
         "seeds": _span(report["seeds"]),
