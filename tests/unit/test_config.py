@@ -63,7 +63,10 @@ def test_given_values_stay() -> None:
             "config: training.epoch: unknown key; did you mean epochs? (known: protocol, epochs, batch_size, limit,"
             " validation, device, xla, mixed_precision)",
         ),
-        ("zzz: 1", "config: zzz: unknown key (known: data, variants, seeds, training, precisions, benchmark, pathvars)"),
+        (
+            "zzz: 1",
+            "config: zzz: unknown key (known: data, variants, seeds, training, precisions, benchmark, pathvars)",
+        ),
         ("training: {epochs: ten}", "config: training.epochs: 'ten' is not a whole number"),
         ("training: {epochs: 10.0}", "config: training.epochs: 10.0 is not a whole number"),
         ("training: {epochs: true}", "config: training.epochs: True is not a whole number"),

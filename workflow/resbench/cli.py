@@ -254,6 +254,7 @@ def scenarios(
 @app.command()
 def collate(
     report: Annotated[Path, typer.Option(help="Table to write, .csv.")],
+    comparisons: Annotated[Path, typer.Option(help="Who is better than whom, to write, .csv.")],
     markdown: Annotated[Path, typer.Option(help="The same for people, .md.")],
     dataset: Annotated[str, typer.Option(help="What the images are, in words.")],
     summary: Annotated[Path, typer.Option(help="What `convert --summary` wrote.")],
@@ -265,7 +266,8 @@ def collate(
     """Gather every stage's figures in one table."""
     from resbench.report.table import collate_report
 
-    collate_report(report, markdown, dataset, summary, parity, predictions, list(zip(samples, host, strict=True)))
+    timings = list(zip(samples, host, strict=True))
+    collate_report(report, comparisons, markdown, dataset, summary, parity, predictions, timings)
 
 
 @app.command()

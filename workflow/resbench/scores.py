@@ -16,3 +16,8 @@ def accuracy_and_loss(probabilities: NDArray[np.float32], labels: NDArray[np.uin
     chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     accuracy = np.mean(probabilities.argmax(axis=1) == labels)
     return float(accuracy), float(-np.log(chosen.clip(1e-7, 1 - 1e-7)).mean())
+
+
+def keeps_accuracy(accuracy: float, reference: float) -> bool:
+    """Whether a model at lower precision is as accurate as MLPerf Inference asks: 99 % of the reference or more."""
+    return accuracy >= 0.99 * reference
