@@ -10,7 +10,8 @@ import pandas as pd
 from resbench.benchmark.latency import COLUMNS
 from resbench.benchmark.predictions import Predictions
 from resbench.data.store import Split, save_split
-from resbench.report.page_inputs import COMPARISON_COLUMNS, PageInputs, read_page_inputs
+from resbench.report.comparisons import COMPARISON_COLUMNS
+from resbench.report.page_inputs import PageInputs, read_page_inputs
 from resbench.report.table import REPORT_COLUMNS
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
@@ -116,7 +117,7 @@ class Experiment:
             probabilities = (np.exp(noisy) / np.exp(noisy).sum(axis=1, keepdims=True)).astype(np.float32)
             path = self.folder / f"predictions/{variant}/seed{seed}/{precision}-cpu.npz"
             path.parent.mkdir(parents=True, exist_ok=True)
-            answer = Predictions(probabilities, labels, variant, str(seed), precision, "cpu", "0" * 64)
+            answer = Predictions(probabilities, labels, 1000, variant, str(seed), precision, "cpu", "0" * 64)
             np.savez(path, **answer._asdict())
             self.predictions.append(path)
             correct = float(np.mean(probabilities.argmax(axis=1) == labels))

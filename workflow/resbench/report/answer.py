@@ -12,11 +12,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from resbench.report.comparisons import PUBLISHED
+from resbench.report.statistics import LEVEL
 from resbench.report.words import percent, points, significant, times, with_unit
 
 TOLERANCE = 0.01  # of accuracy, given up for speed; the page says so
-SIGNIFICANT = 0.05
-LEVEL = with_unit("95", "%")
+CONFIDENCE = with_unit("95", "%")
 
 Model = tuple[str, str]  # variant, precision
 
@@ -134,7 +135,7 @@ def candidates_of(rows: pd.DataFrame) -> list[Candidate]:
 
 def evidence_of(comparisons: pd.DataFrame, provider: str, batch_size: float, threads: float) -> Evidence:
     """What comparisons.csv says of models on one provider, at one setting."""
-    here = comparisons[(comparisons["provider"] == provider) & (comparisons["second"] != "published")]
+    here = comparisons[(comparisons["provider"] == provider) & (comparisons["second"] != PUBLISHED)]
     latency = (here["metric"] == "latency") & (here["batch_size"] == batch_size) & (here["threads"] == threads)
     ends = ["estimate", "low", "high"]
     logarithms = here[latency].copy()
@@ -149,7 +150,7 @@ def _differences(comparisons: pd.DataFrame) -> Differences:
             row["estimate"],
             row["low"],
             row["high"],
-            row["p_adjusted"] < SIGNIFICANT,
+            row["p_adjusted"] < LEVEL,
             None if pd.isna(row["seeds_needed"]) else int(row["seeds_needed"]),
         )
         for row in comparisons.to_dict("records")
@@ -198,7 +199,7 @@ def _bytes(candidate: Candidate) -> float:
 def _on_accuracy(choice: Candidate, top: Candidate, equals: list[Candidate], evidence: Evidence) -> str:
     got = f"It names the right class for {_percent(choice)} of the test images"
     if choice.accuracy_low is not None and choice.accuracy_high is not None:
-        got += f" ({LEVEL} interval {percent(choice.accuracy_low)} to {percent(choice.accuracy_high)})"
+        got += f" ({CONFIDENCE} interval {percent(choice.accuracy_low)} to {percent(choice.accuracy_high)})"
     if choice == top:
         others = [c for c in equals if c != top]
         if not others:
@@ -219,7 +220,7 @@ def _interval(choice: Candidate, top: Candidate, evidence: Evidence) -> str:
         return ""
     text = (
         f": the difference is {points(difference.estimate)} points, "
-        f"{LEVEL} interval {points(difference.low)} to {points(difference.high)}"
+        f"{CONFIDENCE} interval {points(difference.low)} to {points(difference.high)}"
     )
     return text + (f"; about {difference.seeds_needed} seeds would tell" if difference.seeds_needed else "")
 
