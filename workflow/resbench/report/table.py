@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 from resbench.benchmark.predictions import Predictions
 from resbench.files import atomic
 from resbench.report.inputs import SETTING, Inputs, Parity, read_inputs
-from resbench.report.latency_summary import summarize_latency
+from resbench.report.latency_summary import p50_interval, summarize_latency
 from resbench.report.markdown import render_markdown
 from resbench.scores import accuracy_and_loss
 
@@ -124,17 +124,17 @@ def _accuracy(answers: list[Predictions]) -> Row:
 
 
 def _latency(calls: pd.DataFrame) -> Row:
-    """Steady state over all calls; loading and the first call as medians over processes.
-
-    No interval of the median: calls of one process follow each other and are not independent.
-    """
+    """Steady state over all calls; loading and the first call as medians over processes."""
     steady = summarize_latency(calls["latency_ms"].to_numpy(np.float64))
+    median = p50_interval(calls)
     processes = calls.drop_duplicates(["variant", "seed", "round"])
     return {
         "load_ms": float(processes["load_ms"].median()),
         "first_ms": float(processes["first_ms"].median()),
         "latency_min_ms": steady.minimum,
         "latency_p50_ms": steady.p50,
+        "latency_p50_low_ms": median.low,
+        "latency_p50_high_ms": median.high,
         "latency_p90_ms": steady.p90,
         "latency_p99_ms": steady.p99,
         "throughput_ips": float(calls["batch_size"].iloc[0]) / steady.p50 * 1000,
