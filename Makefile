@@ -24,7 +24,6 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/python tests/lint_workflow.py
-	$(BIN)/python tests/rulegraph.py --check
 
 perf: $(STAMP)  ## conversion and training beside what a notebook does; needs the archive
 	$(BIN)/python perf/convert.py results/data/archive.tar.gz
