@@ -26,7 +26,7 @@ def test_evaluate_keeps_every_probability_and_says_the_accuracy(tmp_path, data, 
     model, out = tiny_model(tmp_path / "m.onnx", seed="2"), tmp_path / "deep" / "p.npz"
     evaluate_model(model, data, "cpu", out, threads=1)
     found = load_predictions(out)
-    assert found[2:] == ("pool", "2", "fp32", "cpu", sha256(model))
+    assert found[2:] == (model.stat().st_size, "pool", "2", "fp32", "cpu", sha256(model))
     assert found.probabilities.shape == (600, 3)
     assert found.probabilities.dtype == np.float32
     right = 1 / (1 + 2 * np.exp(-10))
@@ -65,6 +65,7 @@ def test_evaluate_refuses_another_number_of_classes(tmp_path, data):
 GOOD = {
     "probabilities": np.full((4, 2), 0.5, np.float32),
     "labels": np.array([0, 1, 0, 1], np.uint8),
+    "model_bytes": np.array(1),
     **{key: np.array("x") for key in ("variant", "seed", "precision", "provider", "model_sha256")},
 }
 
@@ -74,6 +75,8 @@ GOOD = {
     [
         {"probabilities": None},
         {"seed": None},
+        {"model_bytes": None},
+        {"model_bytes": np.array([1, 2])},
         {"seed": np.array(["0", "1"])},
         {"labels": np.array([0, 1], np.uint8)},
         {"labels": np.array([0, 1, 2, 0], np.uint8)},

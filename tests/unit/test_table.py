@@ -52,6 +52,7 @@ class Results:
             "seed": seed,
             "protocol": "published",
             "epochs": 10,
+            "batch_size": 32,
             "train_images": 50000,
             "train_seconds": 100.0 + seed,
             "parameters": 2092746,
@@ -78,7 +79,7 @@ class Results:
         probabilities[np.arange(len(labels)), chosen] = 0.8
         names = {"variant": variant, "seed": str(seed), "precision": precision, "provider": provider}
         path = self.folder / f"{variant}-{seed}-{len(self.predictions)}.npz"
-        arrays = {key: np.array(value) for key, value in {**names, "model_sha256": "00"}.items()}
+        arrays = {key: np.array(value) for key, value in {**names, "model_sha256": "00", "model_bytes": 1000}.items()}
         np.savez(path, probabilities=probabilities, labels=labels, **arrays)
         self.predictions.append(path)
 
@@ -92,8 +93,10 @@ class Results:
         self.timings.append((samples, path))
 
     def collate(self, dataset="CIFAR-10"):
-        report, markdown = self.folder / "out" / "report.csv", self.folder / "out" / "report.md"
-        collate_report(report, markdown, dataset, self.summary, self.parity, self.predictions, self.timings)
+        report, comparisons, markdown = (self.folder / "out" / f"report{end}" for end in (".csv", "-pairs.csv", ".md"))
+        collate_report(
+            report, comparisons, markdown, dataset, self.summary, self.parity, self.predictions, self.timings
+        )
         with report.open(newline="", encoding="utf-8") as stream:
             return list(csv.DictReader(stream)), markdown.read_text(encoding="utf-8")
 
@@ -155,8 +158,8 @@ def test_every_number_of_a_full_report(results):
         "model_bytes": "8000001",
         "accuracy_mean": "0.72",
         "accuracy_std": "0.0282843",
-        "accuracy_low": "",
-        "accuracy_high": "",
+        "accuracy_low": "0.623547",
+        "accuracy_high": "0.816453",
         "loss_mean": f"{loss:.6g}",
         "keras_accuracy_mean": "0.72",
         "top1_agreement": "0.999",
@@ -198,7 +201,8 @@ def test_what_was_not_timed_or_not_evaluated_is_blank(good):
     assert list(by_kind) == [("fp32", "cpu"), ("fp32", "cuda"), ("int8", "cpu")]
     int8, cuda = by_kind["int8", "cpu"], by_kind["fp32", "cuda"]
     assert int8["accuracy_mean"] == "0.72"
-    for column in ("batch_size", "latency_p50_ms", "throughput_ips", "host", "top1_agreement", "model_bytes"):
+    assert (int8["top1_agreement"], int8["max_abs_diff"], int8["model_bytes"]) == ("0.99", "0.6", "1000")
+    for column in ("batch_size", "latency_p50_ms", "throughput_ips", "host"):
         assert int8[column] == ""
     assert (cuda["accuracy_mean"], cuda["loss_mean"], cuda["host"]) == ("", "", "GPU")
     assert cuda["seeds"] == "1"

@@ -3,6 +3,7 @@
 Only the stages that train or export import TensorFlow, which costs seconds and a gigabyte.
 """
 
+import re
 import signal
 import sys
 from enum import StrEnum
@@ -45,6 +46,20 @@ class Provider(StrEnum):
     tensorrt = "tensorrt"
 
 
+class LatencyPreset(StrEnum):
+    smoke = "smoke"
+    quick = "quick"
+    thorough = "thorough"
+
+
+class ScenarioPreset(StrEnum):
+    smoke = "smoke"
+    mlperf = "mlperf"
+
+
+ProviderOptions = Annotated[
+    list[str] | None, typer.Option(help="One of ONNX Runtime's, as PROVIDER.NAME=VALUE; once for each.")
+]
 Data = Annotated[Path, typer.Option("--data", help="An .npz written by `resbench convert`.")]
 
 
@@ -54,8 +69,8 @@ def options(
 ) -> None:
     """Train, export and measure small residual networks on CIFAR-10-sized images.
 
-    The stages, in order: download, convert, train, export, quantize, evaluate, latency, collate, bundle.
-    Each reads and writes files; `snakemake --cores 4 results/report.csv` runs them all.
+    The stages, in order: download, convert, train, export, quantize, evaluate, latency, scenarios, collate,
+    page, bundle.  Each reads and writes files; `snakemake --cores 4 results/report.csv` runs them all.
     """
 
 
@@ -197,13 +212,22 @@ def latency(
     models: Annotated[list[Path], typer.Argument(help="The .onnx files to compare.")],
     provider: Annotated[Provider, typer.Option(help="Execution provider; used as asked for, or an error.")],
     samples: Annotated[Path, typer.Option(help="Every timed call, .csv.")],
-    host: Annotated[Path, typer.Option(help="What machine and software this was, .json.")],
+    host: Annotated[Path, typer.Option(help="What machine and software this was, and how steady, .json.")],
     data: Annotated[
         Path | None, typer.Option("--data", help="Real images to time on.  Default: random pixels.")
     ] = None,
+    predictions: Annotated[
+        list[Path] | None, typer.Option(help="What `evaluate` wrote, to check answers against; once for each model.")
+    ] = None,
     batch_sizes: Annotated[str, typer.Option(help="Comma-separated.")] = "1,32",
     threads: Annotated[str, typer.Option(help="Comma-separated intra-op thread counts.")] = "1",
-    rounds: Annotated[int, typer.Option(min=1, help="Fresh processes for each model and setting.")] = 3,
+    preset: Annotated[LatencyPreset, typer.Option(help="quick: about a minute a model.")] = LatencyPreset.quick,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Fresh processes for each model and setting.  Default: the preset's.")
+    ] = None,
+    provider_option: ProviderOptions = None,
+    checkpoints: Annotated[Path | None, typer.Option(help="Folder to keep finished rounds in and go on from.")] = None,
+    note: Annotated[list[str] | None, typer.Option(help="A line to keep with the host.")] = None,
 ) -> None:
     """Time all models in one table under the same conditions: interleaved, a fresh process each."""
     from resbench.benchmark.latency import measure_latency
@@ -216,13 +240,49 @@ def latency(
         data=data,
         batch_sizes=_numbers(batch_sizes, "--batch-sizes"),
         threads=_numbers(threads, "--threads"),
+        preset=preset.value,
         rounds=rounds,
+        predictions=predictions,
+        options=_provider_options(provider_option).get(provider.value),
+        checkpoints=checkpoints,
+        notes=note,
+    )
+
+
+@app.command()
+def scenarios(
+    models: Annotated[list[Path], typer.Argument(help="The .onnx files to run.")],
+    data: Data,
+    provider: Annotated[list[Provider], typer.Option(help="Execution provider; once for each.")],
+    results: Annotated[Path, typer.Option(help="LoadGen's figures and verdicts, .csv.")],
+    preset: Annotated[
+        ScenarioPreset, typer.Option(help="smoke: seconds a run; mlperf: the official lengths.")
+    ] = ScenarioPreset.smoke,
+    threads: Annotated[int, typer.Option(min=1, help="Intra-op threads.")] = 1,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images a call in Offline.")] = 32,
+    p99_ms: Annotated[float, typer.Option(min=0.001, help="What Server's 99th percentile must keep.")] = 100.0,
+    provider_option: ProviderOptions = None,
+) -> None:
+    """Run MLPerf's SingleStream, Offline and Server on MLCommons LoadGen."""
+    from resbench.benchmark.scenarios import measure_scenarios
+
+    measure_scenarios(
+        models,
+        [one.value for one in provider],
+        results,
+        data=data,
+        preset=preset.value,
+        threads=threads,
+        batch_size=batch_size,
+        bound_ms=p99_ms,
+        options=_provider_options(provider_option),
     )
 
 
 @app.command()
 def collate(
     report: Annotated[Path, typer.Option(help="Table to write, .csv.")],
+    comparisons: Annotated[Path, typer.Option(help="Who is better than whom, to write, .csv.")],
     markdown: Annotated[Path, typer.Option(help="The same for people, .md.")],
     dataset: Annotated[str, typer.Option(help="What the images are, in words.")],
     summary: Annotated[Path, typer.Option(help="What `convert --summary` wrote.")],
@@ -234,7 +294,34 @@ def collate(
     """Gather every stage's figures in one table."""
     from resbench.report.table import collate_report
 
-    collate_report(report, markdown, dataset, summary, parity, predictions, list(zip(samples, host, strict=True)))
+    timings = list(zip(samples, host, strict=True))
+    collate_report(report, comparisons, markdown, dataset, summary, parity, predictions, timings)
+
+
+@app.command()
+def page(
+    page: Annotated[Path, typer.Option(help="Page to write, .html.")],
+    figures: Annotated[Path, typer.Option(help="Folder of the figures to write; replaced.")],
+    report: Annotated[Path, typer.Option(help="What `collate --report` wrote.")],
+    comparisons: Annotated[Path, typer.Option(help="The comparisons that `collate` wrote.")],
+    history: Annotated[list[Path], typer.Option(help="…/VARIANT/seedN/history.csv of `train`; once for each.")],
+    predictions: Annotated[list[Path], typer.Option(help="What `evaluate` wrote; once for each.")],
+    samples: Annotated[list[Path], typer.Option(help="What `latency --samples` wrote; once for each provider.")],
+    host: Annotated[list[Path], typer.Option(help="What `latency --host` wrote, in the order of --samples.")],
+    test: Annotated[Path, typer.Option(help="Test images that `convert` wrote, .npz.")],
+    summary: Annotated[Path, typer.Option(help="What `convert --summary` wrote.")],
+    config: Annotated[str, typer.Option(help="The configuration, as a JSON object.")] = "{}",
+) -> None:
+    """Show everything on one page that loads nothing: the answer first, then what stands behind it."""
+    from resbench.report.page import write_page
+    from resbench.report.page_inputs import read_page_inputs
+
+    timings = list(zip(samples, host, strict=True))
+    write_page(
+        page,
+        figures,
+        read_page_inputs(report, comparisons, history, predictions, timings, test, summary, config),
+    )
 
 
 @app.command()
@@ -287,6 +374,17 @@ def _numbers(text: str, option: str) -> list[int]:
     if not numbers or min(numbers) < 1:
         raise typer.BadParameter(f"{text!r} is not a comma-separated list of positive whole numbers", param_hint=option)
     return numbers
+
+
+def _provider_options(words: list[str] | None) -> dict[str, dict[str, str]]:
+    options: dict[str, dict[str, str]] = {}
+    for word in words or []:
+        match = re.fullmatch(rf"({'|'.join(Provider)})\.(\w+)=(.+)", word)
+        if not match:
+            raise typer.BadParameter(f"{word!r} is not PROVIDER.NAME=VALUE", param_hint="--provider-option")
+        provider, name, value = match.groups()
+        options.setdefault(provider, {})[name] = value
+    return options
 
 
 def main() -> Any:

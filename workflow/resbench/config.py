@@ -2,6 +2,9 @@
 
 import copy
 import difflib
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,6 +47,39 @@ def check(config: dict[str, Any], schema: dict[str, Any], variants: list[str]) -
     _fill(config, schema)
     errors = sorted(Validator(schema).iter_errors(config), key=lambda error: list(map(str, error.absolute_path)))
     return [f"config: {line}" for error in errors for line in _lines(error)]
+
+
+def suits(precision: str, provider: str) -> bool:
+    """What is worth measuring there: int8 pays on the CPU, fp16 on a GPU."""
+    return precision != ("fp16" if provider == "cpu" else "int8")
+
+
+def choose_providers(benchmark: dict[str, Any]) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """The execution providers to measure, each with its options as texts, and a line for each that is left out.
+
+    With `skip_unavailable`, those are left out that this machine cannot have; each is tried in a
+    process of its own, so that none holds on to a GPU.
+    """
+    chosen: dict[str, dict[str, str]] = {}
+    skipped = []
+    for entry in benchmark["providers"]:
+        name, options = (entry, {}) if isinstance(entry, str) else (entry["name"], entry.get("options", {}))
+        reason = _unavailable(name) if benchmark["skip_unavailable"] else ""
+        if reason:
+            skipped.append(f"{name} was left out: {reason}")
+        else:
+            chosen[name] = {key: str(int(v) if isinstance(v, bool) else v) for key, v in options.items()}
+    return chosen, skipped
+
+
+def _unavailable(provider: str) -> str:
+    """Why a model cannot run there; empty where it can."""
+    if provider == "cpu":
+        return ""
+    command = [sys.executable, "-m", "resbench.benchmark.probe", provider]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    probe = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    return probe.stderr.strip().splitlines()[-1] if probe.returncode else ""
 
 
 def _fill(config: dict[str, Any], schema: dict[str, Any]) -> None:

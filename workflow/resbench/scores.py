@@ -19,5 +19,5 @@ def accuracy_and_loss(probabilities: NDArray[np.float32], labels: NDArray[np.uin
 
 
 def keeps_accuracy(accuracy: float, reference: float) -> bool:
-    """Whether a model keeps at least 99 % of the accuracy of its fp32 original (the rule of MLPerf Inference)."""
+    """Whether a model at lower precision is as accurate as MLPerf Inference asks: 99 % of the reference or more."""
     return accuracy >= 0.99 * reference

@@ -11,7 +11,7 @@ rule evaluate:
         "<logs>/evaluate/{variant}/seed{seed}/{precision}-{provider}.log",
     benchmark:
         "<benchmarks>/evaluate/{variant}/seed{seed}/{precision}-{provider}.tsv"
-    threads: 2
+    threads: 1
     resources:
         gpu=lambda wildcards: int(wildcards.provider != "cpu"),
         mem_mb=2000,
@@ -22,21 +22,39 @@ rule evaluate:
         """
 
 
-rule latency:
-    """Time every variant under the same conditions: one job, alone on the machine, models in turn.
+def option_words():
+    """Command-line words for the providers' options."""
+    return [
+        word
+        for provider, options in PROVIDER_OPTIONS.items()
+        for name, value in options.items()
+        for word in ("--provider-option", f"{provider}.{name}={value}")
+    ]
 
-    A variant's seeds differ in their weights alone, so the first stands for all.
-    """
+
+def timed(path, provider):
+    """Files of the models to time: a variant's seeds differ in their weights alone, so the first stands for all."""
+    return expand(
+        path,
+        variant=config["variants"],
+        seed=config["seeds"][0],
+        precision=precisions_on(provider),
+        provider=provider,
+    )
+
+
+rule latency:
+    """Time every variant under the same conditions: one job, alone on the machine, models in turn."""
     input:
+        "workflow/resbench/benchmark/conditions.py",
         "workflow/resbench/benchmark/host.py",
         "workflow/resbench/benchmark/latency.py",
         "workflow/resbench/benchmark/latency_worker.py",
+        "workflow/resbench/benchmark/manifest.py",
         "workflow/resbench/benchmark/sessions.py",
-        models=lambda wildcards: expand(
-            "<results>/onnx/{variant}/seed{seed}/{precision}.onnx",
-            variant=config["variants"],
-            seed=config["seeds"][0],
-            precision=precisions_on(wildcards.provider),
+        models=lambda wildcards: timed("<results>/onnx/{variant}/seed{seed}/{precision}.onnx", wildcards.provider),
+        predictions=lambda wildcards: timed(
+            "<results>/predictions/{variant}/seed{seed}/{precision}-{provider}.npz", wildcards.provider
         ),
         test="<results>/data/test.npz",
     output:
@@ -51,13 +69,59 @@ rule latency:
     resources:
         gpu=lambda wildcards: int(wildcards.provider != "cpu"),
         mem_mb=2000,
+        runtime=120,
+        cpus_per_task=max(config["benchmark"]["threads"]),
     params:
+        # Not an output: a failed job's outputs are deleted, and the next try goes on from here.
+        checkpoints=f"{config['pathvars']['results']}/checkpoints/latency/{{provider}}",
         batch_sizes=",".join(map(str, config["benchmark"]["batch_sizes"])),
         threads=",".join(map(str, config["benchmark"]["threads"])),
-        rounds=config["benchmark"]["rounds"],
+        settings=given(config["benchmark"], "preset", "rounds") + option_words(),
+        predictions=repeated("predictions"),
+        notes=[word for line in SKIPPED for word in ("--note", line)],
     shell:
         r"""
         resbench latency {input.models:q} --data {input.test:q} --provider {wildcards.provider} \
-            --batch-sizes {params.batch_sizes} --threads {params.threads} --rounds {params.rounds} \
+            --batch-sizes {params.batch_sizes} --threads {params.threads} {params.settings:q} \
+            {params.predictions:q} {params.notes:q} --checkpoints {params.checkpoints:q} \
             --samples {output.samples:q} --host {output.host:q} 2>&1 | tee -i {log:q} >&2
+        """
+
+
+rule scenarios:
+    """Run MLPerf's scenarios on MLCommons LoadGen, alone on the machine."""
+    input:
+        "workflow/resbench/benchmark/loadgen_worker.py",
+        "workflow/resbench/benchmark/scenarios.py",
+        "workflow/resbench/benchmark/sessions.py",
+        models=sorted(
+            {
+                path
+                for provider in config["benchmark"]["providers"]
+                for path in timed("<results>/onnx/{variant}/seed{seed}/{precision}.onnx", provider)
+            }
+        ),
+        test="<results>/data/test.npz",
+    output:
+        "<results>/scenarios.csv",
+    log:
+        "<logs>/scenarios.log",
+    benchmark:
+        "<benchmarks>/scenarios.tsv"
+    threads: workflow.resource_settings.cores or max(config["benchmark"]["threads"])
+    resources:
+        gpu=int(config["benchmark"]["providers"] != ["cpu"]),
+        mem_mb=2000,
+    params:
+        preset=config["benchmark"]["scenarios"] or "smoke",
+        threads=config["benchmark"]["threads"][0],
+        batch_size=max(config["benchmark"]["batch_sizes"]),
+        p99_ms=config["benchmark"]["server_p99_ms"],
+        providers=[word for name in config["benchmark"]["providers"] for word in ("--provider", name)],
+        options=option_words(),
+    shell:
+        r"""
+        resbench scenarios {input.models:q} --data {input.test:q} {params.providers:q} {params.options:q} \
+            --preset {params.preset} --threads {params.threads} --batch-size {params.batch_size} \
+            --p99-ms {params.p99_ms} --results {output:q} 2>&1 | tee -i {log:q} >&2
         """

@@ -1,5 +1,6 @@
 """What the other files share: the checked configuration and the environment of the jobs."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -17,6 +18,13 @@ if problems := configuration.check(config, schema, configuration.variant_names()
     sys.exit("\n".join(problems))
 
 
+# From here on `benchmark.providers` holds the names of those that are measured.
+PROVIDER_OPTIONS, SKIPPED = configuration.choose_providers(config["benchmark"])
+if not PROVIDER_OPTIONS:
+    sys.exit("\n".join(f"config: benchmark.providers: {line}" for line in SKIPPED))
+config["benchmark"]["providers"] = list(PROVIDER_OPTIONS)
+
+
 wildcard_constraints:
     variant="[A-Za-z0-9_]+",
     seed="[0-9]+",
@@ -32,9 +40,17 @@ def network_files(wildcards):
 
 
 def precisions_on(provider):
-    """What is measured there: int8 pays on the CPU, fp16 on a GPU."""
-    unsuited = "fp16" if provider == "cpu" else "int8"
-    return [precision for precision in config["precisions"] if precision != unsuited]
+    return [precision for precision in config["precisions"] if configuration.suits(precision, provider)]
+
+
+def science(config):
+    """What results depend on, as JSON: not where files go, nor patience, nor the device of the training."""
+    chosen = {key: value for key, value in config.items() if key != "pathvars"}
+    for section, keys in {"data": ("min_rate_kb", "window_s"), "training": ("device",)}.items():
+        chosen[section] = {key: value for key, value in config[section].items() if key not in keys}
+    providers = [{"name": name, "options": options} if options else name for name, options in PROVIDER_OPTIONS.items()]
+    chosen["benchmark"] = config["benchmark"] | {"providers": providers}
+    return json.dumps(chosen)
 
 
 DEPLOYED_ON = config["benchmark"]["providers"][0]

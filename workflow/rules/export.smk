@@ -13,7 +13,7 @@ rule export:
         "<logs>/export/{variant}/seed{seed}.log",
     benchmark:
         "<benchmarks>/export/{variant}/seed{seed}.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=3000,
     shell:

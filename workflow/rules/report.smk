@@ -1,9 +1,12 @@
 rule collate:
     """Gather every stage's figures in one table."""
     input:
+        "workflow/resbench/report/comparisons.py",
         "workflow/resbench/report/inputs.py",
         "workflow/resbench/report/latency_summary.py",
         "workflow/resbench/report/markdown.py",
+        "workflow/resbench/report/published.py",
+        "workflow/resbench/report/statistics.py",
         "workflow/resbench/report/table.py",
         summary="<results>/data/summary.json",
         parity=expand(
@@ -22,11 +25,14 @@ rule collate:
         host=expand("<results>/latency/{provider}/host.json", provider=config["benchmark"]["providers"]),
     output:
         report="<results>/report.csv",
+        comparisons="<results>/comparisons.csv",
         markdown="<results>/report.md",
     log:
         "<logs>/collate.log",
     benchmark:
         "<benchmarks>/collate.tsv"
+    resources:
+        mem_mb=2000,
     params:
         dataset=config["data"]["name"],
         parity=repeated("parity"),
@@ -35,7 +41,7 @@ rule collate:
         host=repeated("host"),
     shell:
         r"""
-        resbench collate --report {output.report:q} --markdown {output.markdown:q} \
-            --dataset {params.dataset:q} --summary {input.summary:q} {params.parity:q} \
+        resbench collate --report {output.report:q} --comparisons {output.comparisons:q} \
+            --markdown {output.markdown:q} --dataset {params.dataset:q} --summary {input.summary:q} {params.parity:q} \
             {params.predictions:q} {params.samples:q} {params.host:q} 2>{log:q}
         """

@@ -9,18 +9,36 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import onnxruntime as ort
 import psutil
 
 from resbench.benchmark.sessions import available_cores
 
-PACKAGES = ("resbench", "onnxruntime", "onnxruntime-gpu", "numpy", "tensorflow")
+PACKAGES = (
+    *("resbench", "onnxruntime", "onnxruntime-gpu", "numpy", "tensorflow", "mlcommons-loadgen"),
+    *("nvidia-cuda-runtime-cu12", "nvidia-cudnn-cu12", "tensorrt", "tensorrt-cu12"),
+)
+# What a scheduler calls the job: SLURM, PBS, LSF.
+JOB_IDS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")
+GPU_QUERY = {
+    "name": "name",
+    "driver": "driver_version",
+    "clock_mhz": "clocks.sm",
+    "clock_max_mhz": "clocks.max.sm",
+    "memory_clock_mhz": "clocks.mem",
+    "power_limit_w": "power.limit",
+    "persistence": "persistence_mode",
+}
+SYSTEM_CORES = Path("/sys/devices/system/cpu")
 
 
 def describe_host(provider: str) -> dict[str, Any]:
     """Processor, memory, GPU, software, commit and job, ready for JSON.
 
     `name` is short, for a column of a table: the GPU where one is measured, then processor and
-    cores.  What cannot be found is None.  Memory in 10^9 bytes; load averages over 1, 5 and 15 minutes.
+    cores.  `cuda` is the version that ONNX Runtime was built for; CUDA's and cuDNN's libraries are
+    under `packages`.  What cannot be found is None.  Memory in 10^9 bytes; load averages over 1, 5
+    and 15 minutes.
     """
     processor, cores, quota = _processor(), available_cores(), _cgroup_quota()
     gpus = _gpus()
@@ -34,18 +52,36 @@ def describe_host(provider: str) -> dict[str, Any]:
         "cgroup_cpu_quota": quota,
         "cores_logical": psutil.cpu_count(),
         "cores_physical": psutil.cpu_count(logical=False),
+        "smt": _smt(),
+        "governor": governor(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "gpus": gpus,
-        "tf32": "as the provider defaults" if provider != "cpu" else None,
+        "cuda": ort.cuda_version or None,
         "kernel": platform.release(),
         "os": _operating_system(),
         "python": platform.python_version(),
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
         "git": git_state(),
-        "slurm_job_id": os.environ.get("SLURM_JOB_ID"),
+        "job_id": next((os.environ[name] for name in JOB_IDS if name in os.environ), None),
         "time_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "load_average_before": list(os.getloadavg()),
     }
+
+
+def governor() -> str | None:
+    """The policy of the first available core's clock; None where the kernel, or a hypervisor, shows none."""
+    core = min(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    return _read(SYSTEM_CORES / f"cpu{core}/cpufreq/scaling_governor")
+
+
+def cgroup_folders() -> list[Path]:
+    """The control groups of this process, from its own to the root (cgroup v2); empty where there are none."""
+    entry = next((line for line in (_read(Path("/proc/self/cgroup")) or "").splitlines() if line[:3] == "0::"), None)
+    if entry is None:
+        return []
+    root = Path("/sys/fs/cgroup")
+    group = root / entry.removeprefix("0::").lstrip("/")
+    return [folder for folder in (group, *group.parents) if folder.is_relative_to(root)]
 
 
 def _processor() -> str:
@@ -60,26 +96,26 @@ def _processor() -> str:
 
 
 def _cgroup_quota() -> float | None:
-    """Cores' worth of time that the control group allows: the tightest limit from here to the root (cgroup v2)."""
-    try:
-        entry = next(line for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
-    except (OSError, StopIteration):
-        return None
-    root = Path("/sys/fs/cgroup")
-    group = root / entry.removeprefix("0::").lstrip("/")
+    """Cores' worth of time that the control groups allow: the tightest limit from here to the root."""
     limits = []
-    for folder in (group, *group.parents):
-        if folder.is_relative_to(root) and (folder / "cpu.max").exists():
-            quota, period = (folder / "cpu.max").read_text().split()
-            if quota != "max":
-                limits.append(int(quota) / int(period))
+    for folder in cgroup_folders():
+        quota, _, period = (_read(folder / "cpu.max") or "max").partition(" ")
+        if quota != "max":
+            limits.append(int(quota) / int(period))
     return min(limits, default=None)
 
 
+def _smt() -> bool | None:
+    """Whether two threads share a core."""
+    active = _read(SYSTEM_CORES / "smt/active")
+    return None if active is None else active == "1"
+
+
 def _gpus() -> list[dict[str, str]]:
-    listing = _run(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"])
+    """What nvidia-smi says of each card, as text; clocks are those of this moment."""
+    listing = _run(["nvidia-smi", f"--query-gpu={','.join(GPU_QUERY.values())}", "--format=csv,noheader,nounits"])
     rows = [line.split(", ") for line in (listing or "").splitlines()]
-    return [{"name": row[0], "driver": row[1]} for row in rows if len(row) == 2]
+    return [dict(zip(GPU_QUERY, row, strict=True)) for row in rows if len(row) == len(GPU_QUERY)]
 
 
 def _operating_system() -> str:
@@ -87,6 +123,13 @@ def _operating_system() -> str:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
         return platform.platform()
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return None
 
 
 def _version(package: str) -> str | None:

@@ -1,24 +1,36 @@
 """Time models against each other under the same conditions."""
 
 import csv
-import json
+import hashlib
+import math
 import os
 import random
-import signal
-import subprocess
-import sys
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from resbench.benchmark.conditions import Disturbance, warnings_after, warnings_before
 from resbench.benchmark.host import describe_host
-from resbench.benchmark.sessions import Identity, available_cores, check_provider, identify, open_session
-from resbench.data.store import load_split
+from resbench.benchmark.latency_worker import Timing
+from resbench.benchmark.manifest import Measurement, Setting, describe_measurements, summarize_settings
+from resbench.benchmark.predictions import load_predictions
+from resbench.benchmark.process import run_fresh
+from resbench.benchmark.rounds import Rounds
+from resbench.benchmark.sessions import (
+    Identity,
+    Probabilities,
+    available_cores,
+    check_provider,
+    identify,
+    open_session,
+)
+from resbench.data.store import Split, load_split
 from resbench.errors import ResbenchError
-from resbench.files import atomic, write_json
+from resbench.files import atomic, sha256, write_json
 from resbench.progress import Progress, say
 
 COLUMNS = [
@@ -26,12 +38,26 @@ COLUMNS = [
     *("load_ms", "first_ms", "peak_rss_mb", "call", "latency_ms"),
 ]
 
+Item = TypeVar("Item", bound=np.generic)
+
 # Different inputs in turn: one alone would stay in the caches, which no deployment enjoys.
 INPUTS = 8
-# Far above any measurement (TensorRT builds an engine for minutes): only a hanging model gets here.
-WORKER_TIMEOUT_S = 1800
 
-Setting = tuple[Path, int, int]  # model, batch size, threads
+
+class Preset(NamedTuple):
+    """rounds: fresh processes for each setting.  In all of them together at least `calls`; in each `seconds`."""
+
+    rounds: int
+    calls: int
+    seconds: float
+
+
+# 46 calls carry a 90th percentile, 482 a 99th (resbench.report.latency_summary).
+PRESETS = {
+    "smoke": Preset(rounds=3, calls=46, seconds=0.2),
+    "quick": Preset(rounds=10, calls=46, seconds=1.0),
+    "thorough": Preset(rounds=20, calls=482, seconds=3.0),
+}
 
 
 def measure_latency(
@@ -43,67 +69,153 @@ def measure_latency(
     data: Path | None,
     batch_sizes: list[int],
     threads: list[int],
-    rounds: int,
+    preset: str = "quick",
+    rounds: int | None = None,
+    predictions: list[Path] | None = None,
+    options: dict[str, str] | None = None,
+    checkpoints: Path | None = None,
+    notes: list[str] | None = None,
 ) -> None:
     """Time every model at every batch size and thread count, once a round, each in a fresh process.
 
     Each round visits all combinations in its own random order, the same in every run, so that a
-    machine that slows down for a while slows all models down and not one.  Writes one row a timed
-    call (`COLUMNS`; latencies in milliseconds, memory in 10^6 bytes, round and call from 1) and the
-    host's description, or neither.
+    machine that slows down for a while slows all models down and not one.  Writes both files, or
+    neither:
+
+    - samples: one row a timed call, `COLUMNS`; latencies in ms, memory in 10^6 bytes, round and
+      call from 1.
+    - host: `describe_host` and, of this measurement, `preset`, `rounds`, `images`, `answers` (what
+      they were checked against), `copies` (what a call includes on a GPU), `provider_options` (those
+      in effect), `tf32`, `load_average_after`, `warnings` and `notes` (in words), `stable`,
+      `settings` and `measurements` (see `manifest`).
 
     Args:
         models: .onnx files, each of another variant, seed or precision.
         data: .npz whose first images are timed on; None takes random pixels.
+        preset: one of PRESETS; `rounds` overrides its own.
+        predictions: what `evaluate` wrote for each model on `data`; without them answers need only
+            be probabilities.
+        options: the provider's own, by ONNX Runtime's names.
+        checkpoints: folder that keeps finished rounds until all are done, to go on from.
+        notes: lines to keep with the host, such as what was left out and why.
 
     Raises:
-        ResbenchError: the provider cannot be had, a model is bad, two are the same, or a process fails.
+        ResbenchError: the provider cannot be had, a model is bad or does not answer as predicted,
+            two are the same, or a process fails.
     """
     check_provider(provider)
-    identities = _identify_all(models)
-    if max(threads) > available_cores():
-        say(f"resbench: warning: {max(threads)} threads on {available_cores()} cores: they will wait for each other")
-    images = load_split(data).images if data else np.random.default_rng(0).integers(0, 256, (256, 32, 32, 3), np.uint8)
+    identities = identify_all(models)
+    hashes = {model: sha256(model) for model in models}
+    split = load_split(data) if data else None
+    images = split.images if split else np.random.default_rng(0).integers(0, 256, (256, 32, 32, 3), np.uint8)
+    answers = _match_predictions(predictions or [], hashes, provider, split)
+    plan = PRESETS[preset]._replace(**({} if rounds is None else {"rounds": rounds}))
+    least_calls = math.ceil(plan.calls / plan.rounds)
     host = describe_host(provider)
-    rows: list[list[Any]] = []
-    settings = list(product(models, batch_sizes, threads))
-    progress = Progress("latency")
-    for done, (number, (model, batch_size, thread_count)) in enumerate(schedule(settings, rounds)):
-        progress.update(done / (rounds * len(settings)), f"{model}, batch {batch_size}, threads {thread_count}")
-        job = {"model": str(model), "provider": provider, "threads": thread_count, "batch_size": batch_size}
-        timing = _run_worker(job, rotate_inputs(images, batch_size))
-        identity = identities[model]
-        shared = [
-            *(model.with_suffix("").as_posix(), identity.variant, identity.seed, identity.precision, provider),
-            *(batch_size, thread_count, number),
-            *(round(timing[key], 4) for key in ("load_ms", "first_ms", "peak_rss_mb")),
-        ]
-        rows += [[*shared, call, round(ms, 6)] for call, ms in enumerate(timing["latency_ms"], 1)]
-    progress.clear()
-    host |= {
-        "load_average_after": list(os.getloadavg()),
-        "rounds": rounds,
-        "images": "from --data" if data else "random pixels",
+    warnings = warnings_before()
+    if max(threads) > available_cores():
+        warnings.append(f"{max(threads)} threads on {available_cores()} cores: they will wait for each other")
+    _warn(warnings)
+
+    def measure(setting: Setting) -> Timing:
+        job = setting._asdict() | {"model": str(setting.model), "provider": provider, "options": options or {}}
+        content = rotate(images, setting.batch_size).tobytes()
+        if answers:
+            content += rotate(answers[setting.model], setting.batch_size).tobytes()
+        job |= {"inputs": INPUTS, "calls": least_calls, "seconds": plan.seconds}
+        return Timing(**run_fresh("resbench.benchmark.latency_worker", job, content))
+
+    conditions = {
+        "models": list(hashes.values()),
+        "images": hashlib.sha256(rotate(images, max(batch_sizes)).tobytes()).hexdigest(),
+        "settings": [provider, options, batch_sizes, threads, least_calls, plan.seconds],
+        "host": {key: host[key] for key in ("name", "gpus", "kernel", "packages", "git")},
     }
+    finished = Rounds(checkpoints, conditions)
+    settings = [Setting(*combination) for combination in product(models, batch_sizes, threads)]
+    measured = measure_rounds(settings, plan.rounds, finished, measure)
+
+    disturbances = [Disturbance(m.timing.steal, m.timing.others, m.timing.throttled) for m in measured]
+    later = warnings_after(disturbances)
+    _warn(later)
+    summaries = summarize_settings(measured, identities, provider)
+    in_effect = measured[0].timing.options
+    host |= {
+        "preset": preset,
+        "rounds": plan.rounds,
+        "images": "from --data" if data else "random pixels",
+        "answers": "those of --predictions" if answers else "any probabilities",
+        "copies": None if provider == "cpu" else "to the device and back, in every call",
+        "provider_options": in_effect,
+        "tf32": in_effect["use_tf32"] == "1" if "use_tf32" in in_effect else None,
+        "load_average_after": list(os.getloadavg()),
+        "warnings": warnings + later,
+        "notes": notes or [],
+        "stable": None if plan.rounds == 1 else all(summary["stable"] for summary in summaries),
+        "settings": summaries,
+        "measurements": describe_measurements(measured, identities),
+    }
+    rows = sample_rows(measured, identities, provider)
     with atomic(samples_path) as temporary_samples, atomic(host_path) as temporary_host:
         with temporary_samples.open("w", newline="", encoding="utf-8") as stream:
             csv.writer(stream, lineterminator="\n").writerows([COLUMNS, *rows])
         write_json(temporary_host, host)
+    finished.remove()
     say(f"{len(rows)} calls timed on {host['name']}")
 
 
-def schedule(settings: list[Setting], rounds: int) -> list[tuple[int, Setting]]:
-    """(round from 1, setting) in the order of measurement: every setting once a round, shuffled."""
+def measure_rounds(
+    settings: list[Setting], rounds: int, finished: Rounds, measure: Callable[[Setting], Timing]
+) -> list[Measurement]:
+    """Every setting once a round, in the order of `schedule`; finished rounds are taken as they are."""
+    progress, measured = Progress("latency"), []
+    orders = schedule(settings, rounds)
+    kept = [finished.load(number, len(order)) for number, order in enumerate(orders, 1)]
+    already = sum(timings is not None for timings in kept)
+    if already:
+        say(f"latency: {already} of {rounds} rounds were measured before; going on")
+        progress = Progress("latency", already / rounds)
+    done = already * len(settings)
+    for number, (order, timings) in enumerate(zip(orders, kept, strict=True), 1):
+        if timings is None:
+            timings = []
+            for setting in order:
+                detail = f"round {number} of {rounds}, {setting.model}, batch {setting.batch_size}"
+                progress.update(done / (rounds * len(settings)), detail)
+                timings.append(measure(setting))
+                done += 1
+            finished.save(number, timings)
+        measured += [Measurement(number, *pair) for pair in zip(order, timings, strict=True)]
+    progress.clear()
+    return measured
+
+
+def schedule(settings: list[Setting], rounds: int) -> list[list[Setting]]:
+    """The order of measurement: every setting once a round, shuffled anew in each; the same in every run."""
     order = random.Random(0)
-    return [(number, setting) for number in range(1, rounds + 1) for setting in order.sample(settings, len(settings))]
+    return [order.sample(settings, len(settings)) for _ in range(rounds)]
 
 
-def rotate_inputs(images: NDArray[np.uint8], batch_size: int) -> NDArray[np.uint8]:
-    """INPUTS batches, uint8 (INPUTS, batch_size, 32, 32, 3), of the images in turn, reused where they run out."""
-    return images[np.arange(INPUTS * batch_size) % len(images)].reshape(INPUTS, batch_size, *images.shape[1:])
+def rotate(items: NDArray[Item], batch_size: int) -> NDArray[Item]:
+    """INPUTS batches, shape (INPUTS, batch_size, ...), of the items in turn, reused where they run out."""
+    return items[np.arange(INPUTS * batch_size) % len(items)].reshape(INPUTS, batch_size, *items.shape[1:])
 
 
-def _identify_all(models: list[Path]) -> dict[Path, Identity]:
+def sample_rows(measured: list[Measurement], identities: dict[Path, Identity], provider: str) -> list[list[Any]]:
+    """One row a timed call, `COLUMNS`."""
+    rows: list[list[Any]] = []
+    for number, (model, batch_size, threads), timing in measured:
+        identity = identities[model]
+        shared = [
+            *(model.with_suffix("").as_posix(), identity.variant, identity.seed, identity.precision, provider),
+            *(batch_size, threads, number),
+            *(round(value, 4) for value in (timing.load_ms, timing.first_ms, timing.peak_rss_mb)),
+        ]
+        rows += [[*shared, call, round(ms, 6)] for call, ms in enumerate(timing.latency_ms, 1)]
+    return rows
+
+
+def identify_all(models: list[Path]) -> dict[Path, Identity]:
     """Check every model before the first is timed.  On the CPU, so that this process holds no GPU memory."""
     owners: dict[Identity, Path] = {}
     for model in models:
@@ -117,25 +229,32 @@ def _identify_all(models: list[Path]) -> dict[Path, Identity]:
     return {model: identity for identity, model in owners.items()}
 
 
-def _run_worker(job: dict[str, Any], images: NDArray[np.uint8]) -> dict[str, Any]:
-    """Run one measurement; an exception here, Ctrl-C included, kills the process."""
-    package_parent = str(Path(__file__).parents[2])
-    try:
-        worker = subprocess.run(
-            [sys.executable, "-m", "resbench.benchmark.latency_worker", json.dumps(job)],
-            input=images.tobytes(),
-            capture_output=True,
-            timeout=WORKER_TIMEOUT_S,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join([package_parent, os.environ.get("PYTHONPATH", "")])},
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ResbenchError(f"{job['model']}: no end after {WORKER_TIMEOUT_S} s; export the model again") from error
-    if worker.returncode < 0:
-        name = signal.Signals(-worker.returncode).name
-        raise ResbenchError(f"{job['model']}: its process was killed ({name}); give it more memory, or smaller batches")
-    if worker.returncode:
-        lines = worker.stderr.decode(errors="replace").strip().splitlines() or [f"exit status {worker.returncode}"]
-        raise ResbenchError(lines[-1])
-    result: dict[str, Any] = json.loads(worker.stdout)
-    return result
+def _match_predictions(
+    paths: list[Path], hashes: dict[Path, str], provider: str, split: Split | None
+) -> dict[Path, Probabilities]:
+    """The stored answers of each model, float32 (N, C); empty where none are given.
+
+    Raises:
+        ResbenchError: a file is of no model here, of another provider or of other images, or a model has none.
+    """
+    owners = {digest: model for model, digest in hashes.items()}
+    answers: dict[Path, Probabilities] = {}
+    for path in paths:
+        stored = load_predictions(path)
+        model = owners.get(stored.model_sha256)
+        if model is None:
+            raise ResbenchError(f"{path}: of none of the models given, or of an older file; evaluate again")
+        if stored.provider != provider:
+            raise ResbenchError(f"{path}: made on {stored.provider}, not on {provider}; evaluate there")
+        if split is None or not np.array_equal(stored.labels, split.labels):
+            raise ResbenchError(f"{path}: of other images than --data; name the file it was evaluated on")
+        answers[model] = stored.probabilities
+    for model in hashes:
+        if paths and model not in answers:
+            raise ResbenchError(f"{model}: none of the --predictions are of it; evaluate it, or give none")
+    return answers
+
+
+def _warn(warnings: list[str]) -> None:
+    for warning in warnings:
+        say(f"resbench: warning: {warning}")

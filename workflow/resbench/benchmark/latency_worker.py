@@ -2,7 +2,7 @@
 
 Several sessions in one process share its memory and fight over cores with their spinning threads,
 so `latency` starts this module anew for each measurement: the job is JSON in the first argument,
-the images are raw bytes on stdin, the result is JSON on stdout.
+images and expected answers are raw bytes on stdin, the result is JSON on stdout.
 """
 
 import gc
@@ -13,99 +13,191 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from resbench.benchmark.sessions import check_probabilities, class_count, open_session
+from resbench.benchmark.conditions import disturbance, read_counters
+from resbench.benchmark.sessions import (
+    PROVIDERS,
+    Probabilities,
+    check_probabilities,
+    class_count,
+    identify,
+    nodes_by_provider,
+    open_session,
+)
 from resbench.errors import ResbenchError, one_line
 
-# The report names a 90th percentile from 46 samples on: two rounds have them however slow the model.
-CALLS = 25
-# Short models: as many calls as fit in here, so that an interruption of milliseconds weighs little.
-SECONDS = 1.0
-
-# Warm-up goes on while a stretch of calls is over 5 % faster than the one before it: caches fill,
-# the processor leaves its idle state, a GPU library picks its algorithms.
-WARMUP_STRETCH_S = 0.2
-WARMUP_STRETCH_CALLS = 2
+# Warm-up ends when this many stretches of calls in a row were no faster than the fastest before:
+# caches are full, the processor has left its idle state, a GPU library has picked its algorithms.
+WARMUP_STRETCH_S = 0.1
+WARMUP_PATIENCE = 2
 WARMUP_GAIN = 0.05
-WARMUP_PATIENCE_S = 3.0
+WARMUP_LIMIT_S = 10.0
+
+# How far an answer may be from the stored one.  Another batch size takes another order of summation; where
+# arithmetic is coarse, that can move a value to the next step of its scale.
+TOLERANCE = 1e-3
+COARSE_TOLERANCE = 0.05
 
 
 class Job(NamedTuple):
-    """The images on stdin are uint8 (K, batch_size, 32, 32, 3); calls take the K batches in turn."""
+    """What to time.
+
+    On stdin are `inputs` batches of images, uint8 (inputs, batch_size, 32, 32, 3), which calls take
+    in turn, and then, unless nothing is known, their probabilities, float32 (inputs, batch_size, C).
+    Timing takes at least `calls` calls and `seconds` seconds.
+    """
 
     model: str
     provider: str
+    options: dict[str, str]
     threads: int
     batch_size: int
+    inputs: int
+    calls: int
+    seconds: float
 
 
 class Timing(NamedTuple):
-    """load_ms: making the session, without importing the runtime; first_ms: the first call; then steady state."""
+    """load_ms: making the session, without importing the runtime; first_ms: the first call; then steady state.
+
+    warmed_up: whether warm-up ended by itself, and not by its limit.  nodes: of the graph, by ONNX
+    Runtime's names of providers.  options: the provider's, with its defaults.  peak_rss_mb: 10^6
+    bytes.  steal, others, throttled: see `Disturbance`; during the timed calls.
+    """
 
     pid: int
+    time_utc: str
     load_ms: float
     first_ms: float
     warmup_calls: int
+    warmed_up: bool
     latency_ms: list[float]
     peak_rss_mb: float
+    nodes: dict[str, int]
+    options: dict[str, str]
+    steal: float
+    others: float
+    throttled: bool
 
 
-def time_model(job: Job, images: bytes) -> Timing:
-    """Load, call once, warm up, then time calls one by one.
+def time_model(job: Job, data: bytes) -> Timing:
+    """Load, call once, check the answer, warm up, then time calls one by one.
+
+    A call is what a caller waits for: from an array in the computer's memory to an array there.  On
+    a GPU that includes both copies in full.
 
     Raises:
-        ResbenchError: see `open_session` and `infer`.
+        ResbenchError: see `open_session`; the model fails, or its answers are not the stored ones.
     """
     model = Path(job.model)
+    time_utc = datetime.now(UTC).isoformat(timespec="seconds")
     start = time.perf_counter_ns()
-    session = open_session(model, job.provider, job.threads)
+    session = open_session(model, job.provider, job.threads, job.options)
     load_ms = _since(start)
-    batches = cycle(np.frombuffer(images, np.uint8).reshape(-1, job.batch_size, 32, 32, 3))
+    pixels = job.inputs * job.batch_size * 32 * 32 * 3
+    images = np.frombuffer(data[:pixels], np.uint8).reshape(job.inputs, job.batch_size, 32, 32, 3)
+    known = np.frombuffer(data[pixels:], np.float32)
+    expected = known.reshape(job.inputs, job.batch_size, -1) if known.size else None
+    tolerance = TOLERANCE if identify(session, model).precision in ("", "fp32") else COARSE_TOLERANCE
+    turns = cycle(range(job.inputs))
+    last: tuple[int, Any] = (0, None)
 
     def call() -> float:
-        feed = {"image": next(batches)}
+        nonlocal last
+        turn = next(turns)
+        feed = {"image": images[turn]}
         start = time.perf_counter_ns()
-        session.run(["probabilities"], feed)
-        return _since(start)
+        (answer,) = session.run(["probabilities"], feed)
+        elapsed = _since(start)
+        last = (turn, answer)
+        return elapsed
+
+    def check_last() -> None:
+        turn, answer = last
+        found = check_probabilities(answer, job.batch_size, class_count(session), model)
+        if expected is not None:
+            check_answers(found, expected[turn], tolerance, model)
 
     try:
         first_ms = call()
+        check_last()
         gc.collect()
         gc.disable()
-        warmup_calls = warm_up(call)
-        latency_ms = time_calls(call)
-        output = session.run(["probabilities"], {"image": next(batches)})[0]
+        warmup_calls, warmed_up = warm_up(call)
+        before = read_counters()
+        latency_ms = time_calls(call, job.calls, job.seconds)
+        seen = disturbance(before, read_counters())
+        check_last()
+    except ResbenchError:
+        raise
     except Exception as error:  # the runtime's exceptions share no narrower base
         raise ResbenchError(f"{model}: fails at batch size {job.batch_size} ({one_line(error)})") from error
-    check_probabilities(output, job.batch_size, class_count(session), model)
-    return Timing(os.getpid(), load_ms, first_ms, warmup_calls, latency_ms, peak_rss_mb())
+    return Timing(
+        pid=os.getpid(),
+        time_utc=time_utc,
+        load_ms=load_ms,
+        first_ms=first_ms,
+        warmup_calls=warmup_calls,
+        warmed_up=warmed_up,
+        latency_ms=latency_ms,
+        peak_rss_mb=peak_rss_mb(),
+        nodes=nodes_by_provider(session),
+        options=session.get_provider_options()[PROVIDERS[job.provider]],
+        steal=seen.steal,
+        others=seen.others,
+        throttled=seen.throttled,
+    )
 
 
-def warm_up(call: Callable[[], float]) -> int:
-    """Call until calls stop getting faster; returns how many that took.  `call` returns milliseconds."""
+def check_answers(found: Probabilities, expected: Probabilities, tolerance: float, model: Path) -> None:
+    """Raises ResbenchError where any probability is further than `tolerance` from the stored one."""
+    if found.shape != expected.shape:
+        raise ResbenchError(f"{model}: its predictions are of {expected.shape[-1]} classes; evaluate it again")
+    worst = float(np.abs(found - expected).max())
+    if worst > tolerance:
+        raise ResbenchError(
+            f"{model}: not timed, since its answers differ by {worst:.2g} from its predictions; evaluate it again"
+        )
+
+
+def warm_up(call: Callable[[], float]) -> tuple[int, bool]:
+    """Call until calls have stopped getting faster.
+
+    The rule looks at speed-ups alone: a machine that slows down for a while, or wanders, does not
+    hold it up.  A stretch's median counts as faster when it is WARMUP_GAIN below the fastest so far.
+
+    Args:
+        call: makes one call and returns its milliseconds.
+
+    Returns:
+        How many calls that took, and whether it ended before WARMUP_LIMIT_S.
+    """
     start = time.monotonic()
-    previous, calls = float("inf"), 0
-    while True:
+    best, calls, idle = float("inf"), 0, 0
+    while idle < WARMUP_PATIENCE:
+        if time.monotonic() - start > WARMUP_LIMIT_S:
+            return calls, False
         stretch: list[float] = []
-        while len(stretch) < WARMUP_STRETCH_CALLS or sum(stretch) < WARMUP_STRETCH_S * 1e3:
+        while sum(stretch) < WARMUP_STRETCH_S * 1e3:
             stretch.append(call())
         calls += len(stretch)
         median = statistics.median(stretch)
-        if median > previous * (1 - WARMUP_GAIN) or time.monotonic() - start > WARMUP_PATIENCE_S:
-            return calls
-        previous = median
+        idle = 0 if median < best * (1 - WARMUP_GAIN) else idle + 1
+        best = min(best, median)
+    return calls, True
 
 
-def time_calls(call: Callable[[], float]) -> list[float]:
-    """Milliseconds of each of at least CALLS calls and SECONDS seconds."""
+def time_calls(call: Callable[[], float], calls: int, seconds: float) -> list[float]:
+    """Milliseconds of each of at least `calls` calls and `seconds` seconds."""
     start = time.monotonic()
     samples: list[float] = []
-    while len(samples) < CALLS or time.monotonic() - start < SECONDS:
+    while len(samples) < calls or time.monotonic() - start < seconds:
         samples.append(call())
     return samples
 

@@ -22,11 +22,13 @@ TEXTS = ("variant", "seed", "precision", "provider", "model_sha256")
 class Predictions(NamedTuple):
     """One model's answers to every test image.
 
-    probabilities: float32 (N, C); labels: uint8 (N,), the truth; the rest says which model this was.
+    probabilities: float32 (N, C); labels: uint8 (N,), the truth; model_bytes: the .onnx file's size;
+    the rest says which model this was.
     """
 
     probabilities: Probabilities
     labels: NDArray[np.uint8]
+    model_bytes: int
     variant: str
     seed: str
     precision: str
@@ -48,9 +50,8 @@ def evaluate_model(model: Path, data: Path, provider: str, predictions_path: Pat
     if class_count(session) != len(classes) or identity.classes not in ((), classes):
         raise ResbenchError(f"{model}: its classes are not those of {data}; use the data it was trained for")
     probabilities = predict(session, model, split.images)
-    result = Predictions(
-        probabilities, split.labels, identity.variant, identity.seed, identity.precision, provider, sha256(model)
-    )
+    names = (identity.variant, identity.seed, identity.precision, provider, sha256(model))
+    result = Predictions(probabilities, split.labels, model.stat().st_size, *names)
     with atomic(predictions_path) as temporary, temporary.open("wb") as stream:  # a path would get a suffix
         np.savez(stream, **result._asdict())
     accuracy, loss = accuracy_and_loss(probabilities, split.labels)
@@ -88,6 +89,7 @@ def load_predictions(path: Path) -> Predictions:
                 raise ValueError("compressed, which evaluate never writes")  # so that nothing can unfold
         with np.load(path, allow_pickle=False) as arrays:
             probabilities, labels = arrays["probabilities"], arrays["labels"]
+            model_bytes = int(arrays["model_bytes"])
             texts = [str(arrays[key]) for key in TEXTS if arrays[key].shape == () and arrays[key].dtype.kind == "U"]
         if probabilities.dtype != np.float32 or labels.dtype != np.uint8:
             raise ValueError("arrays of the wrong type")
@@ -95,7 +97,7 @@ def load_predictions(path: Path) -> Predictions:
             raise ValueError("arrays of the wrong shape")
         if labels.max() >= probabilities.shape[1] or not np.isfinite(probabilities).all():
             raise ValueError("values out of range")
-        return Predictions(probabilities, labels, *texts)
+        return Predictions(probabilities, labels, model_bytes, *texts)
     except FileNotFoundError as error:
         raise ResbenchError(f"{path}: no such file; make it with `resbench evaluate`") from error
     except Exception as error:  # zipfile and numpy raise a dozen types on hostile bytes

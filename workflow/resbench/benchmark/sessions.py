@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,22 +39,30 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def check_provider(provider: str) -> None:
-    """Refuse a provider that this machine or this build of ONNX Runtime cannot have.
+def missing(provider: str) -> str | None:
+    """What this machine or this build of ONNX Runtime lacks for `provider`; None where nothing is known to be.
 
-    Raises:
-        ResbenchError: saying what is missing.
+    A library that is not installed shows when a session is opened: `open_session` says which.
     """
     if PROVIDERS[provider] not in ort.get_available_providers():
-        raise ResbenchError(f"--provider {provider}: this build of onnxruntime lacks it; install resbench[gpu]")
+        return "this build of onnxruntime lacks it; install resbench[gpu]"
     if provider != "cpu" and not _gpu_present():
-        raise ResbenchError(
-            f"--provider {provider}: no NVIDIA GPU here (no /dev/nvidia*, and nvidia-smi lists none); "
+        return (
+            "no NVIDIA GPU here (no /dev/nvidia*, and nvidia-smi lists none); "
             "run on a GPU machine, or use --provider cpu"
         )
+    return None
 
 
-def open_session(model: Path, provider: str, threads: int | None) -> ort.InferenceSession:
+def check_provider(provider: str) -> None:
+    """Raises ResbenchError, saying what is missing, where `provider` cannot be had."""
+    if reason := missing(provider):
+        raise ResbenchError(f"--provider {provider}: {reason}")
+
+
+def open_session(
+    model: Path, provider: str, threads: int | None, options: dict[str, str] | None = None
+) -> ort.InferenceSession:
     """Load a model and make sure that it runs, whole, on `provider`.
 
     ONNX Runtime by itself falls back to the CPU without an error when a GPU library is missing, and
@@ -64,6 +73,7 @@ def open_session(model: Path, provider: str, threads: int | None) -> ort.Inferen
         provider: cpu, cuda or tensorrt.
         threads: intra-op threads; None takes every core available to the process.  Never left to
             the runtime, whose default pins threads to cores that a batch job may not own.
+        options: the provider's own, by ONNX Runtime's names.
 
     Raises:
         ResbenchError: the provider cannot be had, or the file is no model of this kind.
@@ -71,18 +81,21 @@ def open_session(model: Path, provider: str, threads: int | None) -> ort.Inferen
     check_provider(provider)
     if not model.is_file():
         raise ResbenchError(f"{model}: no such file; make it with `resbench export`")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or available_cores()
-    options.inter_op_num_threads = 1
-    options.log_severity_level = LOG_ERRORS
+    settings = ort.SessionOptions()
+    settings.intra_op_num_threads = threads or available_cores()
+    settings.inter_op_num_threads = 1
+    settings.log_severity_level = LOG_ERRORS
+    settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     if provider == "cpu":
         ort.set_default_logger_severity(LOG_ERRORS + 1)  # what it would print, the exception says again
     else:
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         with contextlib.redirect_stdout(sys.stderr):  # it prints what it does not find
             ort.preload_dlls()
     try:
-        session = ort.InferenceSession(model, options, providers=[PROVIDERS[provider]], enable_fallback=0)
+        session = ort.InferenceSession(
+            model, settings, providers=[(PROVIDERS[provider], options or {})], enable_fallback=0
+        )
     except Exception as error:  # the runtime's exceptions share no narrower base
         if provider == "cpu":
             message = f"not a model that loads ({one_line(error)}); make it with `resbench export`"
@@ -96,6 +109,14 @@ def open_session(model: Path, provider: str, threads: int | None) -> ort.Inferen
         )
     _check_contract(session, model)
     return session
+
+
+def nodes_by_provider(session: ort.InferenceSession) -> dict[str, int]:
+    """How many nodes of the optimised graph each execution provider was given, by ONNX Runtime's names."""
+    counts: Counter[str] = Counter()
+    for part in session.get_provider_graph_assignment_info():
+        counts[part.ep_name] += len(part.get_nodes())
+    return dict(counts)
 
 
 def identify(session: ort.InferenceSession, model: Path) -> Identity:

@@ -1,21 +1,28 @@
 """What the other stages measured, read from their files and checked against each other."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from resbench.benchmark.latency import COLUMNS
-from resbench.benchmark.predictions import Predictions, load_predictions
+from resbench.benchmark.predictions import load_predictions
 from resbench.errors import ResbenchError
 from resbench.files import read_json
+from resbench.scores import accuracy_and_loss
 
 SETTING = ["variant", "precision", "provider", "batch_size", "threads"]
 WHOLE = ["batch_size", "threads", "round", "call"]
 POSITIVE = [*WHOLE, "load_ms", "first_ms", "peak_rss_mb", "latency_ms"]
-ALIKE = ["protocol", "epochs", "train_images", "parameters", "macs", "published_accuracy", "published_loss"]
+TEXTS = ["model", "variant", "seed", "precision", "provider"]
+ALIKE = ["protocol", "epochs", "batch_size", "train_images"]
+ALIKE += ["parameters", "macs", "published_accuracy", "published_loss"]
+
+Key = tuple[Any, ...]
 
 
 class Parity(NamedTuple):
@@ -29,6 +36,7 @@ class Parity(NamedTuple):
     seed: str
     protocol: str
     epochs: int
+    batch_size: int
     train_images: int
     train_seconds: float
     parameters: int
@@ -43,12 +51,31 @@ class Parity(NamedTuple):
     keras_loss: float
 
 
+class Answer(NamedTuple):
+    """What the report needs of one model's predictions: its probabilities, 40 times as large, are not kept.
+
+    correct: (images,), is the likeliest class the right one?  loss: nats.  model_bytes: size of the
+    .onnx.  The last two compare it with the same training's fp32 file, on the same provider or else
+    on the CPU; None where there is none, or where it is fp32 itself.
+    """
+
+    variant: str
+    seed: str
+    precision: str
+    provider: str
+    correct: NDArray[np.bool_]
+    loss: float
+    model_bytes: int
+    top1_agreement: float | None
+    max_abs_diff: float | None
+
+
 class Inputs(NamedTuple):
-    """parity: in the order given.  timings: `COLUMNS` and `host`, the host's name.  hosts: as read."""
+    """parity, answers: in the order given.  timings, hosts: one for each provider, `COLUMNS` and the host's name."""
 
     parity: list[Parity]
-    predictions: list[Predictions]
-    timings: pd.DataFrame
+    answers: list[Answer]
+    timings: list[pd.DataFrame]
     hosts: list[dict[str, Any]]
     summary: dict[str, Any]
 
@@ -63,21 +90,49 @@ def read_inputs(summary: Path, parity: list[Path], predictions: list[Path], timi
     """
     exports = [read_parity(path) for path in parity]
     _refuse_twins([(p.variant, p.seed) for p in exports], parity)
-    answers = [load_predictions(path) for path in predictions]
-    _refuse_twins([(p.variant, p.seed, p.precision, p.provider) for p in answers], predictions)
+    answers = read_answers(predictions)
     tables = [read_timings(samples, host) for samples, host in timings]
     for (samples, _), (table, _) in zip(timings, tables, strict=True):
         _require_parity(samples, set(table["variant"]), {p.variant for p in exports})
-    settings = [
-        (key, samples) for (samples, _), (table, _) in zip(timings, tables, strict=True) for key in _settings(table)
-    ]
-    _refuse_twins([key for key, _ in settings], [samples for _, samples in settings])
+    keys = [(key, samples) for (samples, _), (table, _) in zip(timings, tables, strict=True) for key in _keys(table)]
+    _refuse_twins([key for key, _ in keys], [samples for _, samples in keys])
     _check_training(exports, parity)
     _check_test_sets(exports, parity, answers, predictions)
     content = read_json(summary)
     if not isinstance(content, dict):
         raise ResbenchError(f"{summary}: not what `resbench convert --summary` writes; convert the archive again")
-    return Inputs(exports, answers, pd.concat([t for t, _ in tables]), [host for _, host in tables], content)
+    return Inputs(exports, answers, [table for table, _ in tables], [host for _, host in tables], content)
+
+
+def settings(inputs: Inputs) -> Iterator[tuple[Key, pd.DataFrame]]:
+    """What was timed: the values of `SETTING`, and the calls."""
+    for table in inputs.timings:
+        for _, calls in table.groupby(SETTING, observed=True):
+            yield tuple(calls[SETTING].iloc[0]), calls
+
+
+def read_answers(paths: list[Path]) -> list[Answer]:
+    """What `resbench evaluate` wrote, one file at a time.
+
+    Raises:
+        ResbenchError: a file is unreadable, of the same model as another, or of other test images.
+    """
+    answers: list[Answer] = []
+    owners: dict[Key, Path] = {}
+    labels: NDArray[np.uint8] | None = None
+    for path in paths:
+        read = load_predictions(path)
+        labels = read.labels if labels is None else labels
+        if not np.array_equal(read.labels, labels):
+            raise ResbenchError(f"{path}: of other test images than {paths[0]}; evaluate both on the same --data")
+        key = (read.variant, read.seed, read.precision, read.provider)
+        if key in owners:
+            raise _twins(path, owners[key], key)
+        owners[key] = path
+        correct = read.probabilities.argmax(axis=1) == labels
+        _, loss = accuracy_and_loss(read.probabilities, labels)
+        answers.append(Answer(*key, correct, loss, read.model_bytes, None, None))
+    return [_beside_fp32(answer, owners) for answer in answers]
 
 
 def read_parity(path: Path) -> Parity:
@@ -99,7 +154,7 @@ def read_timings(samples: Path, host: Path) -> tuple[pd.DataFrame, dict[str, Any
         ResbenchError: a column is missing, a number is missing or not positive, or there is no row.
     """
     remedy = "not what `resbench latency` writes ({}); time the models again"
-    texts = dict.fromkeys(("model", "variant", "seed", "precision", "provider"), str)
+    texts = dict.fromkeys(TEXTS, "category")  # of millions of rows
     try:
         table = pd.read_csv(samples, dtype=texts, keep_default_na=False, na_values={name: [""] for name in POSITIVE})
     except FileNotFoundError as error:
@@ -116,7 +171,7 @@ def read_timings(samples: Path, host: Path) -> tuple[pd.DataFrame, dict[str, Any
     description = read_json(host)
     if not isinstance(description, dict) or not isinstance(description.get("name"), str):
         raise ResbenchError(f"{host}: {remedy.format('no name')}")
-    return table.assign(host=description["name"]), description
+    return table.assign(host=pd.Categorical([description["name"]] * len(table))), description
 
 
 def _convert(content: Any, name: str, kind: Any) -> Any:
@@ -132,16 +187,34 @@ def _convert(content: Any, name: str, kind: Any) -> Any:
     return value
 
 
-def _settings(table: pd.DataFrame) -> list[tuple[Any, ...]]:
+def _beside_fp32(answer: Answer, owners: dict[Key, Path]) -> Answer:
+    name = (answer.variant, answer.seed)
+    candidates = [(*name, "fp32", provider) for provider in (answer.provider, "cpu")]
+    reference = next((owners[key] for key in candidates if key in owners), None)
+    if answer.precision == "fp32" or reference is None:
+        return answer
+    own = load_predictions(owners[(*name, answer.precision, answer.provider)]).probabilities
+    other = load_predictions(reference).probabilities
+    return answer._replace(
+        top1_agreement=float(np.mean(own.argmax(axis=1) == other.argmax(axis=1))),
+        max_abs_diff=float(np.abs(own - other).max()),
+    )
+
+
+def _keys(table: pd.DataFrame) -> list[Key]:
     return list(table[SETTING].drop_duplicates().itertuples(index=False, name=None))
 
 
-def _refuse_twins(keys: list[tuple[Any, ...]], paths: list[Path]) -> None:
-    owners: dict[tuple[Any, ...], Path] = {}
+def _refuse_twins(keys: list[Key], paths: list[Path]) -> None:
+    owners: dict[Key, Path] = {}
     for key, path in zip(keys, paths, strict=True):
         if key in owners:
-            raise ResbenchError(f"{path}: of the same model as {owners[key]} ({', '.join(map(str, key))}); name one")
+            raise _twins(path, owners[key], key)
         owners[key] = path
+
+
+def _twins(path: Path, other: Path, key: Key) -> ResbenchError:
+    return ResbenchError(f"{path}: of the same model as {other} ({', '.join(map(str, key))}); name one")
 
 
 def _require_parity(path: Path, found: set[Any], known: set[Any]) -> None:
@@ -163,18 +236,16 @@ def _check_training(exports: list[Parity], paths: list[Path]) -> None:
                 )
 
 
-def _check_test_sets(exports: list[Parity], parity: list[Path], answers: list[Predictions], paths: list[Path]) -> None:
+def _check_test_sets(exports: list[Parity], parity: list[Path], answers: list[Answer], paths: list[Path]) -> None:
     known = {(p.variant, p.seed) for p in exports}
     for answer, path in zip(answers, paths, strict=True):
         _require_parity(path, {(answer.variant, answer.seed)}, known)
-        if not np.array_equal(answer.labels, answers[0].labels):
-            raise ResbenchError(f"{path}: of other test images than {paths[0]}; evaluate both on the same --data")
     evaluated = {(a.variant, a.seed) for a in answers}
     for export, path in zip(exports, parity, strict=True):
         if (export.variant, export.seed) not in evaluated:
             raise ResbenchError(f"{path}: of {export.variant} seed {export.seed}, for which no --predictions are given")
-        if export.test_images != len(answers[0].labels):
+        if export.test_images != len(answers[0].correct):
             raise ResbenchError(
-                f"{path}: of {export.test_images} test images, but {paths[0]} of {len(answers[0].labels)}; "
+                f"{path}: of {export.test_images} test images, but {paths[0]} of {len(answers[0].correct)}; "
                 "export and evaluate on the same --data"
             )

@@ -5,11 +5,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from resbench.report.inputs import Inputs
+from resbench.report.published import departure, is_cifar10
 
 Row = dict[str, Any]
-
-PUBLISHED_IMAGES = 50_000
-PUBLISHED_EPOCHS = 10
 
 HOW_TO_READ = """\
 ## How to read this
@@ -26,14 +24,15 @@ HOW_TO_READ = """\
 """
 
 
-def render_markdown(rows: list[Row], inputs: Inputs, dataset: str) -> str:
+def render_markdown(rows: list[Row], comparisons: list[Row], inputs: Inputs, dataset: str) -> str:
     """The page: conditions and warnings first, then two tables for each precision and provider.
 
     Args:
         rows: of `report_rows`.
+        comparisons: of `comparison_rows`.
         dataset: in words; published values stand beside measured ones where this begins with CIFAR-10.
     """
-    cifar = re.match(r"CIFAR-10\b", dataset) is not None
+    cifar = is_cifar10(dataset)
     parts = ["# Residual networks: accuracy and latency", _conditions(inputs, dataset)]
     parts += _warnings(inputs, dataset, cifar)
     for precision, provider in dict.fromkeys((row["precision"], row["provider"]) for row in rows):
@@ -42,6 +41,8 @@ def render_markdown(rows: list[Row], inputs: Inputs, dataset: str) -> str:
         parts.append(_accuracy_table(group, published=cifar))
         if any(row["latency_p50_ms"] is not None for row in group):
             parts.append(_latency_table(group))
+    if comparisons:
+        parts += ["## Comparisons", *_comparisons(comparisons)]
     parts += [_provenance(inputs), HOW_TO_READ.rstrip()]
     return "\n\n".join(parts) + "\n"
 
@@ -61,14 +62,11 @@ def _warnings(inputs: Inputs, dataset: str, cifar: bool) -> list[str]:
             f"> **Warning: these are not CIFAR-10 photos.** The images are: {_text(dataset)}. They show that all "
             "stages work, and how fast. Published values do not apply, and no accuracy here tells about CIFAR-10."
         ]
-    short = any(p.train_images != PUBLISHED_IMAGES or p.epochs != PUBLISHED_EPOCHS for p in inputs.parity)
-    if not short:
+    published = [export for export in inputs.parity if export.published_accuracy is not None]
+    reasons = dict.fromkeys(filter(None, (departure(export, dataset) for export in published)))
+    if not reasons:
         return []
-    return [
-        f"> **Warning: published values are not comparable.** They stand for {PUBLISHED_IMAGES:,} training images and "
-        f"{PUBLISHED_EPOCHS} epochs; here it was {_several(p.train_images for p in inputs.parity)} images and "
-        f"{_several(p.epochs for p in inputs.parity)} epochs."
-    ]
+    return [f"> **Warning: published values are not comparable.** Here it was {'; '.join(map(_text, reasons))}."]
 
 
 def _accuracy_table(group: list[Row], *, published: bool) -> str:
@@ -109,6 +107,41 @@ def _latency_table(group: list[Row]) -> str:
             line += [f"{p50} / {p90}" if row else "–", _number(row.get("throughput_ips"), "{:,.0f}")]
         body.append(line)
     return _table(header, body)
+
+
+def _comparisons(comparisons: list[Row]) -> list[str]:
+    """A table for accuracy and one for latency."""
+    tables = []
+    for metric, header in {
+        "accuracy": ["Accuracy", "Provider", "Difference (points)", "p, corrected", "Verdict on the first"],
+        "latency": [
+            "Latency",
+            "Provider",
+            "Batch",
+            "Threads",
+            "Ratio of times",
+            "p, corrected",
+            "Verdict on the first",
+        ],
+    }.items():
+        rows = [row for row in comparisons if row["metric"] == metric]
+        body = []
+        for row in rows:
+            names = [f"{row['first']} {row['first_precision']}", f"{row['second']} {row['second_precision']}"]
+            setting = [str(row["batch_size"]), str(row["threads"])] if metric == "latency" else []
+            estimate = _estimate(row, "{:+.2f}", 100) if metric == "accuracy" else _estimate(row, "{:.3f}", 1)
+            line = [" – ".join(name.strip() for name in names), row["provider"], *setting, estimate]
+            body.append([*line, _number(row["p_adjusted"], "{:.2g}"), row["verdict"]])
+        if body:
+            tables.append(_table(header, body))
+    return tables
+
+
+def _estimate(row: Row, form: str, factor: float) -> str:
+    text = _number(row["estimate"], form, factor)
+    if row["low"] is None:
+        return text
+    return f"{text} [{_number(row['low'], form, factor)}, {_number(row['high'], form, factor)}]"
 
 
 def _provenance(inputs: Inputs) -> str:

@@ -3,19 +3,19 @@
 import csv
 import io
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
-from resbench.benchmark.predictions import Predictions
 from resbench.files import atomic
-from resbench.report.inputs import SETTING, Inputs, Parity, read_inputs
+from resbench.report.comparisons import COMPARISON_COLUMNS, comparison_rows
+from resbench.report.inputs import Answer, Inputs, Key, Parity, read_inputs, settings
 from resbench.report.latency_summary import summarize_latency
 from resbench.report.markdown import render_markdown
-from resbench.scores import accuracy_and_loss
+from resbench.report.statistics import accuracy_interval
 
 REPORT_COLUMNS = [
     *("variant", "precision", "provider", "batch_size", "threads", "seeds", "parameters", "macs", "model_bytes"),
@@ -26,11 +26,11 @@ REPORT_COLUMNS = [
 ]
 
 Row = dict[str, Any]
-Key = tuple[Any, ...]
 
 
 def collate_report(
     report: Path,
+    comparisons: Path,
     markdown: Path,
     dataset: str,
     summary: Path,
@@ -38,7 +38,7 @@ def collate_report(
     predictions: list[Path],
     timings: list[tuple[Path, Path]],
 ) -> None:
-    """Write both files from every stage's output, or none.
+    """Write all three files from every stage's output, or none.
 
     Args:
         dataset: what the images are, in words; published values apply where this begins with CIFAR-10.
@@ -52,10 +52,11 @@ def collate_report(
     """
     inputs = read_inputs(summary, parity, predictions, timings)
     dataset = " ".join(dataset.split())
-    rows = report_rows(inputs, dataset)
-    with atomic(report) as temporary_report, atomic(markdown) as temporary_markdown:
-        temporary_report.write_text(to_csv(rows), encoding="utf-8")
-        temporary_markdown.write_text(render_markdown(rows, inputs, dataset), encoding="utf-8")
+    rows, compared = report_rows(inputs, dataset), comparison_rows(inputs, dataset)
+    with atomic(report) as new_report, atomic(comparisons) as new_comparisons, atomic(markdown) as new_markdown:
+        new_report.write_text(to_csv(rows, REPORT_COLUMNS), encoding="utf-8")
+        new_comparisons.write_text(to_csv(compared, COMPARISON_COLUMNS), encoding="utf-8")
+        new_markdown.write_text(render_markdown(rows, compared, inputs, dataset), encoding="utf-8")
 
 
 def report_rows(inputs: Inputs, dataset: str) -> list[Row]:
@@ -64,10 +65,9 @@ def report_rows(inputs: Inputs, dataset: str) -> list[Row]:
     None where something was not measured, or too few samples carry the claim.  What was evaluated
     and not timed gets a row without latency; what was timed and not evaluated, one without accuracy.
     """
-    groups = [group for _, group in inputs.timings.groupby(SETTING)]
-    timed: dict[Key, Row] = {tuple(group[SETTING].iloc[0]): _latency(group) for group in groups}
-    answered: dict[Key, list[Predictions]] = {}
-    for answer in inputs.predictions:
+    timed = {key: _latency(calls) for key, calls in settings(inputs)}
+    answered: dict[Key, list[Answer]] = {}
+    for answer in inputs.answers:
         answered.setdefault((answer.variant, answer.precision, answer.provider), []).append(answer)
     keys = set(timed) | {(*key, None, None) for key in answered if not any(key == other[:3] for other in timed)}
     variants = list(dict.fromkeys(p.variant for p in inputs.parity))
@@ -79,15 +79,15 @@ def report_rows(inputs: Inputs, dataset: str) -> list[Row]:
         exports = [p for p in inputs.parity if p.variant == variant and (p.seed in seeds or not seeds)]
         values: Row = {"variant": variant, "precision": precision, "provider": provider}
         values |= {"batch_size": batch_size, "threads": threads, "seeds": len(exports), "dataset": dataset}
-        values |= _training(exports, precision) | _accuracy(answers) | timed.get(key, {})
+        values |= _training(exports, precision) | _accuracy(answers, precision) | timed.get(key, {})
         rows.append({column: values.get(column) for column in REPORT_COLUMNS})
     return rows
 
 
-def to_csv(rows: list[Row]) -> str:
+def to_csv(rows: list[Row], columns: list[str]) -> str:
     """Six significant digits, beyond what any of these measurements can repeat; whole numbers in full."""
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, REPORT_COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
@@ -101,26 +101,33 @@ def _training(exports: list[Parity], precision: str) -> Row:
     }
     values["keras_accuracy_mean"] = statistics.fmean(p.keras_accuracy for p in exports)
     values["train_seconds_mean"] = statistics.fmean(p.train_seconds for p in exports)
-    if precision == "fp32":  # the file that parity was measured on
-        values["model_bytes"] = max(p.model_bytes for p in exports)
-        values["top1_agreement"] = min(p.top1_agreement for p in exports)
-        values["max_abs_diff"] = max(p.max_abs_diff for p in exports)
-    return values
+    return values | (_likeness(exports) if precision == "fp32" else {})
 
 
-def _accuracy(answers: list[Predictions]) -> Row:
-    """Mean and sample deviation over seeds.  Of one seed, Wilson's 95 % interval over its test images (Wilson 1927)."""
+def _accuracy(answers: list[Answer], precision: str) -> Row:
+    """Mean and sample deviation over seeds; the interval is over seeds and test images."""
     if not answers:
         return {}
-    accuracies, losses = zip(*(accuracy_and_loss(a.probabilities, a.labels) for a in answers), strict=True)
-    values: Row = {"accuracy_mean": statistics.fmean(accuracies), "loss_mean": statistics.fmean(losses)}
-    if len(answers) > 1:
-        values["accuracy_std"] = statistics.stdev(accuracies)
-    else:
-        images = len(answers[0].labels)
-        interval = binomtest(round(accuracies[0] * images), images).proportion_ci(0.95, method="wilson")
-        values |= {"accuracy_low": float(interval.low), "accuracy_high": float(interval.high)}
-    return values
+    correct = np.stack([answer.correct for answer in answers])
+    low, high = accuracy_interval(correct)
+    return {
+        "accuracy_mean": float(correct.mean()),
+        "accuracy_std": float(correct.mean(axis=1).std(ddof=1)) if len(answers) > 1 else None,
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "loss_mean": statistics.fmean(answer.loss for answer in answers),
+    } | (_likeness(answers) if precision != "fp32" else {})
+
+
+def _likeness(models: Sequence[Parity | Answer]) -> Row:
+    """Size and agreement, the worst of all seeds: of fp32 with Keras, of other precisions with fp32."""
+    agreements = [model.top1_agreement for model in models if model.top1_agreement is not None]
+    differences = [model.max_abs_diff for model in models if model.max_abs_diff is not None]
+    return {
+        "model_bytes": max(model.model_bytes for model in models),
+        "top1_agreement": min(agreements, default=None),
+        "max_abs_diff": max(differences, default=None),
+    }
 
 
 def _latency(calls: pd.DataFrame) -> Row:

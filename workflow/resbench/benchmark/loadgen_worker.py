@@ -1,0 +1,187 @@
+"""Run one of MLPerf's scenarios on one model under MLCommons LoadGen, in a process that does nothing else.
+
+LoadGen issues the queries, keeps the clock and gives the verdict; this module answers them.  The
+job is JSON in the first argument, the images are raw bytes on stdin, the result is JSON on the last
+line of stdout.
+"""
+
+import json
+import queue
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import mlperf_loadgen as loadgen
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from resbench.benchmark.latency_worker import warm_up
+from resbench.benchmark.sessions import infer, open_session
+from resbench.errors import ResbenchError, one_line
+
+# LoadGen lays out the queries before it starts, by the speed it is told; too few would end the run early.
+HEADROOM = 2.0
+
+
+class Job(NamedTuple):
+    """What to run.
+
+    The images on stdin are uint8 (N, 32, 32, 3).  `batch_size` is that of Offline; the other
+    scenarios send single images.  `rate`, queries a second, and `bound_ms`, which the 99th
+    percentile must keep, are Server's.  `seconds` and `queries` are the least that a run takes.
+    """
+
+    model: str
+    provider: str
+    options: dict[str, str]
+    threads: int
+    batch_size: int
+    bound_ms: float
+    scenario: str = "SingleStream"
+    seconds: float = 0.0
+    queries: int = 1
+    rate: float = 0.0
+
+
+class Outcome(NamedTuple):
+    """LoadGen's result: its verdict, VALID or INVALID, and why it is INVALID; latencies as it counts them.
+
+    rate_ips: images a second; those completed, or, for Server, those scheduled.  A latency runs from
+    the time that a query was scheduled for; in Offline, where all are scheduled at once, it says
+    when in the run an image was done.
+    """
+
+    verdict: str
+    reason: str
+    rate_ips: float
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    version: str
+
+
+RATE_KEYS = {
+    "SingleStream": "result_qps_with_loadgen_overhead",
+    "Offline": "result_samples_per_second",
+    "Server": "result_scheduled_samples_per_sec",
+}
+
+
+class Answerer:
+    """A model that answers LoadGen's queries: at once in its thread, or from a queue in one of our own.
+
+    The queue is for Server alone, where LoadGen must go on issuing by its schedule meanwhile.
+    """
+
+    def __init__(self, session: ort.InferenceSession, images: NDArray[np.uint8], job: Job) -> None:
+        self.session = session
+        self.images = images
+        self.batch_size = job.batch_size if job.scenario == "Offline" else 1
+        self.waiting: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
+        self.failure: Exception | None = None
+        self.issue: Callable[[list[Any]], None] = self.answer
+        if job.scenario == "Server":
+            threading.Thread(target=self._serve, daemon=True).start()
+            self.issue = self.waiting.put
+
+    def answer(self, samples: list[Any]) -> None:
+        """Answer in batches.  LoadGen waits for every sample, so a failure is kept and answered all the same."""
+        for start in range(0, len(samples), self.batch_size):
+            part = samples[start : start + self.batch_size]
+            try:
+                self.session.run(["probabilities"], {"image": self.images[[sample.index for sample in part]]})
+            except Exception as error:  # the runtime's exceptions share no narrower base
+                self.failure = error
+            loadgen.QuerySamplesComplete([loadgen.QuerySampleResponse(sample.id, 0, 0) for sample in part])
+
+    def _serve(self) -> None:
+        while True:
+            self.answer(self.waiting.get())
+
+
+def run_scenario(job: Job, data: bytes) -> Outcome:
+    """Open the model, warm it up and run the scenario.
+
+    Raises:
+        ResbenchError: see `open_session`; or the model fails.
+    """
+    model = Path(job.model)
+    session = open_session(model, job.provider, job.threads, job.options)
+    images = np.frombuffer(data, np.uint8).reshape(-1, 32, 32, 3)
+    answerer = Answerer(session, images, job)
+    batch = images[np.arange(answerer.batch_size) % len(images)]
+    infer(session, model, batch)
+    shortest = float("inf")
+
+    def call() -> float:
+        nonlocal shortest
+        start = time.perf_counter_ns()
+        session.run(["probabilities"], {"image": batch})
+        elapsed = (time.perf_counter_ns() - start) / 1e6
+        shortest = min(shortest, elapsed)
+        return elapsed
+
+    warm_up(call)
+    settings = loadgen.TestSettings()
+    settings.scenario = getattr(loadgen.TestScenario, job.scenario)
+    settings.mode = loadgen.TestMode.PerformanceOnly
+    settings.min_duration_ms = round(job.seconds * 1e3)
+    settings.min_query_count = job.queries
+    settings.single_stream_expected_latency_ns = round(shortest / HEADROOM * 1e6)
+    settings.offline_expected_qps = HEADROOM * len(batch) / shortest * 1e3
+    settings.server_target_qps = job.rate
+    settings.server_target_latency_ns = round(job.bound_ms * 1e6)
+    with tempfile.TemporaryDirectory() as folder:
+        output = loadgen.LogOutputSettings()
+        output.outdir = folder
+        output.copy_summary_to_stdout = False
+        log = loadgen.LogSettings()
+        log.log_output = output
+        log.enable_trace = False
+        sut = loadgen.ConstructSUT(answerer.issue, lambda: None)
+        library = loadgen.ConstructQSL(len(images), len(images), lambda _: None, lambda _: None)
+        loadgen.StartTestWithLogSettings(sut, library, settings, log)
+        loadgen.DestroyQSL(library)
+        loadgen.DestroySUT(sut)
+        details = (Path(folder) / "mlperf_log_detail.txt").read_text()
+    if answerer.failure:
+        raise ResbenchError(f"{model}: fails in {job.scenario} ({one_line(answerer.failure)})") from answerer.failure
+    return read_outcome(details, job.scenario)
+
+
+def read_outcome(details: str, scenario: str) -> Outcome:
+    """LoadGen's result from its detailed log, in which each line is one key and its value as JSON."""
+    lines = (line.removeprefix(":::MLLOG ") for line in details.splitlines() if line.startswith(":::MLLOG "))
+    found = {entry["key"]: entry["value"] for entry in map(json.loads, lines)}
+    reasons = [
+        found.get("result_invalid_reason", ""),
+        "" if found["early_stopping_met"] else found["early_stopping_result"],
+    ]
+    valid = found["result_validity"] == "VALID"
+    return Outcome(
+        verdict=found["result_validity"],
+        reason="" if valid else " ".join(word for reason in reasons for word in reason.split()),
+        rate_ips=found[RATE_KEYS[scenario]],
+        p50_ms=found["result_50.00_percentile_latency_ns"] / 1e6,
+        p90_ms=found["result_90.00_percentile_latency_ns"] / 1e6,
+        p99_ms=found["result_99.00_percentile_latency_ns"] / 1e6,
+        version=found["loadgen_version"].split()[0],
+    )
+
+
+def main() -> None:
+    job = Job(**json.loads(sys.argv[1]))
+    try:
+        outcome = run_scenario(job, sys.stdin.buffer.read())
+    except ResbenchError as error:
+        sys.exit(str(error))
+    print(json.dumps(outcome._asdict()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""What a reader needs to judge timings: how much they scatter, what disturbed them, who did the work."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resbench.benchmark.latency_worker import Timing
+from resbench.benchmark.sessions import PROVIDERS, Identity
+
+# Rounds that scatter more do not repeat well enough to be quoted to two digits.
+STABLE_SPREAD = 0.05
+
+
+class Setting(NamedTuple):
+    model: Path
+    batch_size: int
+    threads: int
+
+
+class Measurement(NamedTuple):
+    """One fresh process; rounds count from 1."""
+
+    round: int
+    setting: Setting
+    timing: Timing
+
+
+def describe_measurements(measured: list[Measurement], identities: dict[Path, Identity]) -> list[dict[str, Any]]:
+    """Each process in the order of measurement, ready for JSON.
+
+    Keys: the setting (`variant, seed, precision, batch_size, threads`), `round`, and of `Timing` all
+    but the calls and what is the same for all processes of a setting.
+    """
+    own = ("time_utc", "warmup_calls", "warmed_up", "steal", "others", "throttled")
+    return [
+        _describe(one.setting, identities) | {"round": one.round} | {key: getattr(one.timing, key) for key in own}
+        for one in measured
+    ]
+
+
+def summarize_settings(
+    measured: list[Measurement], identities: dict[Path, Identity], provider: str
+) -> list[dict[str, Any]]:
+    """How well each setting repeated, and where its nodes ran, ready for JSON.
+
+    Keys: the setting as above; `median_spread` and `floor_spread`, see `spread`, of the rounds'
+    medians and of their shortest calls; `warmed_up`, in all rounds; `stable`: warmed up, and neither spread is above
+    STABLE_SPREAD, None for one round; `nodes`, by ONNX Runtime's names of providers, and `provider_share`, the
+    fraction of them that `provider` ran.
+    """
+    summaries = []
+    for setting in dict.fromkeys(one.setting for one in measured):
+        timings = [one.timing for one in measured if one.setting == setting]
+        medians = spread(np.array([np.median(timing.latency_ms) for timing in timings]))
+        floors = spread(np.array([np.min(timing.latency_ms) for timing in timings]))
+        warmed_up = all(timing.warmed_up for timing in timings)
+        nodes = timings[0].nodes
+        summaries.append(
+            _describe(setting, identities)
+            | {
+                "median_spread": medians,
+                "floor_spread": floors,
+                "warmed_up": warmed_up,
+                "stable": None if medians is None or floors is None else warmed_up and medians <= STABLE_SPREAD,
+                "nodes": nodes,
+                "provider_share": nodes.get(PROVIDERS[provider], 0) / max(sum(nodes.values()), 1),
+            }
+        )
+    return summaries
+
+
+def spread(times: NDArray[np.float64]) -> float | None:
+    """Standard deviation of log times, shape (rounds,): about their relative scatter.  None for one round."""
+    return round(float(np.std(np.log(times), ddof=1)), 4) if len(times) > 1 else None
+
+
+def _describe(setting: Setting, identities: dict[Path, Identity]) -> dict[str, Any]:
+    identity = identities[setting.model]
+    return {
+        "variant": identity.variant,
+        "seed": identity.seed,
+        "precision": identity.precision,
+        "batch_size": setting.batch_size,
+        "threads": setting.threads,
+    }

@@ -1,0 +1,49 @@
+"""Finished rounds of a measurement, kept so that an interrupted one goes on where it stopped."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from resbench.benchmark.latency_worker import Timing
+from resbench.errors import ResbenchError
+from resbench.files import read_json, write_json
+
+
+class Rounds:
+    """One file a round in `folder`/KEY, where KEY names everything that two comparable rounds must share.
+
+    A round counts only as a whole: its ratios between models hold because they were measured within
+    minutes of each other.  Without a folder nothing is kept.
+    """
+
+    def __init__(self, folder: Path | None, conditions: dict[str, Any]) -> None:
+        """`conditions`: models, images, settings and host, as JSON can hold them."""
+        key = hashlib.sha256(json.dumps(conditions, sort_keys=True).encode()).hexdigest()[:16]
+        self.parent = folder
+        self.folder = folder / key if folder else None
+
+    def load(self, number: int, measurements: int) -> list[Timing] | None:
+        """The timings of a finished round in the order they were taken; None where it is to be measured (again)."""
+        if self.folder is None or not self._file(number).exists():
+            return None
+        try:
+            content = read_json(self._file(number))
+            timings = [Timing(**timing) for timing in content]
+        except (ResbenchError, TypeError):
+            return None
+        return timings if len(timings) == measurements else None
+
+    def save(self, number: int, timings: list[Timing]) -> None:
+        if self.folder is not None:
+            write_json(self._file(number), [timing._asdict() for timing in timings])
+
+    def remove(self) -> None:
+        """Once the results are written: these rounds, and those of other conditions."""
+        if self.parent is not None:
+            shutil.rmtree(self.parent, ignore_errors=True)
+
+    def _file(self, number: int) -> Path:
+        assert self.folder is not None
+        return self.folder / f"round{number}.json"

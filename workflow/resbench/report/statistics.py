@@ -1,0 +1,172 @@
+"""What accuracies prove about networks: over the seeds they were trained from and the images they were tested on.
+
+Correctness is a table of seeds × images, both drawn from more than was tried: crossed random effects
+(Searle, Casella & McCulloch, Variance Components, 1992, ch. 4).  An image that is hard for one
+training is hard for the next, so neither source alone tells how far a mean may be off.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
+LEVEL = 0.05  # of the tests; intervals cover 1 - LEVEL
+POWER = 0.8  # with which `seeds_needed` would tell
+MOST_SEEDS = 100  # more than anybody trains
+
+Correct = NDArray[np.bool_]  # (seeds, images): is the likeliest class the right one?
+
+
+class Noise(NamedTuple):
+    """The sources of error of a mean over seeds and images, as variances.
+
+    seeds: for each independent set of trainings, the variance of a single seed's figure, and how
+        many seeds there are, at least 2.
+    images: what the choice of test images adds, however many seeds there are.
+    """
+
+    seeds: tuple[tuple[float, int], ...]
+    images: float
+
+
+class Difference(NamedTuple):
+    """Accuracy of the first less the second, as a fraction, its 95 % interval, and the p-value of no difference.
+
+    noise is None where one seed cannot tell how far seeds differ: all else is then about these two
+    models alone.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    p_value: float
+    noise: Noise | None
+
+
+def accuracy_interval(correct: Correct) -> tuple[float, float]:
+    """95 % interval of a network's accuracy over seeds and images alike.
+
+    Of one seed, Wilson's (1927), which is about this model alone.
+    """
+    if len(correct) == 1:
+        low, high = proportion_confint(int(correct.sum()), correct.size, LEVEL, method="wilson")
+        return float(low), float(high)
+    mean = float(correct.mean())
+    error, freedom = _error(_noise(correct.astype(np.int8)))
+    half = float(stats.t.isf(LEVEL / 2, freedom)) * error
+    return max(0.0, mean - half), min(1.0, mean + half)
+
+
+def next_run_interval(correct: Correct) -> tuple[float, float]:
+    """95 % prediction interval of the accuracy that one more seed would have on the same test images.
+
+    Of one seed, Wilson's interval, for want of anything that tells how far seeds differ.
+    """
+    if len(correct) == 1:
+        return accuracy_interval(correct)
+    ((variance, seeds),) = _noise(correct.astype(np.int8)).seeds
+    half = float(stats.t.isf(LEVEL / 2, seeds - 1)) * (variance * (1 + 1 / seeds)) ** 0.5
+    mean = float(correct.mean())
+    return max(0.0, mean - half), min(1.0, mean + half)
+
+
+def compare_networks(first: Correct, second: Correct) -> Difference:
+    """Two networks, trained independently of each other and tested on the same images.
+
+    Where either has one seed only, the first model of each is compared: McNemar's exact test (1947)
+    on the images where one is right and the other wrong, and the interval of Agresti & Min (2005).
+    """
+    if min(len(first), len(second)) == 1:
+        return _compare_two_models(first[0], second[0])
+    return _difference(_noise(first.astype(np.int8), second.astype(np.int8)), float(first.mean() - second.mean()))
+
+
+def compare_precisions(first: Correct, second: Correct) -> Difference:
+    """The same trained models, seed by seed, at two precisions.  One seed: as in `compare_networks`."""
+    if len(first) == 1:
+        return _compare_two_models(first[0], second[0])
+    return _difference(_noise(first.astype(np.int8) - second.astype(np.int8)), float(first.mean() - second.mean()))
+
+
+def adjust(p_values: list[float]) -> list[float]:
+    """Holm's correction (1979): at most 5 % of such families have any false verdict at p < 0.05."""
+    return [float(p) for p in multipletests(p_values, LEVEL, method="holm")[1]] if p_values else []
+
+
+def seeds_needed(difference: Difference, tests: int) -> int | None:
+    """How many seeds of each would tell, with 80 % probability, if what was seen is the truth.
+
+    Args:
+        tests: the number of comparisons in the family, each of which is then held to LEVEL / tests.
+
+    Returns:
+        None for more than MOST_SEEDS, or with one seed.  Where the test images alone leave the
+        difference in doubt, no number of seeds is enough.
+    """
+    if difference.noise is None:
+        return None
+    seeds, images = difference.noise
+    counts = np.arange(2, MOST_SEEDS + 1)
+    parts = [variance / counts for variance, _ in seeds]
+    total = np.add.reduce(parts) + images
+    if not difference.estimate or not total.all():
+        return None
+    freedom = total**2 / sum(part**2 / (counts - 1) for part in parts)
+    shift = abs(difference.estimate) / np.sqrt(total)
+    enough = stats.nct.sf(stats.t.isf(LEVEL / tests / 2, freedom), freedom, shift) >= POWER
+    enough &= counts > min(count for _, count in seeds)
+    return int(counts[enough.argmax()]) if enough.any() else None
+
+
+def _noise(*sets: NDArray[np.int8]) -> Noise:
+    """Variance components of the first set's mean, or of the first's less the second's, by analysis of variance.
+
+    Args:
+        sets: (seeds, images) each, over the same images: right or wrong, or differences of these.
+    """
+    images = sets[0].shape[1]
+    seeds, residuals = [], 0.0
+    profile = np.zeros(images)
+    for sign, values in zip((1, -1), sets, strict=False):
+        count = len(values)
+        of_seeds, of_images = values.mean(axis=1), values.mean(axis=0)
+        total = np.count_nonzero(values) - images * np.sum(of_seeds**2) - count * np.sum(of_images**2)
+        residual = (total + count * images * values.mean() ** 2) / ((count - 1) * max(1, images - 1))
+        # A single seed's figure varies at least as much as its independent images make it vary;
+        # a few seeds may lie closer together than that by luck.
+        seeds.append((max(float(of_seeds.var(ddof=1)), residual / images), count))
+        residuals += residual / (count * images)
+        profile += sign * of_images
+    spread = float(profile.var(ddof=1)) / images if images > 1 else 0.0
+    return Noise(tuple(seeds), max(0.0, spread - residuals))
+
+
+def _error(noise: Noise) -> tuple[float, float]:
+    """Standard error of the mean and its degrees of freedom (Satterthwaite 1946)."""
+    parts = [variance / count for variance, count in noise.seeds]
+    total = sum(parts) + noise.images
+    spread = sum(part**2 / (count - 1) for part, (_, count) in zip(parts, noise.seeds, strict=True))
+    return total**0.5, total**2 / spread if spread else float("inf")
+
+
+def _difference(noise: Noise, estimate: float) -> Difference:
+    error, freedom = _error(noise)
+    if not error:  # every seed right on the same images
+        return Difference(estimate, estimate, estimate, float(estimate == 0), noise)
+    half = float(stats.t.isf(LEVEL / 2, freedom)) * error
+    p_value = 2 * float(stats.t.sf(abs(estimate) / error, freedom))
+    return Difference(estimate, estimate - half, estimate + half, p_value, noise)
+
+
+def _compare_two_models(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Difference:
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    p_value = float(mcnemar([[0, only_first], [only_second, 0]], exact=True).pvalue)
+    images, gap = len(first), only_first - only_second
+    centre = gap / (images + 2)
+    variance = (only_first + only_second + 1) - gap**2 / (images + 2)
+    half = float(stats.norm.isf(LEVEL / 2)) * variance**0.5 / (images + 2)
+    return Difference(gap / images, centre - half, centre + half, p_value, None)
