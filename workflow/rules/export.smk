@@ -32,12 +32,12 @@ rule quantize:
         train="<results>/data/train.npz",
     output:
         "<results>/onnx/{variant}/seed{seed}/{precision}.onnx",
-    wildcard_constraints:
-        precision="int8|fp16",
     log:
         "<logs>/quantize/{variant}/seed{seed}/{precision}.log",
     benchmark:
         "<benchmarks>/quantize/{variant}/seed{seed}/{precision}.tsv"
+    wildcard_constraints:
+        precision="int8|fp16",
     threads: 1
     resources:
         mem_mb=3000,

@@ -77,16 +77,12 @@ def quantize_model(
     facts: dict[str, Any] = {key: value for key, value in read_metadata(graph).items() if key not in OF_FP32}
     facts |= {"precision": precision, "fp32_sha256": sha256(model_path)}
     if precision == "int8":
-        data, trained_on = load_split(data_path).images, _trained_on(facts, model_path, data_path)
-        chosen = np.random.default_rng(seed).choice(trained_on, min(images, trained_on), replace=False)
-        chosen.sort()
+        chosen, pixels = _calibration_set(facts, model_path, data_path, images, seed)
         facts["calibration"] = {"method": method, "seed": seed, "train_indices": chosen.tolist()}
-        try:
-            made = to_int8(graph, data[chosen], method, threads=threads)
-        except Exception as error:  # the quantiser asserts and raises whatever a strange graph breaks
-            raise ResbenchError(f"{model_path}: cannot be quantised ({one_line(error)}); export it again") from error
-    else:
-        made = to_fp16(graph)
+    try:
+        made = to_int8(graph, pixels, method, threads=threads) if precision == "int8" else to_fp16(graph)
+    except Exception as error:  # both converters assert and raise whatever a strange graph breaks
+        raise ResbenchError(f"{model_path}: cannot be made {precision} ({one_line(error)}); export it again") from error
     write_metadata(made, facts)
     with atomic(onnx_path) as temporary:
         onnx.save_model(made, temporary)
@@ -160,11 +156,18 @@ class _Batch(CalibrationDataReader):
         return next(self.feeds, None)
 
 
-def _trained_on(facts: dict[str, Any], model_path: Path, data_path: Path) -> int:
-    """How many of the data's first images the model was trained on."""
+def _calibration_set(
+    facts: dict[str, Any], model_path: Path, data_path: Path, images: int, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Indices and pixels of images that the model was trained on: training takes the data's first ones."""
+    data = load_split(data_path).images
     if facts.get("train_sha256") != sha256(data_path):
         raise ResbenchError(f"{data_path}: not the images that {model_path} was trained on; name those")
-    return int(facts["train_images"])
+    count = str(facts.get("train_images", ""))
+    if not count.isdecimal() or not 0 < int(count) <= len(data):
+        raise ResbenchError(f"{model_path}: its metadata are malformed; export it again")
+    chosen = np.sort(np.random.default_rng(seed).choice(int(count), min(images, int(count)), replace=False))
+    return chosen, data[chosen]
 
 
 def _calibrate(path: Path, images: NDArray[np.uint8], method: str, threads: int) -> TensorsData:
