@@ -15,7 +15,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "config", "profiles", "workflow")
 HERE = ("--cores", "2")
-SLURM = ("--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "5")
+SLURM = ("--profile", "profiles/slurm")
 
 
 class Tree:
@@ -131,10 +131,13 @@ def on_slurm(tmp_path_factory: pytest.TempPathFactory) -> Tree:
     if subprocess.run(["squeue", "--noheader"], capture_output=True, timeout=60).returncode:
         pytest.skip("no SLURM answers here: squeue fails")
     tree = Tree.fresh(tmp_path_factory.mktemp("slurm"), SLURM)
+    profile = tree.folder / "profiles/slurm/profile.yaml"
+    profile.write_text(profile.read_text().replace("status-checks: 20", "status-checks: 5"))  # tiny jobs end sooner
     training = {"protocol": "he2015", "epochs": 1, "limit": 64, "device": "auto"}
     data = {"name": "handwritten digits (scikit-learn), not CIFAR-10", "sources": ["digits"], "sha256": None}
     benchmark = {"batch_sizes": [1], "threads": [1], "preset": "smoke", "rounds": 1}
-    tree.configure(variants=["resnet20", "bottleneck20"], seeds=[0], data=data, training=training, benchmark=benchmark)
+    factors = {"variants": ["resnet20", "bottleneck20"], "seeds": [0], "precisions": ["fp32", "int8"]}
+    tree.configure(**factors, data=data, training=training, benchmark=benchmark)
     status, output = tree.snakemake()
     assert status == 0, output
     return tree
