@@ -162,6 +162,6 @@ def test_twenty_networks_stay_readable(browser, tmp_path):
         assert browser.evaluate("document.documentElement.scrollWidth") <= width
     chart = "#tradeoff-cpu-batch1-threads1"
     assert browser.count(f"{chart} .filled_points_marks path") == 20
-    assert browser.count(f"{chart} [class*=names_] text") == 8
+    assert 1 <= browser.count(f"{chart} [class*=names_] text") <= 8
     assert browser.count(f"{chart} .role-legend-symbol path") == 7  # six networks and the others
     assert browser.count("#latency-cpu-batch1-threads1 .medians_marks path") == 12  # six networks, two precisions

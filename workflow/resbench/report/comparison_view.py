@@ -6,7 +6,7 @@ import pandas as pd
 
 from resbench.report.comparisons import PUBLISHED
 from resbench.report.hosts import provider_words, setting_words
-from resbench.report.words import points
+from resbench.report.words import NBSP, points
 
 MINIMUM_P = 0.001
 
@@ -52,6 +52,6 @@ def _line(row: dict[Any, Any]) -> Line:
         place,
         form(row["estimate"]),
         "" if pd.isna(row["low"]) else f"{form(row['low'])} to {form(row['high'])}",
-        "" if pd.isna(p) else f"< {MINIMUM_P}" if p < MINIMUM_P else f"{p:.3f}",
+        "" if pd.isna(p) else f"<{NBSP}{MINIMUM_P}" if p < MINIMUM_P else f"{p:.3f}",
         str(row["verdict"]),
     )

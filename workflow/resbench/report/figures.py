@@ -13,7 +13,7 @@ from resbench.report.words import percent, significant, times
 
 Spec = dict[str, Any]
 
-LABELLED = 8  # points with their name beside them
+LABELLED = 8  # points on the front that have their name beside them; colour and shape tell the rest
 ROWS = 24  # of a chart with one row a model
 QUANTILES = np.linspace(0.01, 0.99, 99)
 
@@ -76,12 +76,12 @@ def tradeoff(rows: pd.DataFrame, look: Look) -> Spec:
                     name=f"{name}_points"
                 )
             )
-    labelled = pd.concat([front, points[~points["front"]]]).head(LABELLED).sort_values("latency")
-    labelled["above"] = np.arange(len(labelled)) % 2 == 0  # neighbours would write over each other
-    labelled["left"] = labelled["latency"] > (points["latency"].max() * 0.7)
-    for (above, left), part in labelled.groupby(["above", "left"]):
+    labelled = front.head(LABELLED).reset_index(drop=True)
+    above = labelled.index % 2 == 0  # neighbours would write over each other
+    left = labelled["latency"] > 0.7 * points["latency"].max()
+    for (up, back), part in labelled.groupby([above, left]):
         text = alt.Chart(part[["model", "latency", "accuracy"]]).mark_text(
-            align="right" if left else "left", dx=-8 if left else 8, dy=-10 if above else 12
+            align="right" if back else "left", dx=-8 if back else 8, dy=-10 if up else 12
         )
         layers.append(text.encode(x=x, y=y, text="model:N").properties(name=f"names_{len(layers)}"))
     return _spec(alt.layer(*layers).properties(height=340))
@@ -149,7 +149,8 @@ def latencies(calls: pd.DataFrame, look: Look) -> Spec:
     Args:
         calls: of samples.csv, of one host and setting.
     """
-    calls = calls.assign(model=calls["variant"] + " " + calls["precision"])
+    texts = calls[["variant", "precision"]].astype(str)
+    calls = calls.assign(variant=texts["variant"], model=texts["variant"] + " " + texts["precision"])
     medians = calls.groupby(["model", "variant"])["latency_ms"].median().sort_values().reset_index()
     if len(medians) > ROWS:
         medians = medians[medians["variant"].isin(look.featured)].head(ROWS)
