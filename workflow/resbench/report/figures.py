@@ -165,7 +165,7 @@ def latencies(calls: pd.DataFrame, look: Look) -> Spec:
     rounds = rounds.rename(columns={"latency_ms": "latency"}).assign(group=rounds["model"].map(groups))
     totals = medians.rename(columns={"latency_ms": "latency"}).assign(group=medians["model"].map(groups))
     totals["Median"] = totals["latency"].map(significant) + " ms"
-    x = alt.X("latency:Q", title="Latency of a call (ms)", scale=alt.Scale(zero=True))
+    x = alt.X("latency:Q", title="Latency of a call (ms)", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=6))
     y = alt.Y("model:N", title=None, sort=order, axis=alt.Axis(grid=False, labelLimit=160))
     colour = look.colour(legend=False)
     row = {"x": x, "y": y, "color": colour}
