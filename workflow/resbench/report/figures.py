@@ -132,9 +132,13 @@ def learning(histories: pd.DataFrame, look: Look, metric: str) -> Spec:
         lines.mark_area(opacity=0.2)
         .encode(x=x, y=low, y2="max:Q", color=colour, detail=detail)
         .properties(name="bands"),
-        lines.mark_line(strokeWidth=2, point={"size": 24} if epochs <= 20 else False)
-        .encode(x=x, y=y, color=colour, strokeDash=dash, detail=detail, tooltip=shown)
+        lines.mark_line(strokeWidth=2)
+        .encode(x=x, y=y, color=colour, strokeDash=dash, detail=detail)
         .properties(name="curves"),
+        # What the pointer finds; too many would hide the line.
+        lines.mark_point(size=24, filled=True, opacity=1 if epochs <= 20 else 0)
+        .encode(x=x, y=y, color=colour, tooltip=shown)
+        .properties(name="epochs"),
         ends.mark_rule(strokeWidth=1.5).encode(x=x, y=low, y2="max:Q", color=colour).properties(name="test_ranges"),
         ends.mark_point(size=90, strokeWidth=2)
         .encode(x=x, y=y, color=colour, shape=shape, tooltip=shown)

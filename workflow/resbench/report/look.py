@@ -16,6 +16,7 @@ FEATURED = len(COLOURS)  # variants with a colour of their own
 
 THEME: dict[str, Any] = {
     "aria": False,  # the page describes each chart as a whole
+    "mark": {"aria": False},
     "background": "transparent",
     "font": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif",
     "view": {"stroke": None},
