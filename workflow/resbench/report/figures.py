@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from resbench.report.look import COLOURS, THEME, Look
+from resbench.report.look import COLOURS, OTHERS, THEME, Look
 from resbench.report.words import percent, significant, times
 
 Spec = dict[str, Any]
@@ -109,6 +109,7 @@ def learning(histories: pd.DataFrame, look: Look, metric: str) -> Spec:
         parts.append(seeds.assign(kind=kind))
     curves = pd.concat(parts, ignore_index=True)
     curves["group"] = curves["variant"].map(look.group)
+    curves = curves.sort_values("group", key=lambda groups: groups != OTHERS, kind="stable")  # behind the rest
     epochs = int(curves["epoch"].max())
     ticks = {"values": list(range(1, epochs + 1))} if epochs <= 10 else {"tickMinStep": 1}
     axis = alt.Axis(format="d", grid=False, **ticks)
@@ -126,6 +127,7 @@ def learning(histories: pd.DataFrame, look: Look, metric: str) -> Spec:
         alt.Tooltip("epoch"),
         *(alt.Tooltip(name, format=".4~g") for name in ("mean", "min", "max")),
     ]
+    faint = alt.condition(alt.datum.group == OTHERS, alt.value(0.3), alt.value(1))
     lines = alt.Chart(curves[curves["kind"] != "test"])
     ends = alt.Chart(curves[curves["kind"] == "test"])
     layers = [
@@ -133,11 +135,11 @@ def learning(histories: pd.DataFrame, look: Look, metric: str) -> Spec:
         .encode(x=x, y=low, y2="max:Q", color=colour, detail=detail)
         .properties(name="bands"),
         lines.mark_line(strokeWidth=2)
-        .encode(x=x, y=y, color=colour, strokeDash=dash, detail=detail)
+        .encode(x=x, y=y, color=colour, strokeDash=dash, detail=detail, opacity=faint)
         .properties(name="curves"),
         # What the pointer finds; too many would hide the line.
-        lines.mark_point(size=24, filled=True, opacity=1 if epochs <= 20 else 0)
-        .encode(x=x, y=y, color=colour, tooltip=shown)
+        lines.mark_point(size=24, filled=True)
+        .encode(x=x, y=y, color=colour, tooltip=shown, opacity=faint if epochs <= 20 else alt.value(0))
         .properties(name="epochs"),
         ends.mark_rule(strokeWidth=1.5).encode(x=x, y=low, y2="max:Q", color=colour).properties(name="test_ranges"),
         ends.mark_point(size=90, strokeWidth=2)
