@@ -17,6 +17,9 @@ configfile: "config/config.yaml"
 include: "workflow/rules/common.smk"
 
 
+report: "workflow/report/workflow.rst"
+
+
 pathvars:
     results=config["pathvars"]["results"],
     logs=config["pathvars"]["logs"],
@@ -24,12 +27,14 @@ pathvars:
 
 
 rule all:
-    """The table, for machines and for people."""
+    """The table, for machines and for people, the page, and a folder to deploy for each variant."""
     default_target: True
     input:
         "<results>/report.csv",
         "<results>/report.md",
+        "<results>/report.html",
         ["<results>/scenarios.csv"] if config["benchmark"]["scenarios"] else [],
+        expand("<results>/model_repository/{variant}", variant=config["variants"]),
 
 
 include: "workflow/rules/data.smk"
@@ -37,3 +42,4 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/page.smk"

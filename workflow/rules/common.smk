@@ -1,5 +1,6 @@
 """What the other files share: the checked configuration and the environment of the jobs."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -40,6 +41,21 @@ def network_files(wildcards):
 
 def precisions_on(provider):
     return [precision for precision in config["precisions"] if configuration.suits(precision, provider)]
+
+
+def science(config):
+    """What results depend on, as JSON: not where files go, nor patience, nor the device of the training."""
+    chosen = {key: value for key, value in config.items() if key != "pathvars"}
+    for section, keys in {"data": ("min_rate_kb", "window_s"), "training": ("device",)}.items():
+        chosen[section] = {key: value for key, value in config[section].items() if key not in keys}
+    providers = [{"name": name, "options": options} if options else name for name, options in PROVIDER_OPTIONS.items()]
+    chosen["benchmark"] = config["benchmark"] | {"providers": providers}
+    return json.dumps(chosen)
+
+
+DEPLOYED_ON = config["benchmark"]["providers"][0]
+if config["deployment"]["precision"] not in ("fastest", *precisions_on(DEPLOYED_ON)):
+    sys.exit(f"config: deployment.precision: {config['deployment']['precision']} is not measured on {DEPLOYED_ON}")
 
 
 def given(settings, *names):

@@ -24,13 +24,22 @@ rule collate:
         samples=expand("<results>/latency/{provider}/samples.csv", provider=config["benchmark"]["providers"]),
         host=expand("<results>/latency/{provider}/host.json", provider=config["benchmark"]["providers"]),
     output:
-        report="<results>/report.csv",
-        comparisons="<results>/comparisons.csv",
+        report=report(
+            "<results>/report.csv", caption="../report/table.rst", category="Tables", labels={"table": "measurements"}
+        ),
+        comparisons=report(
+            "<results>/comparisons.csv",
+            caption="../report/comparisons.rst",
+            category="Tables",
+            labels={"table": "comparisons"},
+        ),
         markdown="<results>/report.md",
     log:
         "<logs>/collate.log",
     benchmark:
         "<benchmarks>/collate.tsv"
+    resources:
+        mem_mb=2000,
     params:
         dataset=config["data"]["name"],
         parity=repeated("parity"),

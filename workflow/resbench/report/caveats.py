@@ -1,0 +1,103 @@
+"""What a reader must know before trusting a figure, in the order of its weight."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from resbench.report.published import HE_2015, NOTEBOOK, is_cifar10
+
+FEWEST_SEEDS = 3
+
+
+class Caveat(NamedTuple):
+    """grave: the numbers do not mean what one would take them for."""
+
+    title: str
+    text: str
+    grave: bool
+
+
+def caveats(report: pd.DataFrame, hosts: Sequence[dict[str, Any]], protocol: str | None) -> list[Caveat]:
+    """All that apply to a table and the hosts it was measured on.
+
+    Args:
+        report: of report.csv.
+        hosts: of host.json, one a provider; `stable` and `warnings` are heeded where they are there.
+        protocol: by which the networks were trained, None where unknown.
+    """
+    return [*_data(report), *_training(report, protocol), *_seeds(report), *_hosts(hosts), *_code(hosts)]
+
+
+def _data(report: pd.DataFrame) -> list[Caveat]:
+    names = [name for name in report["dataset"].dropna().unique() if not is_cifar10(name)]
+    return [
+        Caveat(
+            "Not CIFAR-10",
+            f"The images are {name}. The figures show that every stage works and how fast; "
+            "no accuracy here tells about CIFAR-10, and published values do not apply.",
+            grave=True,
+        )
+        for name in names
+    ]
+
+
+def _training(report: pd.DataFrame, protocol: str | None) -> list[Caveat]:
+    trained = report[["train_images", "epochs"]].dropna()
+    full = HE_2015 if protocol == HE_2015.protocol else NOTEBOOK
+    short = trained[(trained["train_images"] < full.train_images) | (trained["epochs"] < full.epochs)]
+    if short.empty:
+        return []
+    return [
+        Caveat(
+            "Shortened training",
+            f"The networks saw {_span(short['train_images'])} training images for {_span(short['epochs'])} "
+            f"{'epoch' if short['epochs'].max() == 1 else 'epochs'}; the full protocol is {full.train_images:,} for "
+            f"{full.epochs}. Published accuracies are not comparable, and with more training the order may change.",
+            grave=True,
+        )
+    ]
+
+
+def _seeds(report: pd.DataFrame) -> list[Caveat]:
+    seeds = report["seeds"].dropna()
+    if seeds.empty or seeds.min() >= FEWEST_SEEDS:
+        return []
+    number = int(seeds.min())
+    text = (
+        "Each network was trained once. How much its accuracy owes to chance in training is not measured: intervals "
+        "and tests count the test images alone."
+        if number == 1
+        else f"Each network was trained {number} times: too few to know well how much training runs differ."
+    )
+    return [Caveat("One seed" if number == 1 else f"{number} seeds", text, grave=False)]
+
+
+def _hosts(hosts: Sequence[dict[str, Any]]) -> list[Caveat]:
+    found = []
+    for host in hosts:
+        said = host.get("warnings")
+        lines = [str(line) for line in said] if isinstance(said, list) else []
+        if host.get("stable") is False:
+            text = "Repetitions differ by more than a quiet machine would make them. " + "; ".join(lines)
+            found.append(Caveat(f"Unstable timing on {host['name']}", f"{text.strip()}", grave=True))
+        elif lines:
+            found.append(Caveat(f"Timing on {host['name']}", f"{'; '.join(lines)}.", grave=False))
+    names = list(dict.fromkeys(str(host["name"]) for host in hosts))
+    if len(names) > 1:
+        text = f"Latencies were taken on {' and '.join(names)}. Each has its own answer; they are not ranked together."
+        found.append(Caveat("Unlike hosts", text, grave=False))
+    return found
+
+
+def _code(hosts: Sequence[dict[str, Any]]) -> list[Caveat]:
+    states = [host.get("git") for host in hosts]
+    if not any(isinstance(state, dict) and state.get("dirty") for state in states):
+        return []
+    text = "The code had changes that no commit holds, so that the commit named below does not reproduce it exactly."
+    return [Caveat("Uncommitted code", text, grave=False)]
+
+
+def _span(values: pd.Series) -> str:
+    low, high = int(values.min()), int(values.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

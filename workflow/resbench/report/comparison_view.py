@@ -1,0 +1,57 @@
+"""comparisons.csv as a person reads it."""
+
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from resbench.report.comparisons import PUBLISHED
+from resbench.report.hosts import provider_words, setting_words
+from resbench.report.words import points
+
+MINIMUM_P = 0.001
+
+
+class Line(NamedTuple):
+    """One comparison: who, where, the difference with its interval, the corrected p-value, the verdict in words."""
+
+    first: str
+    second: str
+    place: str
+    difference: str
+    interval: str
+    p_adjusted: str
+    verdict: str
+
+
+def comparison_view(comparisons: pd.DataFrame) -> dict[str, list[Line]]:
+    """Lines by kind: accuracy, precision (of the same network), published, latency.
+
+    A kind has none where the file has none, and what was not comparable is left out.
+    """
+    kinds: dict[str, list[Line]] = {"accuracy": [], "precision": [], "published": [], "latency": []}
+    for row in comparisons.dropna(subset=["estimate"]).to_dict("records"):
+        kind = str(row["metric"])
+        if row["second"] == PUBLISHED:
+            kind = "published"
+        elif kind == "accuracy" and row["first"] == row["second"]:
+            kind = "precision"
+        if kind in kinds:
+            kinds[kind].append(_line(row))
+    return kinds
+
+
+def _line(row: dict[Any, Any]) -> Line:
+    form = "{:.2f}".format if row["metric"] == "latency" else points
+    place = provider_words(str(row["provider"]))
+    if not pd.isna(row["batch_size"]):
+        place += f", {setting_words((row['batch_size'], row['threads']))}"
+    p = row["p_adjusted"]
+    return Line(
+        f"{row['first']} {row['first_precision']}".strip(),
+        f"{row['second']} {row['second_precision']}".strip(),
+        place,
+        form(row["estimate"]),
+        "" if pd.isna(row["low"]) else f"{form(row['low'])} to {form(row['high'])}",
+        "" if pd.isna(p) else f"< {MINIMUM_P}" if p < MINIMUM_P else f"{p:.3f}",
+        str(row["verdict"]),
+    )

@@ -1,0 +1,38 @@
+"""Numbers as the page writes them: no digit that was not measured, a true minus sign, one way for each kind."""
+
+import math
+
+MINUS = "−"
+NBSP = "\u00a0"  # so that a number and its unit stay on one line
+
+
+def percent(fraction: float) -> str:
+    """0.73069 → 73.07; its unit stands in the heading."""
+    return f"{100 * fraction:.2f}"
+
+
+def points(fraction: float) -> str:
+    """A difference of accuracies, in percentage points: -0.0123 → −1.23."""
+    return _signed(f"{100 * fraction:.2f}")
+
+
+def with_unit(number: str, unit: str) -> str:
+    """Unbreakable."""
+    return f"{number}{NBSP}{unit}"
+
+
+def times(ratio: float) -> str:
+    """A ratio: 3.217 → 3.2, 12.4 → 12, 1.043 → 1.04."""
+    return f"{ratio:.2f}" if ratio < 1.1 else f"{ratio:.1f}" if ratio < 10 else f"{ratio:.0f}"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """`value` rounded to so many significant digits, without an exponent, with thousands set apart."""
+    if value == 0 or not math.isfinite(value):
+        return "0" if value == 0 else "–"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return _signed(f"{value:,.{decimals}f}")
+
+
+def _signed(text: str) -> str:
+    return text.replace("-", MINUS)
