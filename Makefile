@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 LOCK := $(if $(shell nvidia-smi -L 2>/dev/null | grep GPU),requirements-gpu.lock,requirements.lock)
 STAMP := .venv/$(LOCK).installed
 
-.PHONY: demo report test lint perf check-gpu lock
+.PHONY: demo report test lint perf check-gpu rulegraph lock
 
 demo: $(STAMP)  ## every stage on handwritten digits, in minutes
 	$(BIN)/snakemake --cores all --configfile config/demo.yaml
@@ -31,6 +31,9 @@ perf: $(STAMP)  ## conversion and training beside what a notebook does; needs th
 
 check-gpu: $(STAMP)  ## does training use the card, and how fast?
 	$(BIN)/python perf/check_gpu.py
+
+rulegraph: $(STAMP)  ## draw the rules in the README anew
+	$(BIN)/python tests/rulegraph.py
 
 lock: $(STAMP)  ## pin every version anew
 	$(BIN)/uv pip compile pyproject.toml --extra dev -o requirements.lock

@@ -27,13 +27,14 @@ pathvars:
 
 
 rule all:
-    """The table, for machines and for people, and the page."""
+    """The table, for machines and for people, the page, and a folder to deploy for each variant."""
     default_target: True
     input:
         "<results>/report.csv",
         "<results>/report.md",
         "<results>/report.html",
         ["<results>/scenarios.csv"] if config["benchmark"]["scenarios"] else [],
+        expand("<results>/model_repository/{variant}", variant=config["variants"]),
 
 
 include: "workflow/rules/data.smk"

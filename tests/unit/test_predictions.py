@@ -1,21 +1,13 @@
-"""evaluate and predict: right answers for good input, one line for bad, and no file left behind."""
-
-import io
-import json
-import zlib
+"""evaluate: right answers for good input, one line for bad, and no file left behind."""
 
 import numpy as np
 import pytest
-from PIL import Image
-from resbench.benchmark.images import read_image
-from resbench.benchmark.predictions import evaluate_model, load_predictions, predict_images
+from resbench.benchmark.predictions import evaluate_model, load_predictions
 from resbench.data.store import Split, save_split
 from resbench.errors import ResbenchError
 from resbench.files import sha256
 from resbench.scores import accuracy_and_loss
 from tiny_models import CLASSES, tiny_model
-
-RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
 
 @pytest.fixture
@@ -113,103 +105,3 @@ def test_damaged_predictions_are_refused(tmp_path):
         load_predictions(path)
     with pytest.raises(ResbenchError, match="no such file"):
         load_predictions(tmp_path / "absent.npz")
-
-
-def picture(path, colour, size=(50, 40), mode="RGB", **options):
-    Image.new(mode, size, colour).save(path, **options)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("name", "mode", "colour", "likeliest"),
-    [
-        ("a.png", "RGB", RED, "cat 100.0%, ship 0.0%, dog 0.0%"),
-        ("a.jpg", "RGB", GREEN, "dog 100.0%"),
-        ("a.webp", "RGB", BLUE, "ship 100.0%"),
-        ("a.png", "RGBA", (*GREEN, 255), "dog 100.0%"),
-        ("a.png", "P", 0, "33.3%"),
-        ("a.gif", "P", 0, "33.3%"),
-        ("a.png", "L", 90, "33.3%"),
-        ("a.png", "LA", (90, 30), "33.3%"),
-        ("a.png", "1", 1, "33.3%"),
-        ("a.png", "I;16", 30000, "33.3%"),
-        ("a.jpg", "CMYK", (0, 255, 255, 0), "cat"),
-    ],
-)
-def test_predict_reads_any_picture(tmp_path, capsys, name, mode, colour, likeliest):
-    model = tiny_model(tmp_path / "m.onnx")
-    path = picture(tmp_path / name, colour, mode=mode)
-    assert predict_images(model, [path])
-    line = capsys.readouterr().out
-    assert line.startswith(f"{path}: ")
-    assert likeliest in line
-
-
-def pixels(path):
-    image = read_image(path)
-    assert image.shape == (32, 32, 3)
-    assert image.dtype == np.uint8
-    return image
-
-
-def test_image_of_the_right_size_is_left_as_it_is(tmp_path):
-    noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-    Image.fromarray(noise).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(pixels(tmp_path / "a.png"), noise)
-
-
-def test_transparency_lies_on_white(tmp_path):
-    assert pixels(picture(tmp_path / "a.png", (*RED, 0), mode="RGBA")).min() == 255
-    assert pixels(picture(tmp_path / "b.png", 0, mode="L", transparency=0)).min() == 255
-
-
-def test_16_bit_grey_keeps_its_brightness(tmp_path):
-    assert (pixels(picture(tmp_path / "a.png", 128 * 256, mode="I;16")) == 128).all()
-
-
-def test_picture_is_turned_upright(tmp_path):
-    """A camera held upright: stored lying, red at its left, with orientation 6, so red belongs on top."""
-    stored = Image.new("RGB", (64, 64), BLUE)
-    stored.paste(RED, (0, 0, 32, 64))
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    stored.save(tmp_path / "a.png", exif=exif)
-    image = pixels(tmp_path / "a.png")
-    assert image[2, 16].tolist() == list(RED)
-    assert image[29, 16].tolist() == list(BLUE)
-
-
-def bomb():
-    """A PNG of a few bytes that claims 30,000 × 30,000 pixels."""
-    stream = io.BytesIO()
-    Image.new("1", (1, 1)).save(stream, "PNG")
-    content = bytearray(stream.getvalue())
-    content[16:24] = (30000).to_bytes(4) * 2
-    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4)
-    return bytes(content)
-
-
-def test_broken_pictures_do_not_stop_the_others(tmp_path, capsys):
-    model, good = tiny_model(tmp_path / "m.onnx"), picture(tmp_path / "good.png", RED)
-    broken = {
-        "text.png": b"not a picture",
-        "empty.png": b"",
-        "cut.png": good.read_bytes()[:60],
-        "bomb.png": bomb(),
-        "script.eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nquit\n",
-    }
-    for name, content in broken.items():
-        (tmp_path / name).write_bytes(content)
-    paths = [tmp_path / name for name in broken] + [tmp_path / "absent.png", tmp_path, good]
-    assert not predict_images(model, paths)
-    out, err = capsys.readouterr()
-    assert len(out.splitlines()) == 1
-    assert out.startswith(f"{good}: cat")
-    assert [line.split(": ")[2] for line in err.splitlines()] == [str(path) for path in paths[:-1]]
-    assert "decompression bomb" in err
-
-
-def test_predict_with_a_model_that_names_no_classes(tmp_path, capsys):
-    model = tiny_model(tmp_path / "m.onnx", classes=json.loads("[]"))
-    assert predict_images(model, [picture(tmp_path / "a.png", BLUE)])
-    assert ": class 2 100.0%" in capsys.readouterr().out

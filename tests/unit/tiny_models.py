@@ -44,3 +44,39 @@ def tiny_model(
         helper.set_model_props(model, {"variant": variant, "seed": seed, "precision": precision, "classes": names})
     onnx.save(model, path)
     return path
+
+
+def tiny_network(path: Path, *, seed: int = 0, **metadata: str) -> Path:
+    """One convolution, pooling and a dense layer of random weights, with the operators and names of exported ones."""
+    random = np.random.default_rng(seed)
+    constants = {
+        "Mul_0.constant1": np.array(1 / 255, np.float32),
+        "Conv_0.weight": random.normal(size=(8, 3, 3, 3)).astype(np.float32),
+        "Conv_0.bias": random.normal(size=8).astype(np.float32),
+        "Squeeze_0.constant1": np.array([2, 3], np.int64),
+        "Gemm_0.weight": random.normal(size=(8, 3)).astype(np.float32),
+        "Gemm_0.bias": random.normal(size=3).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("Cast", ["image"], ["Cast_0:0"], "Cast_0", to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["Cast_0:0", "Mul_0.constant1"], ["Mul_0:0"], "Mul_0"),
+        helper.make_node("Transpose", ["Mul_0:0"], ["Transpose_0:0"], "Transpose_0", perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["Transpose_0:0", "Conv_0.weight", "Conv_0.bias"], ["Conv_0:0"], "Conv_0"),
+        helper.make_node("Relu", ["Conv_0:0"], ["Relu_0:0"], "Relu_0"),
+        helper.make_node("GlobalAveragePool", ["Relu_0:0"], ["GlobalAveragePool_0:0"], "GlobalAveragePool_0"),
+        helper.make_node("Squeeze", ["GlobalAveragePool_0:0", "Squeeze_0.constant1"], ["Squeeze_0:0"], "Squeeze_0"),
+        helper.make_node("Gemm", ["Squeeze_0:0", "Gemm_0.weight", "Gemm_0.bias"], ["Gemm_0:0"], "Gemm_0"),
+        helper.make_node("Softmax", ["Gemm_0:0"], ["probabilities"], "Softmax_0"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", 32, 32, 3])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 3])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+    facts = {"variant": "tiny", "seed": "0", "precision": "fp32", "classes": json.dumps(CLASSES)}
+    helper.set_model_props(model, facts | metadata)
+    onnx.save(model, path)
+    return path

@@ -3,8 +3,10 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,33 +14,36 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "config", "profiles", "workflow")
+HERE = ("--cores", "2")
+SLURM = ("--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "5")
 
 
 class Tree:
-    """A copy of the workflow in a folder of its own."""
+    """A copy of the workflow in a folder of its own; `machine` tells Snakemake where it runs."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, machine: tuple[str, ...] = HERE) -> None:
         self.folder = folder
+        self.machine = machine
 
     @classmethod
-    def fresh(cls, folder: Path) -> "Tree":
+    def fresh(cls, folder: Path, machine: tuple[str, ...] = HERE) -> "Tree":
         for part in PARTS:
             if (ROOT / part).is_dir():
                 shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy2(ROOT / part, folder / part)
-        return cls(folder)
+        return cls(folder, machine)
 
     def copy(self, folder: Path) -> "Tree":
         """With everything that was made in it, and Snakemake's memory of how."""
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
-        return Tree(folder)
+        return Tree(folder, self.machine)
 
     def configure(self, **sections: object) -> None:
         (self.folder / "test.yaml").write_text(yaml.safe_dump(sections))
 
     def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "snakemake", "--configfile", "test.yaml", "--cores", "2", *words]
+        return [sys.executable, "-m", "snakemake", "--configfile", "test.yaml", *self.machine, *words]
 
     def environment(self) -> dict[str, str]:
         """No virtual environment is active: jobs must find `resbench` all the same."""
@@ -59,8 +64,19 @@ class Tree:
     def snakemake(self, *words: str) -> tuple[int, str]:
         """Exit status, and what the terminal shows."""
         process = self.start(*words)
-        output, _ = process.communicate(timeout=540)
+        try:
+            output, _ = process.communicate(timeout=900)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
         return process.returncode, output
+
+    def wait_for(self, path: str, text: str) -> None:
+        """Until a file holds this text."""
+        end = time.monotonic() + 240
+        while not ((self.folder / path).exists() and text in (self.folder / path).read_text(errors="replace")):
+            assert time.monotonic() < end, f"{text!r} never came in {path}"
+            time.sleep(0.1)
 
     def planned(self) -> set[tuple[str, str]]:
         """(rule, variant) of the jobs that a run would start because of changes, before what follows from them."""
@@ -105,3 +121,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Tree:
 def spoiled(finished: Tree, tmp_path: Path) -> Tree:
     """A finished run of one's own."""
     return finished.copy(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def on_slurm(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    """After a whole run of two small networks on SLURM, whose trainings ask for the GPU."""
+    tree = Tree.fresh(tmp_path_factory.mktemp("slurm"), SLURM)
+    training = {"protocol": "he2015", "epochs": 1, "limit": 64, "device": "auto"}
+    data = {"name": "handwritten digits (scikit-learn), not CIFAR-10", "sources": ["digits"], "sha256": None}
+    benchmark = {"batch_sizes": [1], "threads": [1], "preset": "smoke", "rounds": 1}
+    tree.configure(variants=["resnet20", "bottleneck20"], seeds=[0], data=data, training=training, benchmark=benchmark)
+    status, output = tree.snakemake()
+    assert status == 0, output
+    return tree

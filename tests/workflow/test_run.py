@@ -18,6 +18,9 @@ MEASURED = ("accuracy_mean", "keras_accuracy_mean", "loss_mean", "load_ms", "fir
 VARIANTS = ("basic", "pool", "bottleneck")
 NETWORKS = Path("workflow/resbench/networks")
 
+# One process runs all of them: the finished run that most of them start from is made once.
+pytestmark = pytest.mark.xdist_group("workflow")
+
 
 def change(path: Path) -> None:
     path.write_text(path.read_text() + "\n# changed\n")

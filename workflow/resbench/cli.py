@@ -29,6 +29,17 @@ class Device(StrEnum):
     cpu = "cpu"
 
 
+class Precision(StrEnum):
+    int8 = "int8"
+    fp16 = "fp16"
+
+
+class Calibration(StrEnum):
+    minmax = "minmax"
+    entropy = "entropy"
+    percentile = "percentile"
+
+
 class Provider(StrEnum):
     cpu = "cpu"
     cuda = "cuda"
@@ -58,8 +69,8 @@ def options(
 ) -> None:
     """Train, export and measure small residual networks on CIFAR-10-sized images.
 
-    The stages, in order: download, convert, train, export, evaluate, latency, scenarios, collate.  Each reads
-    and writes files; `snakemake --cores 4 results/report.csv` runs them all.
+    The stages, in order: download, convert, train, export, quantize, evaluate, latency, scenarios, collate,
+    page, bundle.  Each reads and writes files; `snakemake --cores 4 results/report.csv` runs them all.
     """
 
 
@@ -162,7 +173,24 @@ def export(
     with claim_device("cpu", threads):  # float32 arithmetic as ONNX Runtime's CPU provider does it
         from resbench.export.onnx import export_model
 
-        export_model(model, data, onnx, parity)
+        export_model(model, data, onnx, parity, threads=threads)
+
+
+@app.command()
+def quantize(
+    model: Annotated[Path, typer.Argument(help="The fp32 .onnx that `resbench export` wrote.")],
+    data: Annotated[Path, typer.Option("--data", help="The .npz that the model was trained on.")],
+    precision: Annotated[Precision, typer.Option(help="int8 for CPUs, fp16 for GPUs.")],
+    onnx: Annotated[Path, typer.Option(help="Model to write, .onnx.")],
+    images: Annotated[int, typer.Option(min=1, help="int8: training images to calibrate on.")] = 512,
+    method: Annotated[Calibration, typer.Option(help="int8: how a range is chosen.")] = Calibration.minmax,
+    seed: Annotated[int, typer.Option(min=0, help="int8: of the choice of images.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+) -> None:
+    """Write an exported model in int8 or fp16."""
+    from resbench.export.quantize import quantize_model
+
+    quantize_model(model, data, precision.value, onnx, images=images, method=method.value, seed=seed, threads=threads)
 
 
 @app.command()
@@ -297,14 +325,35 @@ def page(
 
 
 @app.command()
+def bundle(
+    models: Annotated[list[Path], typer.Argument(help="The .onnx files of one variant and seed, in all precisions.")],
+    predictions: Annotated[list[Path], typer.Option(help="What `evaluate` wrote; once for each model.")],
+    report: Annotated[Path, typer.Option(help="What `collate --report` wrote.")],
+    folder: Annotated[Path, typer.Option(help="Folder to write, named as the served model will be.")],
+    provider: Annotated[Provider, typer.Option(help="Where it will run.")] = Provider.cpu,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images a call to compare latencies at.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Intra-op threads to compare latencies at.")] = 1,
+    precision: Annotated[
+        str, typer.Option(help="fp32, int8, fp16, or the fastest that keeps 99 % of fp32's accuracy.")
+    ] = "fastest",
+) -> None:
+    """Put a model in a folder that Triton serves, with labels and a model card."""
+    from resbench.export.bundle import write_bundle
+    from resbench.export.deployment import Setting
+
+    write_bundle(folder, models, predictions, report, Setting(provider.value, batch_size, threads), precision)
+
+
+@app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="An .onnx that `resbench export` wrote.")],
-    images: Annotated[list[Path], typer.Argument(help="Image files of any size and format.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files of any size and format, or folders of them.")],
+    json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
 ) -> None:
     """Name what is on each image: the three likeliest classes with their probabilities."""
-    from resbench.benchmark.predictions import predict_images
+    from resbench.benchmark.predict import predict_images
 
-    if not predict_images(model, images):
+    if not predict_images(model, images, as_json=json):
         raise typer.Exit(1)
 
 

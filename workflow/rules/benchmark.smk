@@ -11,7 +11,7 @@ rule evaluate:
         "<logs>/evaluate/{variant}/seed{seed}/{precision}-{provider}.log",
     benchmark:
         "<benchmarks>/evaluate/{variant}/seed{seed}/{precision}-{provider}.tsv"
-    threads: 2
+    threads: 1
     resources:
         gpu=lambda wildcards: int(wildcards.provider != "cpu"),
         mem_mb=2000,
@@ -69,6 +69,8 @@ rule latency:
     resources:
         gpu=lambda wildcards: int(wildcards.provider != "cpu"),
         mem_mb=2000,
+        runtime=240,
+        cpus_per_task=max(config["benchmark"]["threads"]),
     params:
         # Not an output: a failed job's outputs are deleted, and the next try goes on from here.
         checkpoints=f"{config['pathvars']['results']}/checkpoints/latency/{{provider}}",
@@ -110,6 +112,8 @@ rule scenarios:
     resources:
         gpu=int(config["benchmark"]["providers"] != ["cpu"]),
         mem_mb=2000,
+        runtime=720,
+        cpus_per_task=max(config["benchmark"]["threads"]),
     params:
         preset=config["benchmark"]["scenarios"] or "smoke",
         threads=config["benchmark"]["threads"][0],

@@ -53,6 +53,11 @@ def science(config):
     return json.dumps(chosen)
 
 
+DEPLOYED_ON = config["benchmark"]["providers"][0]
+if config["deployment"]["precision"] not in ("fastest", *precisions_on(DEPLOYED_ON)):
+    sys.exit(f"config: deployment.precision: {config['deployment']['precision']} is not measured on {DEPLOYED_ON}")
+
+
 def given(settings, *names):
     """Command-line words for those of the settings that are not null."""
     words = []

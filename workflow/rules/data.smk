@@ -1,3 +1,9 @@
+localrules:
+    digits,  # on a cluster, where snakemake runs: all three take seconds,
+    download,  # and nodes may have no internet
+    convert,
+
+
 rule digits:
     """Make an archive in CIFAR-10's layout from scikit-learn's handwritten digits; needs no network."""
     input:

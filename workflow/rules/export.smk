@@ -1,6 +1,8 @@
 rule export:
     """Convert a model to ONNX; refused unless both agree on the whole test set."""
     input:
+        "workflow/resbench/export/graph.py",
+        "workflow/resbench/export/metadata.py",
         "workflow/resbench/export/onnx.py",
         model="<results>/models/{variant}/seed{seed}/model.keras",
         test="<results>/data/test.npz",
@@ -11,11 +13,78 @@ rule export:
         "<logs>/export/{variant}/seed{seed}.log",
     benchmark:
         "<benchmarks>/export/{variant}/seed{seed}.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=3000,
     shell:
         r"""
         resbench export {input.model:q} --data {input.test:q} --threads {threads} \
             --onnx {output.onnx:q} --parity {output.parity:q} 2>{log:q}
+        """
+
+
+rule quantize:
+    """Write a model in another precision; int8 is calibrated on images that it was trained on."""
+    input:
+        "workflow/resbench/export/metadata.py",
+        "workflow/resbench/export/quantize.py",
+        model="<results>/onnx/{variant}/seed{seed}/fp32.onnx",
+        train="<results>/data/train.npz",
+    output:
+        "<results>/onnx/{variant}/seed{seed}/{precision}.onnx",
+    log:
+        "<logs>/quantize/{variant}/seed{seed}/{precision}.log",
+    benchmark:
+        "<benchmarks>/quantize/{variant}/seed{seed}/{precision}.tsv"
+    wildcard_constraints:
+        precision="int8|fp16",
+    threads: 1
+    resources:
+        mem_mb=3000,
+    params:
+        settings=lambda wildcards: (
+            given(config["quantization"], "images", "method", "seed") if wildcards.precision == "int8" else []
+        ),
+    shell:
+        r"""
+        resbench quantize {input.model:q} --data {input.train:q} --precision {wildcards.precision} \
+            {params.settings:q} --threads {threads} --onnx {output:q} 2>{log:q}
+        """
+
+
+rule bundle:
+    """Put the model to deploy in a folder that Triton serves: of the first seed, in the precision that the report decides."""
+    input:
+        "workflow/resbench/export/bundle.py",
+        "workflow/resbench/export/card.py",
+        "workflow/resbench/export/deployment.py",
+        report="<results>/report.csv",
+        models=expand(
+            "<results>/onnx/{{variant}}/seed{seed}/{precision}.onnx",
+            seed=config["seeds"][0],
+            precision=precisions_on(DEPLOYED_ON),
+        ),
+        predictions=expand(
+            "<results>/predictions/{{variant}}/seed{seed}/{precision}-{provider}.npz",
+            seed=config["seeds"][0],
+            precision=precisions_on(DEPLOYED_ON),
+            provider=DEPLOYED_ON,
+        ),
+    output:
+        directory("<results>/model_repository/{variant}"),
+    log:
+        "<logs>/bundle/{variant}.log",
+    benchmark:
+        "<benchmarks>/bundle/{variant}.tsv"
+    params:
+        precision=config["deployment"]["precision"],
+        batch_size=config["benchmark"]["batch_sizes"][0],
+        threads=config["benchmark"]["threads"][0],
+        provider=DEPLOYED_ON,
+        predictions=repeated("predictions"),
+    shell:
+        r"""
+        resbench bundle {input.models:q} {params.predictions:q} --report {input.report:q} \
+            --provider {params.provider} --batch-size {params.batch_size} --threads {params.threads} \
+            --precision {params.precision} --folder {output:q} 2>{log:q}
         """

@@ -38,6 +38,8 @@ rule collate:
         "<logs>/collate.log",
     benchmark:
         "<benchmarks>/collate.tsv"
+    resources:
+        mem_mb=2000,
     params:
         dataset=config["data"]["name"],
         parity=repeated("parity"),

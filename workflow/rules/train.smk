@@ -18,6 +18,7 @@ rule train:
         device=config["training"]["device"],
         gpu=0 if config["training"]["device"] == "cpu" else 1,
         mem_mb=4000,
+        runtime=720,
     params:
         # Not an output: a failed job's outputs are deleted, and the next try resumes from here.
         checkpoints=f"{config['pathvars']['results']}/checkpoints/{{variant}}/seed{{seed}}",

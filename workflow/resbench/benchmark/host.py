@@ -61,7 +61,7 @@ def describe_host(provider: str) -> dict[str, Any]:
         "os": _operating_system(),
         "python": platform.python_version(),
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
-        "git": _git_state(),
+        "git": git_state(),
         "job_id": next((os.environ[name] for name in JOB_IDS if name in os.environ), None),
         "time_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "load_average_before": list(os.getloadavg()),
@@ -140,7 +140,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _git_state() -> dict[str, Any] | None:
+def git_state() -> dict[str, Any] | None:
     """Commit of the code that runs, and whether tracked files differ from it; None outside a checkout."""
     git = ["git", "-C", str(Path(__file__).parent)]
     commit = _run([*git, "rev-parse", "HEAD"])

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from resbench.benchmark.sessions import one_line
-from resbench.errors import ResbenchError
+from resbench.errors import ResbenchError, one_line
 
 SIDE = 32
 # Raster formats decoded in this process: Pillow would hand an EPS file to Ghostscript, an interpreter.
@@ -37,6 +36,21 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     except Exception as error:  # decoders raise what they like on hostile bytes
         raise ResbenchError(f"{path}: not a readable picture ({one_line(error)}); convert it to PNG") from error
     return np.asarray(small)
+
+
+def pictures(path: Path) -> list[Path]:
+    """The path itself or, of a folder, the files in it that are called like pictures, sorted by name.
+
+    Raises:
+        ResbenchError: a folder without any.
+    """
+    if not path.is_dir():
+        return [path]
+    suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in FORMATS}
+    found = sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes and file.is_file())
+    if not found:
+        raise ResbenchError(f"{path}: no pictures in this folder; name one that holds some")
+    return found
 
 
 def _on_white(image: Image.Image) -> Image.Image:

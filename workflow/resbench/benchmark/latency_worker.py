@@ -28,10 +28,9 @@ from resbench.benchmark.sessions import (
     class_count,
     identify,
     nodes_by_provider,
-    one_line,
     open_session,
 )
-from resbench.errors import ResbenchError
+from resbench.errors import ResbenchError, one_line
 
 # Warm-up ends when this many stretches of calls in a row were no faster than the fastest before:
 # caches are full, the processor has left its idle state, a GPU library has picked its algorithms.

@@ -21,8 +21,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from resbench.benchmark.latency_worker import warm_up
-from resbench.benchmark.sessions import infer, one_line, open_session
-from resbench.errors import ResbenchError
+from resbench.benchmark.sessions import infer, open_session
+from resbench.errors import ResbenchError, one_line
 
 # LoadGen lays out the queries before it starts, by the speed it is told; too few would end the run early.
 HEADROOM = 2.0

@@ -1,16 +1,16 @@
-"""What a model says about images: of a whole test set into a file, of single pictures to a person."""
+"""What a model says about a whole test set: into a file, and back."""
 
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import onnxruntime as ort
 from numpy.typing import NDArray
 
-from resbench.benchmark.images import read_image
-from resbench.benchmark.sessions import Probabilities, class_count, identify, infer, one_line, open_session
+from resbench.benchmark.sessions import Probabilities, class_count, identify, infer, open_session
 from resbench.data.store import load_split
-from resbench.errors import ResbenchError
+from resbench.errors import ResbenchError, one_line
 from resbench.files import atomic, sha256
 from resbench.progress import Progress, say
 from resbench.scores import accuracy_and_loss
@@ -49,13 +49,7 @@ def evaluate_model(model: Path, data: Path, provider: str, predictions_path: Pat
     classes = tuple(split.classes.tolist())
     if class_count(session) != len(classes) or identity.classes not in ((), classes):
         raise ResbenchError(f"{model}: its classes are not those of {data}; use the data it was trained for")
-    progress = Progress(f"evaluate {model}")
-    parts = []
-    for start in range(0, len(split.images), BATCH):
-        parts.append(infer(session, model, split.images[start : start + BATCH]))
-        progress.update(min(1.0, (start + BATCH) / len(split.images)))
-    progress.clear()
-    probabilities = np.concatenate(parts)
+    probabilities = predict(session, model, split.images)
     names = (identity.variant, identity.seed, identity.precision, provider, sha256(model))
     result = Predictions(probabilities, split.labels, model.stat().st_size, *names)
     with atomic(predictions_path) as temporary, temporary.open("wb") as stream:  # a path would get a suffix
@@ -63,6 +57,24 @@ def evaluate_model(model: Path, data: Path, provider: str, predictions_path: Pat
     accuracy, loss = accuracy_and_loss(probabilities, split.labels)
     name = " ".join(part for part in (result.variant, f"seed {result.seed}", result.precision) if part)
     say(f"{name} on {provider}: accuracy {accuracy:.4f}, loss {loss:.4f} over {len(split.labels)} images")
+
+
+def predict(session: ort.InferenceSession, model: Path, images: NDArray[np.uint8]) -> Probabilities:
+    """Class probabilities, float32 (N, C), of any number of images, uint8 (N, 32, 32, 3), batch by batch.
+
+    Args:
+        model: what to call the session's model where it fails.
+
+    Raises:
+        ResbenchError: see `infer`.
+    """
+    progress = Progress(f"evaluate {model}")
+    parts = []
+    for start in range(0, len(images), BATCH):
+        parts.append(infer(session, model, images[start : start + BATCH]))
+        progress.update(min(1.0, (start + BATCH) / len(images)))
+    progress.clear()
+    return np.concatenate(parts)
 
 
 def load_predictions(path: Path) -> Predictions:
@@ -92,30 +104,3 @@ def load_predictions(path: Path) -> Predictions:
         raise ResbenchError(
             f"{path}: not a readable predictions file ({one_line(error)}); make it with `resbench evaluate`"
         ) from error
-
-
-def predict_images(model: Path, images: list[Path]) -> bool:
-    """Print a line for each picture: the three likeliest classes with their probabilities.
-
-    A picture that cannot be read is named on stderr and does not stop the others.
-
-    Returns:
-        Whether all of them could be read.
-
-    Raises:
-        ResbenchError: the model itself is bad.
-    """
-    session = open_session(model, "cpu", None)
-    classes = identify(session, model).classes or tuple(f"class {n}" for n in range(class_count(session)))
-    all_read = True
-    for path in images:
-        try:
-            image = read_image(path)
-        except ResbenchError as error:
-            say(f"resbench: error: {error}")
-            all_read = False
-            continue
-        probabilities = infer(session, model, image[np.newaxis])[0]
-        best = probabilities.argsort()[::-1][:3]
-        print(f"{path}: " + ", ".join(f"{classes[n]} {probabilities[n]:.1%}" for n in best), flush=True)
-    return all_read

@@ -15,7 +15,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from resbench.errors import ResbenchError
+from resbench.errors import ResbenchError, one_line
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 IMAGE_SHAPE = [32, 32, 3]
@@ -173,12 +173,6 @@ def check_probabilities(output: Any, images: int, classes: int, model: Path) -> 
         raise ResbenchError(f"{model}: its output is not probabilities (rows must sum to 1); export it again")
     probabilities: Probabilities = output
     return probabilities
-
-
-def one_line(error: Exception) -> str:
-    """The runtime's message without its prefix and its line breaks, cut where it stops to inform."""
-    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(str(error).split()))
-    return text if len(text) <= 240 else f"{text[:240]}…"
 
 
 def _check_contract(session: ort.InferenceSession, model: Path) -> None:

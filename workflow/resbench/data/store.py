@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from resbench.errors import ResbenchError
+from resbench.errors import ResbenchError, one_line
 from resbench.files import atomic
 
 IMAGE_SHAPE = (32, 32, 3)
@@ -48,8 +48,9 @@ def load_split(path: Path) -> Split:
     except FileNotFoundError as error:
         raise ResbenchError(f"{path}: no such file; make it with `resbench convert`") from error
     except Exception as error:  # zipfile, zlib and numpy raise a dozen types on hostile bytes
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ResbenchError(f"{path}: not a readable data file ({reason}); make it with `resbench convert`") from error
+        raise ResbenchError(
+            f"{path}: not a readable data file ({one_line(error)}); make it with `resbench convert`"
+        ) from error
 
 
 def _read(path: Path) -> Split:

@@ -16,6 +16,7 @@ import requests
 import urllib3
 
 from resbench.data.partial import Origin, Partial
+from resbench.errors import one_line
 from resbench.progress import Progress
 
 CHUNK = 1 << 16
@@ -239,5 +240,4 @@ def plain_reason(error: BaseException) -> str:
         error = inner
     if isinstance(error, IncompleteRead):
         return "the connection ended early"
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(text.split())[:200]
+    return getattr(error, "strerror", None) or one_line(error)

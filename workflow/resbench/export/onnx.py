@@ -1,6 +1,5 @@
 """From a Keras model to an ONNX file that is proven to compute the same function."""
 
-import json
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -8,27 +7,28 @@ from typing import Any
 import keras
 import numpy as np
 import onnx
-import onnxruntime as ort
-import tensorflow as tf
-import tf2onnx
 from numpy.typing import NDArray
 
+from resbench.benchmark.host import git_state
+from resbench.benchmark.predictions import predict
+from resbench.benchmark.sessions import open_session
 from resbench.data.store import Split, load_split
-from resbench.errors import ResbenchError
-from resbench.files import atomic, silenced_stderr, write_json
+from resbench.errors import ResbenchError, one_line
+from resbench.export.graph import to_onnx
+from resbench.export.metadata import write_metadata
+from resbench.files import atomic, write_json
 from resbench.networks.registry import multiply_adds, parameters, published
 from resbench.scores import accuracy_and_loss
 from resbench.training import fit
 from resbench.training.job import read_record
 
-OPSET = 17  # global average pooling stays one node, and every runtime since 2022 reads it
-IR_VERSION = 8  # the one of ONNX 1.12, which brought opset 17
 LARGEST_DIFFERENCE = 1e-4  # between probabilities
 LEAST_AGREEMENT = 0.9999  # of the classes put first
-BATCH = 256
 
 
-def export_model(model_path: Path, data_path: Path, onnx_path: Path, parity_path: Path) -> None:
+def export_model(
+    model_path: Path, data_path: Path, onnx_path: Path, parity_path: Path, *, threads: int | None = None
+) -> None:
     """Write the graph and its figures, if ONNX Runtime and Keras agree on every image.
 
     Raises:
@@ -41,31 +41,22 @@ def export_model(model_path: Path, data_path: Path, onnx_path: Path, parity_path
     try:
         model = keras.models.load_model(model_path, compile=False)
     except Exception as error:  # Keras raises whatever the damaged part raises
-        raise ResbenchError(f"{model_path}: Keras cannot load it ({_one_line(error)}); train it again") from error
+        raise ResbenchError(f"{model_path}: Keras cannot load it ({one_line(error)}); train it again") from error
 
     graph = to_onnx(model)
     reference = fit.predict(model, data.images)
     with atomic(onnx_path) as temporary:
         onnx.save_model(graph, temporary)
-        figures = compare(reference, _run(temporary, data), data)
+        exported = predict(open_session(temporary, "cpu", threads), model_path, data.images)
+        figures = compare(reference, exported, data)
         refusal = disagreement(figures)
         if refusal:
             raise ResbenchError(f"{model_path}: not exported, since {refusal}")
         facts = _facts(model, record)
-        _add_metadata(graph, facts | figures)
+        write_metadata(graph, facts | figures)
         onnx.save_model(graph, temporary)
         onnx.checker.check_model(temporary, full_check=True)
         write_json(parity_path, facts | {"model_bytes": temporary.stat().st_size} | figures)
-
-
-def to_onnx(model: keras.Model) -> onnx.ModelProto:
-    """The model as a graph from `image`, uint8 (N, 32, 32, 3), to `probabilities`, float32 (N, classes)."""
-    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name="image")]
-    function = tf.function(lambda image: {"probabilities": model(image, training=False)}, input_signature=signature)
-    with silenced_stderr():
-        graph, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
-    graph.ir_version = IR_VERSION
-    return graph
 
 
 def compare(reference: NDArray[np.float32], exported: NDArray[np.float32], data: Split) -> dict[str, Any]:
@@ -89,32 +80,15 @@ def disagreement(figures: dict[str, Any]) -> str | None:
     return None
 
 
-def _run(path: Path, data: Split) -> NDArray[np.float32]:
-    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
-    parts = [
-        session.run(["probabilities"], {"image": data.images[i : i + BATCH]})[0]
-        for i in range(0, len(data.images), BATCH)
-    ]
-    return np.concatenate(parts)
-
-
 def _facts(model: keras.Model, record: dict[str, Any]) -> dict[str, Any]:
     accuracy, loss = published(record["variant"])
     return record | {
         "precision": "fp32",
+        "preprocessing": "none: uint8 RGB pixels, scaled inside",
         "parameters": parameters(model),
         "macs": multiply_adds(model),
         "published_accuracy": accuracy,
         "published_loss": loss,
         "resbench": version("resbench"),
+        "git": git_state(),
     }
-
-
-def _add_metadata(graph: onnx.ModelProto, facts: dict[str, Any]) -> None:
-    """Facts a deployer needs, inside the file; ONNX keeps them as strings."""
-    values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
-    onnx.helper.set_model_props(graph, values | {"preprocessing": "none: uint8 RGB pixels, scaled inside"})
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -99,16 +99,24 @@ def seconds_per_step(
 ) -> float:
     """Time a few steps, after one that compiles them; model and optimizer are left as they were."""
     variables = model.weights + optimizer.variables
-    before = [variable.numpy() for variable in variables]
+    before = values(variables)
     indices = np.arange(4 * batch_size, dtype=np.int32).reshape(4, batch_size) % count
     draws = np.zeros((4, batch_size, 3), np.int32)
     float(run_steps(indices[:1], draws[:1])[0])
     start = perf_counter()
     float(run_steps(indices[1:], draws[1:])[0])
     seconds = (perf_counter() - start) / 3
-    for variable, value in zip(variables, before, strict=True):
-        variable.assign(value)
+    assign(variables, before)
     return seconds
+
+
+def values(variables: list[keras.Variable]) -> list[NDArray[Any]]:
+    return [variable.numpy() for variable in variables]
+
+
+def assign(variables: list[keras.Variable], new: list[NDArray[Any]]) -> None:
+    for variable, value in zip(variables, new, strict=True):
+        variable.assign(value)
 
 
 def run_epoch(

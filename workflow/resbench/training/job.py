@@ -118,8 +118,8 @@ def _run(
     fingerprint = _fingerprint(how, model)
     history: list[dict[str, float]] = []
     if folder and (state := checkpoints.load(folder, fingerprint)):
-        _assign(model.weights, state.weights)
-        _assign(optimizer.variables, state.optimizer)
+        fit.assign(model.weights, state.weights)
+        fit.assign(optimizer.variables, state.optimizer)
         history = state.history
         say(f"{job.variant} seed {job.seed}: resumed after epoch {len(history)} of {job.epochs}")
 
@@ -147,7 +147,7 @@ def _run(
             f"{row['images_per_second']:.0f} images/s, {duration(left)} left"
         )
         if folder and epoch < job.epochs:
-            state = checkpoints.State(_values(model.weights), _values(optimizer.variables), history)
+            state = checkpoints.State(fit.values(model.weights), fit.values(optimizer.variables), history)
             checkpoints.save(folder, fingerprint, state)
 
     if mixed:
@@ -222,12 +222,3 @@ def _device_name() -> str:
     if gpus:
         return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU"))
     return "the CPU"
-
-
-def _values(variables: list[Any]) -> list[Any]:
-    return [variable.numpy() for variable in variables]
-
-
-def _assign(variables: list[Any], values: list[Any]) -> None:
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)

@@ -1,0 +1,83 @@
+"""Every stage as a person calls it: bad input is one line and exit status 1, and leaves nothing behind."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from resbench.cli import app
+from resbench.data.store import Split, save_split
+from typer.testing import CliRunner
+
+# The words of each stage's command line; IN is the input that is spoiled, OUT1 to OUT3 what it would write.
+STAGES = {
+    "download": ["download", "OUT1", "--sha256", "0" * 64, "--source", "IN"],
+    "convert": ["convert", "IN", "--train", "OUT1", "--test", "OUT2"],
+    "train": [
+        *("train", "pool", "--data", "IN", "--seed", "0", "--device", "cpu"),
+        *("--model", "OUT1", "--history", "OUT2"),
+    ],
+    "export": ["export", "IN", "--data", "DATA", "--onnx", "OUT1", "--parity", "OUT2"],
+    "quantize": ["quantize", "IN", "--data", "DATA", "--precision", "int8", "--onnx", "OUT1"],
+    "evaluate": ["evaluate", "IN", "--data", "DATA", "--provider", "cpu", "--predictions", "OUT1"],
+    "latency": ["latency", "IN", "--provider", "cpu", "--samples", "OUT1", "--host", "OUT2"],
+    "scenarios": ["scenarios", "IN", "--data", "DATA", "--provider", "cpu", "--results", "OUT1"],
+    "collate": [
+        *("collate", "--report", "OUT1", "--comparisons", "OUT2", "--markdown", "OUT3", "--dataset", "CIFAR-10"),
+        *("--summary", "IN", "--parity", "IN", "--predictions", "IN", "--samples", "IN", "--host", "IN"),
+    ],
+    "page": [
+        *("page", "--page", "OUT1", "--figures", "OUT2", "--report", "IN", "--comparisons", "IN", "--history", "IN"),
+        *("--predictions", "IN", "--samples", "IN", "--host", "IN", "--test", "DATA", "--summary", "IN"),
+    ],
+    "bundle": ["bundle", "IN", "--predictions", "IN", "--report", "IN", "--folder", "OUT1"],
+    "predict": ["predict", "IN", "DATA"],
+}
+SPOILED = {"missing": None, "garbage": bytes(range(256)) * 40}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "test.npz"
+    images, labels = np.zeros((4, 32, 32, 3), np.uint8), np.array([0, 1, 0, 1], np.uint8)
+    save_split(path, Split(images, labels, np.array(["no", "yes"])))
+    return path
+
+
+def resbench(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "resbench", *words], capture_output=True, text=True, timeout=300)
+
+
+# TensorFlow's start makes the stages that need it slow: one kind of damage serves them here.
+CASES = [(stage, kind) for stage in STAGES for kind in (["garbage"] if stage in ("train", "export") else SPOILED)]
+
+
+@pytest.mark.parametrize(("stage", "kind"), CASES)
+def test_bad_input_is_one_line_and_nothing_is_left(stage: str, kind: str, data: Path, tmp_path: Path) -> None:
+    spoiled, outputs = tmp_path / "input.bin", tmp_path / "outputs"
+    outputs.mkdir()
+    if SPOILED[kind] is not None:
+        spoiled.write_bytes(SPOILED[kind])
+    places = {"IN": spoiled, "DATA": data} | {f"OUT{number}": outputs / f"out{number}" for number in (1, 2, 3)}
+    answer = resbench(*(str(places.get(word, word)) for word in STAGES[stage]))
+    errors = [line for line in answer.stderr.splitlines() if line.startswith("resbench: error: ")]
+    assert answer.returncode == 1, answer.stderr
+    assert len(errors) == 1, answer.stderr
+    assert str(spoiled) in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert answer.stdout == ""
+    assert list(outputs.iterdir()) == []
+
+
+@pytest.mark.parametrize("stage", [command.callback.__name__ for command in app.registered_commands])
+def test_help_says_what_the_stage_does(stage: str) -> None:
+    answer = CliRunner().invoke(app, [stage, "--help"])
+    assert answer.exit_code == 0
+    assert "Usage" in answer.stdout
+    assert stage in STAGES or stage in ("digits", "variants"), "a stage whose bad input is not tested here"
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["convert"], ["evaluate", "x", "--provider", "tpu"]])
+def test_wrong_usage_is_status_2(words: list[str]) -> None:
+    assert CliRunner().invoke(app, words).exit_code == 2

@@ -1,0 +1,214 @@
+"""int8 and fp16 models from the fp32 one."""
+
+import contextlib
+import io
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto
+from onnxruntime.quantization import CalibrationDataReader, QuantType
+from onnxruntime.quantization.calibrate import EntropyCalibrater, MinMaxCalibrater, PercentileCalibrater, TensorsData
+from onnxruntime.quantization.onnx_model import ONNXModel
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
+from onnxruntime.transformers.float16 import convert_float_to_float16
+
+from resbench.benchmark.sessions import identify, open_session
+from resbench.data.store import load_split
+from resbench.errors import ResbenchError, one_line
+from resbench.export.metadata import read_metadata, write_metadata
+from resbench.files import atomic, sha256
+
+METHODS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "minmax": (MinMaxCalibrater, {}),
+    "entropy": (EntropyCalibrater, {}),
+    "percentile": (PercentileCalibrater, {"percentile": 99.999}),
+}
+# Softmax stays in float: 256 steps cannot hold small probabilities.
+OPERATORS = [
+    "Conv",
+    "Gemm",
+    "MatMul",
+    "Add",
+    "Mul",
+    "Relu",
+    "MaxPool",
+    "GlobalAveragePool",
+    "Reshape",
+    "Squeeze",
+    "Pad",
+]
+CALIBRATION_BATCH = 16  # images whose activations are in memory at a time: some 10 MB each
+OF_FP32 = ("top1_agreement", "max_abs_diff")  # figures in the metadata that another precision does not inherit
+
+
+def quantize_model(
+    model_path: Path,
+    data_path: Path,
+    precision: str,
+    onnx_path: Path,
+    *,
+    images: int,
+    method: str,
+    seed: int,
+    threads: int,
+) -> None:
+    """Write the model in another precision, with everything in its metadata that the fp32 one holds.
+
+    int8 is calibrated on a random choice of the images that the model was trained on, never on
+    those held out; their indices, the method and the seed are in the metadata.
+
+    Args:
+        precision: int8 or fp16; fp16 needs no data.
+        images: how many to calibrate on; all where there are fewer.
+
+    Raises:
+        ResbenchError: no fp32 model of `resbench export`, or other data than it was trained on.
+    """
+    identity = identify(open_session(model_path, "cpu", threads), model_path)
+    if identity.precision != "fp32":
+        raise ResbenchError(f"{model_path}: is {identity.precision or 'foreign'}, not fp32; name what `export` wrote")
+    graph = onnx.load(model_path)
+    facts: dict[str, Any] = {key: value for key, value in read_metadata(graph).items() if key not in OF_FP32}
+    facts |= {"precision": precision, "fp32_sha256": sha256(model_path)}
+    if precision == "int8":
+        chosen, pixels = _calibration_set(facts, model_path, data_path, images, seed)
+        facts["calibration"] = {"method": method, "seed": seed, "train_indices": chosen.tolist()}
+    try:
+        made = to_int8(graph, pixels, method, threads=threads) if precision == "int8" else to_fp16(graph)
+    except Exception as error:  # both converters assert and raise whatever a strange graph breaks
+        raise ResbenchError(f"{model_path}: cannot be made {precision} ({one_line(error)}); export it again") from error
+    write_metadata(made, facts)
+    with atomic(onnx_path) as temporary:
+        onnx.save_model(made, temporary)
+        onnx.checker.check_model(temporary, full_check=True)
+        open_session(temporary, "cpu", threads)
+
+
+def to_int8(
+    graph: ModelProto,
+    images: NDArray[np.uint8],
+    method: str,
+    *,
+    threads: int,
+    keep_float: tuple[str, ...] = (),
+    weight_bits: int = 7,
+) -> ModelProto:
+    """Static quantisation in the QDQ format: uint8 activations, int8 weights with a scale for each channel.
+
+    Of the formats, this is the one that ONNX Runtime and OpenVINO run on x86 processors' 8-bit dot
+    products.  The preparation of pixels, before the first convolution, and the softmax stay in float.
+
+    Args:
+        graph: as `to_onnx` makes it.
+        images: uint8 (N, 32, 32, 3), which the ranges of activations are measured on.
+        method: minmax, the whole range; entropy, the range of least divergence (Migacz 2017,
+            "8-bit inference with TensorRT"); percentile, the range of 99.999 % of the values.
+        threads: of the measuring session.
+        keep_float: names of further nodes to leave in float.
+        weight_bits: 7 or 8.  A processor without VNNI adds two products of 8 bits in 16, where 8-bit
+            weights overflow without an error; with 7 bits every processor gives the same answers.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "fp32.onnx"
+        onnx.save_model(graph, path)
+        quantizer = QDQQuantizer(
+            load_model_with_shape_infer(path),
+            per_channel=True,
+            reduce_range=weight_bits == 7,
+            weight_qType=QuantType.QInt8,
+            activation_qType=QuantType.QUInt8,
+            tensors_range=_calibrate(path, images, method, threads),
+            nodes_to_quantize=[],
+            nodes_to_exclude=[*_preparation(graph), *keep_float],
+            op_types_to_quantize=OPERATORS,
+            extra_options={},
+        )
+    quantizer.quantize_model()
+    return _cleaned(quantizer.model.model, graph)
+
+
+def to_fp16(graph: ModelProto) -> ModelProto:
+    """Weights and arithmetic in float16; pixels go in as uint8, probabilities come out as float32.
+
+    The softmax computes in float32, since float16 has no room for small probabilities.
+    """
+    copy = ModelProto()
+    copy.CopyFrom(graph)
+    (softmax,) = [node.name for node in graph.graph.node if node.op_type == "Softmax"]
+    half = convert_float_to_float16(copy, keep_io_types=True, node_block_list=[softmax])
+    _end_with(half.graph.node, softmax, graph.graph.output[0].name)
+    return _cleaned(half, graph)
+
+
+class _Batch(CalibrationDataReader):
+    """One batch of images, then no more."""
+
+    def __init__(self, images: NDArray[np.uint8]) -> None:
+        self.feeds = iter([{"image": images}])
+
+    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+        return next(self.feeds, None)
+
+
+def _calibration_set(
+    facts: dict[str, Any], model_path: Path, data_path: Path, images: int, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Indices and pixels of images that the model was trained on: training takes the data's first ones."""
+    data = load_split(data_path).images
+    if facts.get("train_sha256") != sha256(data_path):
+        raise ResbenchError(f"{data_path}: not the images that {model_path} was trained on; name those")
+    count = str(facts.get("train_images", ""))
+    if not count.isdecimal() or not 0 < int(count) <= len(data):
+        raise ResbenchError(f"{model_path}: its metadata are malformed; export it again")
+    chosen = np.sort(np.random.default_rng(seed).choice(int(count), min(images, int(count)), replace=False))
+    return chosen, data[chosen]
+
+
+def _calibrate(path: Path, images: NDArray[np.uint8], method: str, threads: int) -> TensorsData:
+    """The range of every activation over the images."""
+    augmented = path.with_name("augmented.onnx")
+    kind, options = METHODS[method]
+    calibrator = kind(path, OPERATORS, augmented_model_path=augmented, **options)
+    calibrator.augment_graph()
+    # Its own session would pin threads to cores that a batch job may not own.
+    settings = ort.SessionOptions()
+    settings.intra_op_num_threads = threads
+    settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    calibrator.infer_session = ort.InferenceSession(augmented, settings, providers=["CPUExecutionProvider"])
+    with contextlib.redirect_stdout(io.StringIO()):  # it tells its progress there
+        for start in range(0, len(images), CALIBRATION_BATCH):
+            calibrator.collect_data(_Batch(images[start : start + CALIBRATION_BATCH]))
+        return calibrator.compute_data()
+
+
+def _preparation(graph: ModelProto) -> list[str]:
+    """Nodes before the first convolution."""
+    names = [node.name for node in graph.graph.node]
+    return names[: next(n for n, node in enumerate(graph.graph.node) if node.op_type == "Conv")]
+
+
+def _end_with(nodes: Any, last: str, output: str) -> None:
+    """Let the node of that name give the output itself, without the casts to float16 and back behind it."""
+    node: NodeProto = next(node for node in nodes if node.name == last)
+    behind = {node.output[0]}
+    for cast in [other for other in nodes if other.op_type == "Cast"]:
+        if cast.input[0] in behind or cast.output[0] == output:
+            behind.add(cast.output[0])
+            nodes.remove(cast)
+    node.output[0] = output
+
+
+def _cleaned(made: ModelProto, source: ModelProto) -> ModelProto:
+    """Nodes in order, without what tools noted down; versions as the source has them."""
+    ONNXModel(made).topological_sort()
+    del made.graph.value_info[:]
+    model: ModelProto = onnx.helper.make_model(
+        made.graph, ir_version=source.ir_version, opset_imports=source.opset_import, producer_name=source.producer_name
+    )
+    return model
