@@ -15,6 +15,7 @@ HEADER = (
     "peak_rss_mb,host,dataset"
 )
 MEASURED = ("accuracy_mean", "keras_accuracy_mean", "loss_mean", "load_ms", "first_ms", "latency_min_ms")
+REPORTING = {"collate", "page", "bundle", "all"}
 VARIANTS = ("basic", "pool", "bottleneck")
 NETWORKS = Path("workflow/resbench/networks")
 
@@ -89,9 +90,9 @@ def test_a_changed_network_is_trained_again_and_no_other(spoiled, name: str, var
 @pytest.mark.parametrize(
     ("section", "key", "value", "rules"),
     [
-        ("training", "epochs", 2, {"train", "export", "evaluate", "latency", "collate", "page", "all"}),
-        ("benchmark", "rounds", 2, {"latency", "collate", "page", "all"}),
-        ("data", "name", "other words", {"collate", "page", "all"}),
+        ("training", "epochs", 2, {"train", "export", "quantize", "evaluate", "latency", *REPORTING}),
+        ("benchmark", "rounds", 2, {"latency", *REPORTING}),
+        ("data", "name", "other words", REPORTING),
         ("training", "device", "auto", set()),
         ("data", "window_s", 5, set()),
     ],

@@ -50,7 +50,7 @@ def science(config):
         chosen[section] = {key: value for key, value in config[section].items() if key not in keys}
     providers = [{"name": name, "options": options} if options else name for name, options in PROVIDER_OPTIONS.items()]
     chosen["benchmark"] = config["benchmark"] | {"providers": providers}
-    return json.dumps(chosen)
+    return json.dumps(chosen, sort_keys=True)  # their order is no change
 
 
 DEPLOYED_ON = config["benchmark"]["providers"][0]
