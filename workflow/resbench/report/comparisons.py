@@ -1,7 +1,7 @@
 """Who is better than whom, in numbers and in words: comparisons.csv."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ def comparison_rows(inputs: Inputs, dataset: str) -> list[Row]:
 
 def _accuracy(inputs: Inputs) -> Iterator[Row]:
     answered = _answered(inputs)
-    for first, second in _pairs(list(answered)):
+    for first, second in _pairs(answered, inputs):
         row = _names(first, second) | {"metric": "accuracy"}
         if first[0] != second[0]:
             found = statistics.compare_networks(_correct(answered[first]), _correct(answered[second]))
@@ -77,7 +77,7 @@ def _latency(inputs: Inputs) -> Iterator[Row]:
         key: dict(zip(np.unique(calls["round"]).tolist(), round_floors(calls), strict=True))
         for key, calls in settings(inputs)
     }
-    for first, second in _pairs(list(floors)):
+    for first, second in _pairs(floors, inputs):
         rounds = [number for number in floors[first] if number in floors[second]]
         if rounds:
             ratio = latency_ratio(*(np.array([floors[key][number] for number in rounds]) for key in (first, second)))
@@ -117,8 +117,13 @@ def _correct(answers: dict[str, Answer]) -> Correct:
     return np.stack([answer.correct for answer in answers.values()])
 
 
-def _pairs(keys: list[Key]) -> Iterator[tuple[Key, Key]]:
-    """Of (variant, precision, ...): those that differ in the variant alone; then lower precisions beside fp32."""
+def _pairs(found: Iterable[Key], inputs: Inputs) -> Iterator[tuple[Key, Key]]:
+    """Of (variant, precision, ...): those that differ in the variant alone; then lower precisions beside fp32.
+
+    Variants come in the order of the parity files.
+    """
+    variants = list(dict.fromkeys(export.variant for export in inputs.parity))
+    keys = sorted(found, key=lambda key: variants.index(key[0]))
     for first, second in itertools.combinations(keys, 2):
         if first[0] != second[0] and first[1:] == second[1:]:
             yield first, second
