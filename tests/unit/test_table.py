@@ -119,7 +119,7 @@ def test_page_of_a_published_protocol(good):
 
 def test_page_shows_deviation_over_seeds(good):
     good.model("pool", 1, right=77)
-    assert "| pool | 75.00 ± 2.83 | 73.07 |" in good.collate()[1]
+    assert "| pool | 75.00 ± 2.83 [48.34, 100.00] | 73.07 |" in good.collate()[1]
 
 
 @pytest.mark.parametrize("dataset", ["handwritten digits in CIFAR-10's layout", "CIFAR-100", "CIFAR-10x"])
