@@ -46,10 +46,10 @@ def draw_images(rng):
     return rng.standard_normal(IMAGES, dtype=np.float32)
 
 
-def experiments(seed, seeds, *networks):
-    """REPEATS times: what each network gets right, (seeds, images), on the same new images."""
+def experiments(seed, seeds, *networks, repeats=REPEATS):
+    """`repeats` times: what each network gets right, (seeds, images), on the same new images."""
     rng = np.random.default_rng(seed)
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         shared = draw_images(rng)
         yield [network.train(rng, seeds, shared) > 0 for network in networks]
 
@@ -58,7 +58,8 @@ def experiments(seed, seeds, *networks):
     ("seeds", "points", "highest"), [(3, 0.3, 0.99), (3, 1.5, 0.99), (5, 0.5, 0.97), (5, 1.5, 0.97), (10, 1.0, 0.97)]
 )
 def test_the_interval_of_an_accuracy_covers_it(seeds, points, highest):
-    ends = np.array([accuracy_interval(correct) for (correct,) in experiments(1, seeds, Network(0.7, points))])
+    tries = experiments(1, seeds, Network(0.7, points), repeats=4 * REPEATS)
+    ends = np.array([accuracy_interval(correct) for (correct,) in tries])
     assert 0.93 <= np.mean((ends[:, 0] <= 0.7) & (ends[:, 1] >= 0.7)) <= highest
 
 
@@ -91,7 +92,7 @@ def test_verdicts_on_equal_models_of_one_seed_are_rarely_false():
     assert 0.93 <= np.mean([one.low <= 0 <= one.high for one in found]) <= 0.97
 
 
-@pytest.mark.parametrize(("seeds", "highest"), [(3, 0.99), (5, 0.975), (10, 0.97)])
+@pytest.mark.parametrize(("seeds", "highest"), [(3, 0.99), (5, 0.97), (10, 0.97)])
 def test_the_interval_of_a_precision_covers_its_cost(seeds, highest):
     """A lower precision shifts every answer by noise of its own and by a little towards wrong."""
     rng, network, covered = np.random.default_rng(5), Network(0.7, 1.0), 0

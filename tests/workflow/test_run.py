@@ -4,8 +4,10 @@ import csv
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
+from report_schema import COMPARISONS, REPORT
 
 HEADER = (
     "variant,precision,provider,batch_size,threads,seeds,parameters,macs,model_bytes,accuracy_mean,"
@@ -47,6 +49,13 @@ def test_the_report_has_every_row_and_every_measurement(finished) -> None:
         assert float(row["published_accuracy"]) > 0.6
         assert row["dataset"] == yaml.safe_load((finished.folder / "test.yaml").read_text())["data"]["name"]
     assert all(variant in (finished.folder / "results/report.md").read_text() for variant in VARIANTS)
+
+
+def test_tables_keep_their_contract(finished) -> None:
+    REPORT.validate(pd.read_csv(finished.folder / "results/report.csv"))
+    compared = COMPARISONS.validate(pd.read_csv(finished.folder / "results/comparisons.csv"))
+    pairs = {(row["metric"], row["first"], row["second"]) for _, row in compared.iterrows()}
+    assert {("accuracy", "basic", "pool"), ("latency", "pool", "bottleneck"), ("accuracy", "pool", "published")} < pairs
 
 
 def test_every_stage_left_its_files(finished) -> None:
