@@ -16,13 +16,13 @@ def test_a_provider_that_cannot_be_had_is_left_out_with_a_note_on_request(tree) 
     assert status == 0, output
     assert "results/latency/cpu/samples.csv" in output
     assert "latency/cuda" not in output
-    assert "--note 'cuda was left out: --provider cuda: no NVIDIA GPU here" in output
+    assert "--note 'cuda was left out: no NVIDIA GPU here" in output
 
 
 def test_none_that_can_be_had_is_one_line(tree) -> None:
     status, output = plan(tree, providers=["cuda"], skip_unavailable=True)
     assert status != 0
-    assert "config: benchmark.providers: cuda was left out: --provider cuda: no NVIDIA GPU here" in output
+    assert "config: benchmark.providers: cuda was left out: no NVIDIA GPU here" in output
     assert "Traceback" not in output
 
 
