@@ -95,7 +95,7 @@ def settings() -> dict[str, object]:
         "variants": ["basic", "pool", "bottleneck"],
         "seeds": [0],
         "training": {"epochs": 1, "limit": 96, "device": "cpu"},
-        "benchmark": {"batch_sizes": [1, 8], "threads": [1], "rounds": 1},
+        "benchmark": {"batch_sizes": [1, 8], "threads": [1], "preset": "smoke", "rounds": 1},
     }
 
 
