@@ -85,7 +85,7 @@ def measure_one_model(folder: Path) -> None:
         train resnet20 --data train.npz --seed 0 --limit 64 --epochs 1 --model m.keras --history h.csv --device cpu
         export m.keras --data test.npz --onnx fp32.onnx --parity parity.json
         evaluate fp32.onnx --data test.npz --provider cpu --predictions predictions.npz
-        latency fp32.onnx --provider cpu --samples samples.csv --host host.json --batch-sizes 1 --rounds 1
+        latency fp32.onnx --provider cpu --samples samples.csv --host host.json --batch-sizes 1 --preset smoke
     """
     for stage in stages.strip().splitlines():
         if "test.npz" in stage and not (folder / "test.npz").exists():
@@ -124,7 +124,7 @@ def multiply(files: int, folder: Path) -> list[str]:
 
 
 def collate(files: int, folder: Path) -> Cost:
-    outputs = ["--report", "report.csv", "--markdown", "report.md", "--dataset", "synthesised"]
+    outputs = ["--report", "r.csv", "--comparisons", "c.csv", "--markdown", "r.md", "--dataset", "synthesised"]
     return measure(files, [sys.executable, "-m", "resbench", "collate", *outputs, *multiply(files, folder)], folder)
 
 

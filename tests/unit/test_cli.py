@@ -10,7 +10,7 @@ from resbench.cli import app
 from resbench.data.store import Split, save_split
 from typer.testing import CliRunner
 
-# The words of each stage's command line; IN is the input that is spoiled, OUT1 and OUT2 are what it would write.
+# The words of each stage's command line; IN is the input that is spoiled, OUT1 to OUT3 what it would write.
 STAGES = {
     "download": ["download", "OUT1", "--sha256", "0" * 64, "--source", "IN"],
     "convert": ["convert", "IN", "--train", "OUT1", "--test", "OUT2"],
@@ -19,12 +19,19 @@ STAGES = {
         *("--model", "OUT1", "--history", "OUT2"),
     ],
     "export": ["export", "IN", "--data", "DATA", "--onnx", "OUT1", "--parity", "OUT2"],
+    "quantize": ["quantize", "IN", "--data", "DATA", "--precision", "int8", "--onnx", "OUT1"],
     "evaluate": ["evaluate", "IN", "--data", "DATA", "--provider", "cpu", "--predictions", "OUT1"],
     "latency": ["latency", "IN", "--provider", "cpu", "--samples", "OUT1", "--host", "OUT2"],
+    "scenarios": ["scenarios", "IN", "--data", "DATA", "--provider", "cpu", "--results", "OUT1"],
     "collate": [
-        *("collate", "--report", "OUT1", "--markdown", "OUT2", "--dataset", "CIFAR-10", "--summary", "IN"),
-        *("--parity", "IN", "--predictions", "IN", "--samples", "IN", "--host", "IN"),
+        *("collate", "--report", "OUT1", "--comparisons", "OUT2", "--markdown", "OUT3", "--dataset", "CIFAR-10"),
+        *("--summary", "IN", "--parity", "IN", "--predictions", "IN", "--samples", "IN", "--host", "IN"),
     ],
+    "page": [
+        *("page", "--page", "OUT1", "--figures", "OUT2", "--report", "IN", "--comparisons", "IN", "--history", "IN"),
+        *("--predictions", "IN", "--samples", "IN", "--host", "IN", "--test", "DATA", "--summary", "IN"),
+    ],
+    "bundle": ["bundle", "IN", "--predictions", "IN", "--report", "IN", "--folder", "OUT1"],
     "predict": ["predict", "IN", "DATA"],
 }
 SPOILED = {"missing": None, "garbage": bytes(range(256)) * 40}
@@ -52,7 +59,7 @@ def test_bad_input_is_one_line_and_nothing_is_left(stage: str, kind: str, data: 
     outputs.mkdir()
     if SPOILED[kind] is not None:
         spoiled.write_bytes(SPOILED[kind])
-    places = {"IN": spoiled, "DATA": data, "OUT1": outputs / "first", "OUT2": outputs / "second"}
+    places = {"IN": spoiled, "DATA": data} | {f"OUT{number}": outputs / f"out{number}" for number in (1, 2, 3)}
     answer = resbench(*(str(places.get(word, word)) for word in STAGES[stage]))
     errors = [line for line in answer.stderr.splitlines() if line.startswith("resbench: error: ")]
     assert answer.returncode == 1, answer.stderr

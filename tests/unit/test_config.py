@@ -92,6 +92,38 @@ def test_a_mistake_is_one_line_that_names_its_key(text: str, line: str) -> None:
     assert problems(text) == [line]
 
 
+@pytest.mark.parametrize(
+    ("entry", "line"),
+    [
+        ("{name: rocm}", "config: benchmark.providers.name: 'rocm' is unknown (known: cpu, cuda, tensorrt)"),
+        (
+            "{name: cuda, option: {}}",
+            "config: benchmark.providers.option: unknown key; did you mean options? (known: name, options)",
+        ),
+        ("{options: {}}", "config: benchmark.providers: 'name' is a required property"),
+        ("7", "config: benchmark.providers: 7 is unknown (known: cpu, cuda, tensorrt)"),
+    ],
+)
+def test_a_mistake_in_a_provider_is_one_line(entry: str, line: str) -> None:
+    found = problems(f"benchmark: {{providers: [{entry}]}}")
+    assert len(found) == 1
+    assert found[0].startswith(line)
+
+
+def test_providers_are_chosen_with_their_options_as_texts() -> None:
+    entries = ["cpu", {"name": "cuda", "options": {"use_tf32": False, "gpu_mem_limit": 1000, "x": "EXHAUSTIVE"}}]
+    chosen = configuration.choose_providers({"providers": entries, "skip_unavailable": False})
+    assert chosen == ({"cpu": {}, "cuda": {"use_tf32": "0", "gpu_mem_limit": "1000", "x": "EXHAUSTIVE"}}, [])
+
+
+def test_a_provider_that_cannot_be_had_is_left_out_only_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(configuration, "_unavailable", lambda name: "" if name == "cpu" else "no NVIDIA GPU here")
+    entries = ["cuda", "cpu"]
+    assert list(configuration.choose_providers({"providers": entries, "skip_unavailable": False})[0]) == entries
+    chosen = configuration.choose_providers({"providers": entries, "skip_unavailable": True})
+    assert chosen == ({"cpu": {}}, ["cuda was left out: no NVIDIA GPU here"])
+
+
 @pytest.mark.parametrize("text", ["data: {sha256: 6d958be0}", "pathvars: {results: 'out/{variant}'}"])
 def test_texts_that_cannot_work_are_refused(text: str) -> None:
     assert len(problems(text)) == 1

@@ -1,6 +1,7 @@
 """The host's description: complete, ready for JSON, and read from where the truth is."""
 
 import json
+import os
 from pathlib import Path
 
 import onnxruntime
@@ -30,18 +31,41 @@ def test_gpu_leads_the_name_only_where_it_is_measured(monkeypatch):
 
 
 def test_nvidia_smi_is_read(monkeypatch):
-    monkeypatch.setattr(host, "_run", lambda command: "NVIDIA H100 80GB HBM3, 570.1\nNVIDIA T4, 570.1")
-    assert host._gpus() == [
-        {"name": "NVIDIA H100 80GB HBM3", "driver": "570.1"},
-        {"name": "NVIDIA T4", "driver": "570.1"},
-    ]
+    answer = "NVIDIA H100 80GB HBM3, 570.1, 1980, 1980, 2619, 700.00, Enabled\n"
+    answer += "NVIDIA T4, 570.1, 300, 1590, 405, 70.00, Disabled"
+    monkeypatch.setattr(host, "_run", lambda command: answer)
+    first, second = host._gpus()
+    assert first == {
+        "name": "NVIDIA H100 80GB HBM3",
+        "driver": "570.1",
+        "clock_mhz": "1980",
+        "clock_max_mhz": "1980",
+        "memory_clock_mhz": "2619",
+        "power_limit_w": "700.00",
+        "persistence": "Enabled",
+    }
+    assert (second["name"], second["clock_mhz"]) == ("NVIDIA T4", "300")
     monkeypatch.setattr(host, "_run", lambda command: None)
     assert host._gpus() == []
 
 
-def test_batch_job_is_named(monkeypatch):
-    monkeypatch.setenv("SLURM_JOB_ID", "4711")
-    assert describe_host("cpu")["slurm_job_id"] == "4711"
+@pytest.mark.parametrize("name", ["SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID"])
+def test_batch_job_is_named(monkeypatch, name):
+    for other in host.JOB_IDS:
+        monkeypatch.delenv(other, raising=False)
+    assert describe_host("cpu")["job_id"] is None
+    monkeypatch.setenv(name, "4711")
+    assert describe_host("cpu")["job_id"] == "4711"
+
+
+def test_governor_and_threads_a_core_are_read_where_the_kernel_shows_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(host, "SYSTEM_CORES", tmp_path)
+    assert (host.governor(), host._smt()) == (None, None)
+    core = min(os.sched_getaffinity(0))
+    for name, content in ((f"cpu{core}/cpufreq/scaling_governor", "powersave\n"), ("smt/active", "1\n")):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(content)
+    assert (host.governor(), host._smt()) == ("powersave", True)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto
 from resbench.benchmark import sessions
-from resbench.benchmark.sessions import Identity, available_cores, identify, infer, open_session
+from resbench.benchmark.sessions import Identity, available_cores, identify, infer, nodes_by_provider, open_session
 from resbench.data.store import Split, save_split
 from resbench.errors import ResbenchError
 from tiny_models import CLASSES, tiny_model
@@ -45,6 +45,39 @@ def test_runtime_that_would_fall_back_to_the_cpu_is_refused(tmp_path, monkeypatc
         open_session(tiny_model(tmp_path / "m.onnx"), provider, 1)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr().out == ""  # stdout is for results
+
+
+@no_gpu
+def test_probe_says_what_is_missing_and_exits_with_1():
+    command = [sys.executable, "-m", "resbench.benchmark.probe"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    found = {
+        name: subprocess.run([*command, name], capture_output=True, text=True, env=environment)
+        for name in ("cpu", "cuda")
+    }
+    assert (found["cpu"].returncode, found["cpu"].stderr) == (0, "")
+    assert found["cuda"].returncode == 1
+    assert found["cuda"].stderr.startswith("--provider cuda: no NVIDIA GPU here")
+    assert len(found["cuda"].stderr.splitlines()) == 1
+
+
+def test_every_node_is_on_the_provider(tmp_path):
+    session = open_session(tiny_model(tmp_path / "m.onnx"), "cpu", 1)
+    assert nodes_by_provider(session) == {"CPUExecutionProvider": 4}
+
+
+def test_options_reach_the_provider(tmp_path, monkeypatch):
+    given = []
+
+    def spy(*arguments, providers, **more):
+        given.extend(providers)
+        raise RuntimeError("enough")
+
+    path = tiny_model(tmp_path / "m.onnx")
+    monkeypatch.setattr(sessions.ort, "InferenceSession", spy)
+    with pytest.raises(ResbenchError, match="enough"):
+        open_session(path, "cpu", 1, {"use_tf32": "0"})
+    assert given == [("CPUExecutionProvider", {"use_tf32": "0"})]
 
 
 def test_build_without_the_provider_is_refused(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -63,7 +64,11 @@ class Tree:
     def snakemake(self, *words: str) -> tuple[int, str]:
         """Exit status, and what the terminal shows."""
         process = self.start(*words)
-        output, _ = process.communicate(timeout=540)
+        try:
+            output, _ = process.communicate(timeout=900)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
         return process.returncode, output
 
     def wait_for(self, path: str, text: str) -> None:
@@ -120,11 +125,11 @@ def spoiled(finished: Tree, tmp_path: Path) -> Tree:
 
 @pytest.fixture(scope="session")
 def on_slurm(tmp_path_factory: pytest.TempPathFactory) -> Tree:
-    """A whole run of two small networks on SLURM, each training asking for the GPU; change a copy of it only."""
+    """After a whole run of two small networks on SLURM, whose trainings ask for the GPU."""
     tree = Tree.fresh(tmp_path_factory.mktemp("slurm"), SLURM)
     training = {"protocol": "he2015", "epochs": 1, "limit": 64, "device": "auto"}
     data = {"name": "handwritten digits (scikit-learn), not CIFAR-10", "sources": ["digits"], "sha256": None}
-    benchmark = {"batch_sizes": [1], "threads": [1], "rounds": 1}
+    benchmark = {"batch_sizes": [1], "threads": [1], "preset": "smoke", "rounds": 1}
     tree.configure(variants=["resnet20", "bottleneck20"], seeds=[0], data=data, training=training, benchmark=benchmark)
     status, output = tree.snakemake()
     assert status == 0, output

@@ -52,6 +52,7 @@ def test_every_stage_left_its_files(finished) -> None:
     results = finished.folder / "results"
     expected = {"data/train.npz", "data/test.npz", "data/summary.json", "data/samples.png", "data/source.json"}
     expected |= {"latency/cpu/samples.csv", "latency/cpu/host.json"}
+    expected |= {"report.html", "figures/confusion.svg", "figures/learning-loss.png"}
     for variant in VARIANTS:
         own = f"{variant}/seed0"
         expected |= {f"models/{own}/model.keras", f"models/{own}/history.csv", f"predictions/{own}/fp32-cpu.npz"}
@@ -88,9 +89,9 @@ def test_a_changed_network_is_trained_again_and_no_other(spoiled, name: str, var
 @pytest.mark.parametrize(
     ("section", "key", "value", "rules"),
     [
-        ("training", "epochs", 2, {"train", "export", "evaluate", "latency", "collate", "all"}),
-        ("benchmark", "rounds", 2, {"latency", "collate", "all"}),
-        ("data", "name", "other words", {"collate", "all"}),
+        ("training", "epochs", 2, {"train", "export", "evaluate", "latency", "collate", "page", "all"}),
+        ("benchmark", "rounds", 2, {"latency", "collate", "page", "all"}),
+        ("data", "name", "other words", {"collate", "page", "all"}),
         ("training", "device", "auto", set()),
         ("data", "window_s", 5, set()),
     ],

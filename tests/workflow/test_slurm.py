@@ -59,7 +59,7 @@ def test_every_stage_runs_and_tiny_ones_share_a_job(on_slurm) -> None:
     done = jobs(on_slurm)
     assert {job["JobState"] for job in done} == {"COMPLETED"}
     # Nothing that downloads: the data are made where snakemake runs.
-    assert sorted(map(rule, done)) == ["collate", "latency", "model", "model", "train", "train"]
+    assert sorted(map(rule, done)) == ["latency", "model", "model", "report", "train", "train"]
 
 
 def test_jobs_have_what_their_rules_ask_for(on_slurm) -> None:
@@ -67,8 +67,8 @@ def test_jobs_have_what_their_rules_ask_for(on_slurm) -> None:
         memory, minutes = {
             "train": ("4000M", "12:00:00"),
             "model": ("3000M", "01:00:00"),
-            "latency": ("2000M", "02:00:00"),
-            "collate": ("2000M", "00:30:00"),
+            "latency": ("2000M", "04:00:00"),
+            "report": ("2000M", "01:00:00"),
         }[rule(job)]
         assert (job["MinMemoryNode"], job["TimeLimit"]) == (memory, minutes)
         assert (job["CPUs/Task"] if "CPUs/Task" in job else job["Task"]) == ("2" if rule(job) == "train" else "1")

@@ -69,7 +69,7 @@ rule latency:
     resources:
         gpu=lambda wildcards: int(wildcards.provider != "cpu"),
         mem_mb=2000,
-        runtime=120,
+        runtime=240,
         cpus_per_task=max(config["benchmark"]["threads"]),
     params:
         # Not an output: a failed job's outputs are deleted, and the next try goes on from here.
@@ -112,6 +112,8 @@ rule scenarios:
     resources:
         gpu=int(config["benchmark"]["providers"] != ["cpu"]),
         mem_mb=2000,
+        runtime=720,
+        cpus_per_task=max(config["benchmark"]["threads"]),
     params:
         preset=config["benchmark"]["scenarios"] or "smoke",
         threads=config["benchmark"]["threads"][0],

@@ -6,10 +6,12 @@ rule page:
         "workflow/resbench/report/comparison_view.py",
         "workflow/resbench/report/figures.py",
         "workflow/resbench/report/hosts.py",
+        "workflow/resbench/report/look.py",
         "workflow/resbench/report/mistakes.py",
         "workflow/resbench/report/page.py",
         "workflow/resbench/report/page_figures.py",
         "workflow/resbench/report/page_inputs.py",
+        "workflow/resbench/report/published.py",
         "workflow/resbench/report/rendering.py",
         "workflow/resbench/report/table_view.py",
         "workflow/resbench/report/templates/page.css",
@@ -36,7 +38,9 @@ rule page:
         test="<results>/data/test.npz",
         summary="<results>/data/summary.json",
     output:
-        page=report("<results>/report.html", caption="../report/page.rst", category="Page"),
+        page=report(
+            "<results>/report.html", caption="../report/page.rst", category="Page", labels={"page": "the whole page"}
+        ),
         figures=report(
             directory("<results>/figures"),
             patterns=["{figure}.svg"],

@@ -24,8 +24,15 @@ rule collate:
         samples=expand("<results>/latency/{provider}/samples.csv", provider=config["benchmark"]["providers"]),
         host=expand("<results>/latency/{provider}/host.json", provider=config["benchmark"]["providers"]),
     output:
-        report="<results>/report.csv",
-        comparisons="<results>/comparisons.csv",
+        report=report(
+            "<results>/report.csv", caption="../report/table.rst", category="Tables", labels={"table": "measurements"}
+        ),
+        comparisons=report(
+            "<results>/comparisons.csv",
+            caption="../report/comparisons.rst",
+            category="Tables",
+            labels={"table": "comparisons"},
+        ),
         markdown="<results>/report.md",
     log:
         "<logs>/collate.log",

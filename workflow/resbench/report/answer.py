@@ -12,10 +12,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from resbench.report.words import milliseconds, percent, points, times
+from resbench.report.comparisons import PUBLISHED
+from resbench.report.statistics import LEVEL
+from resbench.report.words import percent, points, significant, times, with_unit
 
 TOLERANCE = 0.01  # of accuracy, given up for speed; the page says so
-SIGNIFICANT = 0.05
+CONFIDENCE = with_unit("95", "%")
 
 Model = tuple[str, str]  # variant, precision
 
@@ -133,7 +135,7 @@ def candidates_of(rows: pd.DataFrame) -> list[Candidate]:
 
 def evidence_of(comparisons: pd.DataFrame, provider: str, batch_size: float, threads: float) -> Evidence:
     """What comparisons.csv says of models on one provider, at one setting."""
-    here = comparisons[(comparisons["provider"] == provider) & (comparisons["second"] != "published")]
+    here = comparisons[(comparisons["provider"] == provider) & (comparisons["second"] != PUBLISHED)]
     latency = (here["metric"] == "latency") & (here["batch_size"] == batch_size) & (here["threads"] == threads)
     ends = ["estimate", "low", "high"]
     logarithms = here[latency].copy()
@@ -148,7 +150,7 @@ def _differences(comparisons: pd.DataFrame) -> Differences:
             row["estimate"],
             row["low"],
             row["high"],
-            row["p_adjusted"] < SIGNIFICANT,
+            row["p_adjusted"] < LEVEL,
             None if pd.isna(row["seeds_needed"]) else int(row["seeds_needed"]),
         )
         for row in comparisons.to_dict("records")
@@ -195,15 +197,15 @@ def _bytes(candidate: Candidate) -> float:
 
 
 def _on_accuracy(choice: Candidate, top: Candidate, equals: list[Candidate], evidence: Evidence) -> str:
-    got = f"It names the right class for {percent(choice.accuracy)} % of the test images"
+    got = f"It names the right class for {_percent(choice)} of the test images"
     if choice.accuracy_low is not None and choice.accuracy_high is not None:
-        got += f" (95 % interval {percent(choice.accuracy_low)} to {percent(choice.accuracy_high)})"
+        got += f" ({CONFIDENCE} interval {percent(choice.accuracy_low)} to {percent(choice.accuracy_high)})"
     if choice == top:
         others = [c for c in equals if c != top]
         if not others:
             return f"{got}, more than any other."
         return f"{got}, more than any other, but {_listing(others)} cannot be told from it with these runs."
-    best = f"the most accurate, {top.name} ({percent(top.accuracy)} %)"
+    best = f"the most accurate, {top.name} ({_percent(top)})"
     if choice in equals:
         return f"{got}. It is not distinguishable with these runs from {best}{_interval(choice, top, evidence)}."
     given_up = points(top.accuracy - choice.accuracy)
@@ -218,7 +220,7 @@ def _interval(choice: Candidate, top: Candidate, evidence: Evidence) -> str:
         return ""
     text = (
         f": the difference is {points(difference.estimate)} points, "
-        f"95 % interval {points(difference.low)} to {points(difference.high)}"
+        f"{CONFIDENCE} interval {points(difference.low)} to {points(difference.high)}"
     )
     return text + (f"; about {difference.seeds_needed} seeds would tell" if difference.seeds_needed else "")
 
@@ -226,7 +228,7 @@ def _interval(choice: Candidate, top: Candidate, evidence: Evidence) -> str:
 def _on_latency(
     choice: Candidate, top: Candidate, candidates: Sequence[Candidate], close: list[Candidate], evidence: Evidence
 ) -> str:
-    text = f"It takes {milliseconds(choice.latency_ms)} ms"
+    text = f"It takes {with_unit(significant(choice.latency_ms), 'ms')}"
     if len(candidates) == 1:
         return f"{text}. No other model was measured."
     as_fast = [c for c in close if c != choice and not evidence.slower(c, choice) and not evidence.slower(choice, c)]
@@ -260,6 +262,10 @@ def _alternative(priority: str, candidate: Candidate, choice: Candidate, evidenc
         share = candidate.model_bytes / choice.model_bytes
         parts.append(f"a file {times(share if share > 1 else 1 / share)} times as {'large' if share > 1 else 'small'}")
     return Choice(priority, candidate, f"{_listing_words(parts)}.".capitalize())
+
+
+def _percent(candidate: Candidate) -> str:
+    return with_unit(percent(candidate.accuracy), "%")
 
 
 def _listing(candidates: Iterable[Candidate]) -> str:

@@ -1,13 +1,12 @@
 """What a reader must know before trusting a figure, in the order of its weight."""
 
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-PUBLISHED_IMAGES = 50_000
-PUBLISHED_EPOCHS = {"published": 10, "he2015": 164}
+from resbench.report.published import HE_2015, NOTEBOOK, is_cifar10
+
 FEWEST_SEEDS = 3
 
 
@@ -17,10 +16,6 @@ class Caveat(NamedTuple):
     title: str
     text: str
     grave: bool
-
-
-def is_cifar(dataset: str) -> bool:
-    return re.match(r"CIFAR-10\b", dataset) is not None
 
 
 def caveats(report: pd.DataFrame, hosts: Sequence[dict[str, Any]], protocol: str | None) -> list[Caveat]:
@@ -35,7 +30,7 @@ def caveats(report: pd.DataFrame, hosts: Sequence[dict[str, Any]], protocol: str
 
 
 def _data(report: pd.DataFrame) -> list[Caveat]:
-    names = [name for name in report["dataset"].dropna().unique() if not is_cifar(name)]
+    names = [name for name in report["dataset"].dropna().unique() if not is_cifar10(name)]
     return [
         Caveat(
             "Not CIFAR-10",
@@ -49,16 +44,16 @@ def _data(report: pd.DataFrame) -> list[Caveat]:
 
 def _training(report: pd.DataFrame, protocol: str | None) -> list[Caveat]:
     trained = report[["train_images", "epochs"]].dropna()
-    epochs = PUBLISHED_EPOCHS.get(protocol or "published", PUBLISHED_EPOCHS["published"])
-    short = trained[(trained["train_images"] < PUBLISHED_IMAGES) | (trained["epochs"] < epochs)]
+    full = HE_2015 if protocol == HE_2015.protocol else NOTEBOOK
+    short = trained[(trained["train_images"] < full.train_images) | (trained["epochs"] < full.epochs)]
     if short.empty:
         return []
     return [
         Caveat(
             "Shortened training",
             f"The networks saw {_span(short['train_images'])} training images for {_span(short['epochs'])} "
-            f"{'epoch' if short['epochs'].max() == 1 else 'epochs'}; the full protocol is {PUBLISHED_IMAGES:,} for "
-            f"{epochs}. Published accuracies are not comparable, and the order of the networks may change with more.",
+            f"{'epoch' if short['epochs'].max() == 1 else 'epochs'}; the full protocol is {full.train_images:,} for "
+            f"{full.epochs}. Published accuracies are not comparable, and with more training the order may change.",
             grave=True,
         )
     ]

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from resbench.report.comparisons import PUBLISHED
 from resbench.report.hosts import provider_words, setting_words
 from resbench.report.words import points
 
@@ -30,7 +31,7 @@ def comparison_view(comparisons: pd.DataFrame) -> dict[str, list[Line]]:
     kinds: dict[str, list[Line]] = {"accuracy": [], "precision": [], "published": [], "latency": []}
     for row in comparisons.dropna(subset=["estimate"]).to_dict("records"):
         kind = str(row["metric"])
-        if row["second"] == "published":
+        if row["second"] == PUBLISHED:
             kind = "published"
         elif kind == "accuracy" and row["first"] == row["second"]:
             kind = "precision"

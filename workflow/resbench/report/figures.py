@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from resbench.report.look import COLOURS, THEME, Look
-from resbench.report.words import milliseconds, percent, significant, times
+from resbench.report.words import percent, significant, times
 
 Spec = dict[str, Any]
 
@@ -37,7 +37,7 @@ def tradeoff(rows: pd.DataFrame, look: Look) -> Spec:
             "latency_high": rows["latency_p50_high_ms"],
             "Accuracy": rows["accuracy_mean"].map(percent) + " %" + _between(rows, "accuracy", percent),
             "Loss": rows["loss_mean"].map(significant) + " nats",
-            "Latency (p50)": rows["latency_p50_ms"].map(milliseconds) + " ms",
+            "Latency (p50)": rows["latency_p50_ms"].map(significant) + " ms",
             "Images per second": rows["throughput_ips"].map(significant),
             "Parameters": rows["parameters"].map("{:,.0f}".format),
             "Multiply-adds": (rows["macs"] / 1e6).map(significant) + " M",
@@ -76,11 +76,14 @@ def tradeoff(rows: pd.DataFrame, look: Look) -> Spec:
                     name=f"{name}_points"
                 )
             )
-    middle = np.sqrt(points["latency"].max() * points["latency"].min()) if log else points["latency"].max() / 2
-    labelled = pd.concat([front, points[~points["front"]]]).head(max(LABELLED, len(front)))
-    for right, part in labelled[["model", "latency", "accuracy"]].groupby(labelled["latency"] > middle):
-        text = alt.Chart(part).mark_text(align="right" if right else "left", dx=-8 if right else 8, dy=-10)
-        layers.append(text.encode(x=x, y=y, text="model:N"))
+    labelled = pd.concat([front, points[~points["front"]]]).head(LABELLED).sort_values("latency")
+    labelled["above"] = np.arange(len(labelled)) % 2 == 0  # neighbours would write over each other
+    labelled["left"] = labelled["latency"] > (points["latency"].max() * 0.7)
+    for (above, left), part in labelled.groupby(["above", "left"]):
+        text = alt.Chart(part[["model", "latency", "accuracy"]]).mark_text(
+            align="right" if left else "left", dx=-8 if left else 8, dy=-10 if above else 12
+        )
+        layers.append(text.encode(x=x, y=y, text="model:N").properties(name=f"names_{len(layers)}"))
     return _spec(alt.layer(*layers).properties(height=340))
 
 
@@ -160,7 +163,7 @@ def latencies(calls: pd.DataFrame, look: Look) -> Spec:
     rounds = calls[calls["model"].isin(order)].groupby(["model", "round"])["latency_ms"].median().reset_index()
     rounds = rounds.rename(columns={"latency_ms": "latency"}).assign(group=rounds["model"].map(groups))
     totals = medians.rename(columns={"latency_ms": "latency"}).assign(group=medians["model"].map(groups))
-    totals["Median"] = totals["latency"].map(milliseconds) + " ms"
+    totals["Median"] = totals["latency"].map(significant) + " ms"
     x = alt.X("latency:Q", title="Latency of a call (ms)", scale=alt.Scale(zero=True))
     y = alt.Y("model:N", title=None, sort=order, axis=alt.Axis(grid=False, labelLimit=160))
     colour = look.colour(legend=False)
@@ -191,7 +194,7 @@ def accuracy_changes(changes: pd.DataFrame, look: Look) -> Spec:
     changes = changes.assign(group=changes["variant"].map(look.group), points=100 * changes["change"])
     changes["model"] = changes["variant"] + " " + changes["precision"]
     means = changes.groupby(["model", "group"], sort=False)["points"].mean().reset_index()
-    x = alt.X("points:Q", title="Change of test accuracy against fp32 (points)", scale=alt.Scale(zero=True, padding=16))
+    x = alt.X("points:Q", title="Change of test accuracy (points)", scale=alt.Scale(zero=True, nice=True))
     y = alt.Y("model:N", title=None, sort=means["model"].tolist(), axis=alt.Axis(grid=False, labelLimit=160))
     row = {"x": x, "y": y, "color": look.colour(legend=False)}
     shown = [alt.Tooltip("model"), alt.Tooltip("points", title="change (points)", format="+.2f")]
@@ -219,7 +222,7 @@ def speedups(gains: pd.DataFrame, look: Look) -> Spec:
         same=1,
     )
     order = gains["model"].tolist()
-    x = alt.X("ratio:Q", title="Times faster than fp32 (median latency)", scale=alt.Scale(zero=True, padding=32))
+    x = alt.X("ratio:Q", title="Times faster than fp32", scale=alt.Scale(domain=[0, 1.2 * gains["ratio"].max()]))
     y = alt.Y("model:N", title=None, sort=order, axis=alt.Axis(grid=False, labelLimit=160))
     rows = alt.Chart(gains).encode(x=x, y=y, color=look.colour(legend=False))
     layers = [

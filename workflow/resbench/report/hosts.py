@@ -22,6 +22,11 @@ class Host(NamedTuple):
     settings: list[Setting]
     answers: dict[Setting, Answer]
 
+    def only_threads(self) -> str:
+        """The number of threads, in words, where all settings share it."""
+        found = {threads for _, threads in self.settings}
+        return f", on {_threads(found.pop())}" if len(found) == 1 else ""
+
     def rows_at(self, setting: Setting) -> pd.DataFrame:
         return self.rows[(self.rows["batch_size"] == setting[0]) & (self.rows["threads"] == setting[1])]
 
@@ -57,6 +62,10 @@ def provider_words(provider: str) -> str:
 
 def setting_words(setting: Setting) -> str:
     """(1, 1) → one image at a time on 1 thread; (32, 2) → batches of 32 on 2 threads."""
-    batch_size, threads = map(int, setting)
-    images = "one image at a time" if batch_size == 1 else f"batches of {batch_size}"
-    return f"{images} on {threads} {'thread' if threads == 1 else 'threads'}"
+    batch_size, threads = setting
+    images = "one image at a time" if batch_size == 1 else f"batches of {batch_size:.0f}"
+    return f"{images} on {_threads(threads)}"
+
+
+def _threads(number: float) -> str:
+    return f"{number:.0f} {'thread' if number == 1 else 'threads'}"

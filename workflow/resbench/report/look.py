@@ -24,6 +24,7 @@ THEME: dict[str, Any] = {
         "labelOpacity": 0.8,
         "labelFontSize": 12,
         "labelPadding": 6,
+        "labelFlush": False,
         "titleColor": "currentColor",
         "titleOpacity": 0.8,
         "titleFontSize": 12,

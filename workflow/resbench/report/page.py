@@ -15,12 +15,13 @@ import yaml
 from resbench.benchmark.predictions import Predictions
 from resbench.files import write_text
 from resbench.report import words
-from resbench.report.caveats import caveats, is_cifar
+from resbench.report.caveats import caveats
 from resbench.report.comparison_view import comparison_view
 from resbench.report.hosts import Host, hosts_of, provider_words, setting_words
 from resbench.report.mistakes import confusions, data_uri, wrong_everywhere
 from resbench.report.page_figures import page_figures
 from resbench.report.page_inputs import PageInputs
+from resbench.report.published import is_cifar10
 from resbench.report.rendering import Figure, chart_library, write_figures
 from resbench.report.table_view import table_view
 
@@ -67,7 +68,7 @@ def render(
     environment.globals |= {"words": words, "setting_words": setting_words, "provider_words": provider_words}
     library, code = chart_library(), _resource(environment, "page.js")
     datasets = list(inputs.report["dataset"].unique())
-    published = all(is_cifar(name) for name in datasets)
+    published = all(is_cifar10(name) for name in datasets)
     return environment.get_template("page.html.j2").render(
         library=library,
         code=code,
@@ -104,7 +105,7 @@ def _experiment(inputs: PageInputs) -> dict[str, Any]:
     report = inputs.report
     return {
         "variants": report["variant"].nunique(),
-        "precisions": ", ".join(report["precision"].unique()),
+        "precisions": " and ".join(report["precision"].unique()),
         "train_images": _span(report["train_images"]),
         "epochs": _span(report["epochs"]),
         "seeds": _span(report["seeds"]),

@@ -24,9 +24,14 @@ def page_figures(inputs: PageInputs, hosts: Sequence[Host], answers: Sequence[Pr
     """
     look = Look.of(_by_weight(inputs.report, hosts))
     return {
-        "tradeoff": [_tradeoff(host, setting, look) for host in hosts for setting in host.settings[:PANELS]],
+        "tradeoff": [_tradeoff(host, setting, look) for host in hosts for setting in list(host.answers)[:PANELS]],
         "learning": [_learning(inputs.histories, metric, look) for metric in ("accuracy", "loss")],
-        "latency": [_latency(host, setting, look) for host in hosts for setting in host.settings[:PANELS]],
+        "latency": [
+            _latency(host, setting, look)
+            for host in hosts
+            for setting in host.settings[:PANELS]
+            if not host.calls_at(setting).empty
+        ],
         "precision": _precision(inputs, hosts, look),
         "confusion": [_confusion(answers, inputs.test.classes.tolist())] if answers else [],
     }

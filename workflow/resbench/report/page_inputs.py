@@ -12,14 +12,11 @@ from resbench.benchmark.predictions import Predictions, load_predictions
 from resbench.data.store import Split, load_split
 from resbench.errors import ResbenchError
 from resbench.files import read_json
+from resbench.report.comparisons import COMPARISON_COLUMNS
 from resbench.report.inputs import read_timings
 from resbench.report.table import REPORT_COLUMNS
 
 TEXTS = ("variant", "precision", "provider", "host", "dataset")
-COMPARISON_COLUMNS = [
-    *("metric", "first", "first_precision", "second", "second_precision", "provider", "batch_size", "threads"),
-    *("estimate", "low", "high", "p_value", "p_adjusted", "verdict", "seeds_needed"),
-]
 COMPARISON_TEXTS = ("metric", "first", "first_precision", "second", "second_precision", "provider", "verdict")
 HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy"]
 

@@ -13,7 +13,7 @@ import pandas as pd
 from resbench.files import atomic
 from resbench.report.comparisons import COMPARISON_COLUMNS, comparison_rows
 from resbench.report.inputs import Answer, Inputs, Key, Parity, read_inputs, settings
-from resbench.report.latency_summary import summarize_latency
+from resbench.report.latency_summary import p50_interval, summarize_latency
 from resbench.report.markdown import render_markdown
 from resbench.report.statistics import accuracy_interval
 
@@ -131,17 +131,17 @@ def _likeness(models: Sequence[Parity | Answer]) -> Row:
 
 
 def _latency(calls: pd.DataFrame) -> Row:
-    """Steady state over all calls; loading and the first call as medians over processes.
-
-    No interval of the median: calls of one process follow each other and are not independent.
-    """
+    """Steady state over all calls; loading and the first call as medians over processes."""
     steady = summarize_latency(calls["latency_ms"].to_numpy(np.float64))
+    median = p50_interval(calls)
     processes = calls.drop_duplicates(["variant", "seed", "round"])
     return {
         "load_ms": float(processes["load_ms"].median()),
         "first_ms": float(processes["first_ms"].median()),
         "latency_min_ms": steady.minimum,
         "latency_p50_ms": steady.p50,
+        "latency_p50_low_ms": median.low,
+        "latency_p50_high_ms": median.high,
         "latency_p90_ms": steady.p90,
         "latency_p99_ms": steady.p99,
         "throughput_ips": float(calls["batch_size"].iloc[0]) / steady.p50 * 1000,

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from resbench.report.words import milliseconds, percent, significant
+from resbench.report.words import percent, significant
 
 
 class Column(NamedTuple):
@@ -64,7 +64,12 @@ def table_view(
     kept = [
         name
         for name in COLUMNS
-        if name in TEXTS or (rows[name].notna().any() and (published or not name.startswith("published")))
+        if name in TEXTS
+        or (
+            rows[name].notna().any()
+            and (published or not name.startswith("published"))
+            and not (name == "threads" and rows[name].nunique() == 1)  # the caption says it
+        )
     ]
     body = [
         Row(
@@ -85,7 +90,7 @@ def _cell(row: dict[Any, Any], name: str) -> Cell:
     if name in ("accuracy_mean", "published_accuracy", "top1_agreement"):
         return Cell(percent(value), _interval(row, "accuracy", 100, 2) if name == "accuracy_mean" else "", value)
     if name.startswith("latency"):
-        return Cell(milliseconds(value), _interval(row, "latency_p50", 1, 3) if "p50" in name else "", value)
+        return Cell(significant(value), _interval(row, "latency_p50", 1, 3) if "p50" in name else "", value)
     if name in ("loss_mean", "published_loss"):
         return Cell(f"{value:.4f}", value=value)
     if name in ("batch_size", "threads"):
@@ -100,5 +105,5 @@ def _interval(row: dict[Any, Any], name: str, factor: float, digits: int) -> str
     low, high = row[f"{name}_low{unit}"], row[f"{name}_high{unit}"]
     if pd.isna(low) or pd.isna(high):
         return ""
-    form = percent if factor == 100 else milliseconds
+    form = percent if factor == 100 else significant
     return f"{form(low)} – {form(high)}"

@@ -3,10 +3,11 @@
 import math
 
 MINUS = "−"
+NBSP = "\u00a0"  # so that a number and its unit stay on one line
 
 
 def percent(fraction: float) -> str:
-    """0.73069 → 73.07; its unit is the percent sign that stands in the text or the heading."""
+    """0.73069 → 73.07; its unit stands in the heading."""
     return f"{100 * fraction:.2f}"
 
 
@@ -15,9 +16,9 @@ def points(fraction: float) -> str:
     return _signed(f"{100 * fraction:.2f}")
 
 
-def milliseconds(value: float) -> str:
-    """Three significant digits: 2.634 → 2.63, 27.81 → 27.8, 799.5 → 800."""
-    return significant(value)
+def with_unit(number: str, unit: str) -> str:
+    """Unbreakable."""
+    return f"{number}{NBSP}{unit}"
 
 
 def times(ratio: float) -> str:

@@ -30,3 +30,8 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
+
+// On paper nothing can be opened.
+addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("details")) details.open = true;
+});

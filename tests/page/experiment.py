@@ -1,0 +1,219 @@
+"""The files of an experiment that never was: small, but with the shapes, the noise and the ties of a real one."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from resbench.benchmark.latency import COLUMNS
+from resbench.benchmark.predictions import Predictions
+from resbench.data.store import Split, save_split
+from resbench.report.comparisons import COMPARISON_COLUMNS
+from resbench.report.page_inputs import PageInputs, read_page_inputs
+from resbench.report.table import REPORT_COLUMNS
+
+CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+SETTINGS = [(1, 1), (32, 1)]
+ROUNDS, CALLS = 4, 30
+EPOCHS = 10
+IMAGES = 500
+HOST = "AMD EPYC, 2 cores"
+NETWORKS = {  # skill (logit of the mean accuracy), parameters, multiply-adds, published accuracy and loss
+    "basic": (0.62, 5_238_474, 1_062_937_216, 0.6388, 1.4769),
+    "pool": (0.95, 2_092_746, 833_299_072, 0.7307, 0.9882),
+    "bottleneck": (0.90, 1_728_778, 548_086_400, 0.6965, 1.0771),
+}
+SPEED = {"fp32": 1.0, "int8": 0.3}
+
+
+class Experiment:
+    """`write` makes the files; `inputs` reads them as the page does."""
+
+    def __init__(self, folder: Path, **changes: Any) -> None:
+        self.folder = folder
+        self.networks: dict[str, tuple[float, int, int, Any, Any]] = changes.get("networks", NETWORKS)
+        self.seeds: list[int] = changes.get("seeds", [0, 1, 2])
+        self.precisions: list[str] = changes.get("precisions", ["fp32", "int8"])
+        self.dataset: str = changes.get("dataset", "CIFAR-10")
+        self.host: dict[str, Any] = {"name": HOST} | changes.get("host", {})
+        self.train_images: int = changes.get("train_images", 50_000)
+        self.random = np.random.default_rng(0)
+        self.report = folder / "report.csv"
+        self.comparisons = folder / "comparisons.csv"
+        self.test = folder / "data/test.npz"
+        self.summary = folder / "data/summary.json"
+        self.samples = folder / "latency/cpu/samples.csv"
+        self.host_json = folder / "latency/cpu/host.json"
+        self.histories: list[Path] = []
+        self.predictions: list[Path] = []
+        self.accuracy: dict[tuple[str, str], list[float]] = {}
+        self.calls = pd.DataFrame()
+
+    def write(self) -> "Experiment":
+        labels = self._write_data()
+        for variant, seed in itertools.product(self.networks, self.seeds):
+            self._write_history(variant, seed)
+            self._write_predictions(variant, seed, labels)
+        self._write_latency()
+        self._write_report()
+        self._write_comparisons()
+        return self
+
+    def inputs(self) -> PageInputs:
+        return read_page_inputs(
+            self.report,
+            self.comparisons,
+            self.histories,
+            self.predictions,
+            [(self.samples, self.host_json)],
+            self.test,
+            self.summary,
+            json.dumps({"variants": list(self.networks), "seeds": self.seeds, "training": {"protocol": "published"}}),
+        )
+
+    def command(self, page: Path, figures: Path) -> list[str]:
+        """Words after `resbench`."""
+        words = ["page", "--page", page, "--figures", figures, "--report", self.report]
+        words += ["--comparisons", self.comparisons, "--test", self.test, "--summary", self.summary]
+        words += ["--samples", self.samples, "--host", self.host_json]
+        words += [word for path in self.histories for word in ("--history", path)]
+        words += [word for path in self.predictions for word in ("--predictions", path)]
+        return [str(word) for word in words]
+
+    def _write_data(self) -> np.ndarray:
+        labels = np.arange(IMAGES, dtype=np.uint8) % len(CLASSES)
+        blocks = self.random.integers(0, 256, (IMAGES, 4, 4, 3), np.uint8)
+        images = blocks.repeat(8, axis=1).repeat(8, axis=2)
+        save_split(self.test, Split(images, labels, np.array(CLASSES)))
+        self.summary.write_text(
+            json.dumps({"sha256": "6d958b" + "0" * 58, "source": "https://example.org/data.tar.gz"})
+        )
+        self.difficulty = self.random.normal(0, 1.5, IMAGES)
+        return labels
+
+    def _write_history(self, variant: str, seed: int) -> None:
+        skill = self.networks[variant][0]
+        epochs = np.arange(1, EPOCHS + 1)
+        accuracy = 0.35 + 0.12 * skill + 0.17 * np.log(epochs) + self.random.normal(0, 0.008, EPOCHS)
+        rows = pd.DataFrame({"epoch": epochs, "loss": 2.2 - 1.6 * accuracy, "accuracy": accuracy})
+        rows[["images_per_second", "seconds"]] = 40.0, 1250.0
+        rows[["validation_loss", "validation_accuracy", "test_loss", "test_accuracy"]] = np.nan
+        rows.loc[EPOCHS - 1, ["test_loss", "test_accuracy"]] = 0.9 - 0.1 * skill, 0.6 + 0.13 * skill
+        path = self.folder / f"models/{variant}/seed{seed}/history.csv"
+        path.parent.mkdir(parents=True)
+        rows.to_csv(path, index=False)
+        self.histories.append(path)
+
+    def _write_predictions(self, variant: str, seed: int, labels: np.ndarray) -> None:
+        """One ability a model, one difficulty an image; classes next to each other are confused most."""
+        skill = 1.8 * self.networks[variant][0] + self.random.normal(0, 0.08)
+        scores = self.random.normal(0, 1, (IMAGES, len(CLASSES)))
+        scores[np.arange(IMAGES), (labels + 2) % len(CLASSES)] += 1
+        scores[np.arange(IMAGES), labels] += 1.4 + skill - self.difficulty
+        for precision in self.precisions:
+            noisy = scores + (0 if precision == "fp32" else self.random.normal(0, 0.05, scores.shape))
+            probabilities = (np.exp(noisy) / np.exp(noisy).sum(axis=1, keepdims=True)).astype(np.float32)
+            path = self.folder / f"predictions/{variant}/seed{seed}/{precision}-cpu.npz"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            answer = Predictions(probabilities, labels, 1000, variant, str(seed), precision, "cpu", "0" * 64)
+            np.savez(path, **answer._asdict())
+            self.predictions.append(path)
+            correct = float(np.mean(probabilities.argmax(axis=1) == labels))
+            self.accuracy.setdefault((variant, precision), []).append(correct)
+
+    def _write_latency(self) -> None:
+        parts = []
+        for variant, precision in itertools.product(self.networks, self.precisions):
+            for (batch, threads), number in itertools.product(SETTINGS, range(1, ROUNDS + 1)):
+                middle = self.networks[variant][2] / 6.3e7 * SPEED[precision] * batch**0.95
+                noise = self.random.lognormal(0, 0.02) * self.random.lognormal(0, 0.04, CALLS)
+                shared = dict(
+                    zip(COLUMNS, [variant, variant, 0, precision, "cpu", batch, threads, number], strict=False)
+                )
+                shared |= {"load_ms": 40.0, "first_ms": 2 * middle, "peak_rss_mb": 120.0}
+                parts.append(pd.DataFrame({"call": range(1, CALLS + 1), "latency_ms": middle * noise}).assign(**shared))
+        self.calls = pd.concat(parts, ignore_index=True)
+        self.samples.parent.mkdir(parents=True)
+        self.calls[COLUMNS].to_csv(self.samples, index=False)
+        facts = {"provider": "cpu", "processor": "AMD EPYC", "cores_available": 2, "memory_gb": 25.3, "gpus": []}
+        facts |= {"os": "Debian GNU/Linux 12", "python": "3.11.7", "packages": {"onnxruntime": "1.26.0"}}
+        facts |= {"git": {"commit": "4b042d5" + "0" * 33, "dirty": False}, "time_utc": "2026-11-24T19:53:42+00:00"}
+        self.host_json.write_text(json.dumps(facts | self.host))
+
+    def _write_report(self) -> None:
+        rows = []
+        for precision, variant in itertools.product(self.precisions, self.networks):
+            _, parameters, macs, published, loss = self.networks[variant]
+            mean = float(np.mean(self.accuracy[variant, precision]))
+            for batch, threads in SETTINGS:
+                mine = self.calls[(self.calls["variant"] == variant) & (self.calls["precision"] == precision)]
+                times = mine.loc[mine["batch_size"] == batch, "latency_ms"]
+                p50 = times.median()
+                rows.append(
+                    {
+                        "variant": variant,
+                        "precision": precision,
+                        "provider": "cpu",
+                        "batch_size": batch,
+                        "threads": threads,
+                        "seeds": len(self.seeds),
+                        "parameters": parameters,
+                        "macs": macs,
+                        "model_bytes": parameters * (4 if precision == "fp32" else 1) + 11_000,
+                        "accuracy_mean": mean,
+                        "accuracy_low": mean - 0.04,
+                        "accuracy_high": mean + 0.04,
+                        "loss_mean": 3 * (1 - mean),
+                        "published_accuracy": published,
+                        "published_loss": loss,
+                        "train_images": self.train_images,
+                        "epochs": EPOCHS,
+                        "top1_agreement": 1.0,
+                        "latency_p50_ms": p50,
+                        "latency_p50_low_ms": 0.98 * p50,
+                        "latency_p50_high_ms": 1.02 * p50,
+                        "latency_p90_ms": times.quantile(0.9),
+                        "throughput_ips": 1000 * batch / p50,
+                        "peak_rss_mb": 120.0,
+                        "host": self.host["name"],
+                        "dataset": self.dataset,
+                    }
+                )
+        pd.DataFrame(rows, columns=REPORT_COLUMNS).to_csv(self.report, index=False)
+
+    def _write_comparisons(self) -> None:
+        """Differences beyond 4 points, and ratios beyond 5 %, are more than noise."""
+        keys = [(variant, precision) for precision in self.precisions for variant in self.networks]
+        pairs = [(a, b) for a, b in itertools.combinations(keys, 2) if a[1] == b[1]]
+        pairs += [((v, p), (v, "fp32")) for v, p in keys if p != "fp32"]
+        rows = []
+        for first, second in pairs:
+            names = dict(zip(COMPARISON_COLUMNS[1:6], [*first, *second, "cpu"], strict=True))
+            gap = float(np.mean(self.accuracy[first]) - np.mean(self.accuracy[second]))
+            rows.append(names | self._judged("accuracy", gap, gap - 0.04, gap + 0.04, abs(gap) > 0.04))
+            for batch, threads in SETTINGS:
+                medians = [
+                    self.calls.loc[
+                        (self.calls[["variant", "precision", "batch_size"]] == (*key, batch)).all(axis=1), "latency_ms"
+                    ].median()
+                    for key in (first, second)
+                ]
+                ratio = medians[0] / medians[1]
+                row = self._judged("latency", ratio, 0.96 * ratio, 1.04 * ratio, abs(np.log(ratio)) > 0.05)
+                rows.append(names | {"batch_size": batch, "threads": threads} | row)
+        for variant, network in self.networks.items():
+            if network[3] is not None:
+                gap = float(np.mean(self.accuracy[variant, "fp32"])) - network[3]
+                names = {"first": variant, "first_precision": "fp32", "second": "published", "provider": "cpu"}
+                row = self._judged("accuracy", gap, gap - 0.05, gap + 0.05, False)
+                rows.append(names | row | {"p_value": None, "p_adjusted": None, "verdict": "inside our interval"})
+        pd.DataFrame(rows, columns=COMPARISON_COLUMNS).to_csv(self.comparisons, index=False)
+
+    @staticmethod
+    def _judged(metric: str, estimate: float, low: float, high: float, proven: bool) -> dict[str, Any]:
+        p = 0.0004 if proven else 0.31
+        verdict = "proven" if proven else "not distinguishable with these runs; about 9 seeds would tell"
+        row = {"metric": metric, "estimate": estimate, "low": low, "high": high, "p_value": p / 3, "p_adjusted": p}
+        return row | {"verdict": verdict, "seeds_needed": None if proven or metric == "latency" else 9}

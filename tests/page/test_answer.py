@@ -1,0 +1,126 @@
+"""The answer: never a claim that the comparisons do not carry."""
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from resbench.report.answer import TOLERANCE, Candidate, Difference, Evidence, answer, evidence_of
+from resbench.report.comparisons import COMPARISON_COLUMNS
+
+SMALL, LARGE = 1e6, 8e6
+
+
+def differ(first, second, *, proven, estimate=-0.02, half=0.015):
+    return {(first.model, second.model): Difference(estimate, estimate - half, estimate + half, proven, 12)}
+
+
+def named(found):
+    return {choice.priority: choice.candidate for choice in found.alternatives}
+
+
+def test_the_only_model_is_the_answer():
+    only = Candidate("pool", "fp32", 0.7, 10.0, LARGE)
+    found = answer([only], Evidence({}, {}))
+    assert found.choice == only
+    assert "No other model was measured." in found.evidence[1]
+    assert answer([], Evidence({}, {})) is None
+
+
+def test_what_cannot_be_told_apart_is_said_so_and_the_faster_is_taken():
+    slow = Candidate("slow", "fp32", 0.73, 20.0, LARGE)
+    fast = Candidate("fast", "fp32", 0.71, 10.0, LARGE)
+    found = answer([slow, fast], Evidence(differ(fast, slow, proven=False), differ(fast, slow, proven=True)))
+    assert found.choice == fast
+    text = found.evidence[0].replace("\u00a0", " ")
+    assert "not distinguishable with these runs from the most accurate, slow fp32 (73.00 %)" in text
+    assert "−2.00 points, 95 % interval −3.50 to −0.50; about 12 seeds would tell" in text
+    assert "2.0 times faster than slow fp32" in found.evidence[1]
+    assert named(found)["Accuracy first"] == fast
+
+
+def test_a_proven_loss_of_less_than_a_point_is_given_up_for_speed_and_more_is_not():
+    slow = Candidate("slow", "fp32", 0.73, 20.0, LARGE)
+    for loss, taken in ((0.009, True), (0.011, False)):
+        fast = Candidate("fast", "fp32", 0.73 - loss, 10.0, LARGE)
+        found = answer([slow, fast], Evidence(differ(fast, slow, proven=True), differ(fast, slow, proven=True)))
+        assert found.choice == (fast if taken else slow)
+        assert named(found)["Accuracy first"] == slow
+        assert named(found)["Latency first"] == fast
+    assert "more than any other." in found.evidence[0]
+    assert "fast fp32 is 2.0 times faster, but 1.10 points less accurate" in found.evidence[1]
+
+
+def test_of_models_as_fast_within_the_noise_the_smaller_is_taken():
+    large = Candidate("large", "fp32", 0.73, 10.0, LARGE)
+    small = Candidate("small", "fp32", 0.728, 10.1, SMALL)
+    accuracy = differ(small, large, proven=False)
+    assert answer([large, small], Evidence(accuracy, differ(large, small, proven=True))).choice == large
+    found = answer([large, small], Evidence(accuracy, differ(large, small, proven=False)))
+    assert found.choice == small
+    assert "as large fp32 within the noise" in found.evidence[1]
+
+
+def test_size_first_takes_the_smallest_file_and_says_what_it_costs():
+    best = Candidate("best", "fp32", 0.80, 5.0, LARGE)
+    small = Candidate("small", "int8", 0.60, 10.0, SMALL)
+    found = answer([best, small], Evidence({}, {}))
+    choice = next(choice for choice in found.alternatives if choice.priority == "Size first")
+    assert choice.candidate == small
+    assert choice.reason == "20.00 points less accurate, 2.0 times slower and a file 8.0 times as small."
+
+
+def test_networks_in_different_precisions_are_compared_through_a_third():
+    """fast int8 against slow fp32: nobody compared them, but fast fp32 was compared with both."""
+    slow = Candidate("slow", "fp32", 0.74, 20.0, LARGE)
+    fast = Candidate("fast", "fp32", 0.72, 10.0, LARGE)
+    fast_int8 = Candidate("fast", "int8", 0.719, 4.0, SMALL)
+    step = {(fast_int8.model, fast.model): Difference(-0.001, -0.002, 0.0, False)}
+    for half, told_apart in ((0.03, False), (0.01, True)):
+        accuracy = step | differ(fast, slow, proven=told_apart, half=half)
+        found = answer([slow, fast, fast_int8], Evidence(accuracy, {}))
+        assert found.choice == (slow if told_apart else fast_int8)
+
+
+@pytest.mark.parametrize(("p_adjusted", "proven"), [("0.03", True), ("0.3", False), ("", False)])
+def test_comparisons_are_read_in_either_direction_and_at_their_own_setting(p_adjusted, proven):
+    rows = [
+        ["latency", "a", "fp32", "b", "fp32", "cpu", 1, 1, 2.0, 1.8, 2.2, 0.01, p_adjusted, "", ""],
+        ["latency", "a", "fp32", "b", "fp32", "cpu", 32, 1, 0.5, 0.4, 0.6, 0.01, 0.01, "", ""],
+        ["accuracy", "a", "fp32", "published", "", "cpu", "", "", 0.1, 0.0, 0.2, "", "", "", ""],
+    ]
+    table = pd.DataFrame(rows, columns=COMPARISON_COLUMNS)
+    numbers = ["batch_size", "threads", "estimate", "low", "high", "p_adjusted", "seeds_needed"]
+    table[numbers] = table[numbers].apply(pd.to_numeric)
+    evidence = evidence_of(table, "cpu", 1, 1)
+    a, b = Candidate("a", "fp32", 0.7, 20.0), Candidate("b", "fp32", 0.7, 10.0)
+    assert evidence.slower(a, b) is proven
+    assert evidence.slower(b, a) is False
+    assert evidence.accuracy == {}
+    assert evidence_of(table, "cuda", 1, 1).latency == {}
+
+
+candidates = st.lists(
+    st.builds(
+        Candidate,
+        st.sampled_from("abcd"),
+        st.sampled_from(["fp32", "int8"]),
+        st.floats(0.1, 0.99),
+        st.floats(0.1, 100),
+        st.one_of(st.none(), st.floats(1e5, 1e7)),
+    ),
+    min_size=1,
+    max_size=8,
+    unique_by=lambda candidate: candidate.model,
+)
+
+
+@given(candidates, st.randoms(use_true_random=False))
+def test_the_answer_keeps_its_rule_and_does_not_depend_on_the_order(models, random):
+    found = answer(models, Evidence({}, {}))
+    top = max(candidate.accuracy for candidate in models)
+    assert found.choice.accuracy == top or found.choice.accuracy > top - TOLERANCE
+    rivals = [c for c in models if c.accuracy > top - TOLERANCE]
+    assert found.choice.latency_ms == min(c.latency_ms for c in rivals)
+    assert named(found)["Latency first"].latency_ms == min(c.latency_ms for c in models)
+    shuffled = random.sample(models, len(models))
+    assert answer(shuffled, Evidence({}, {})).choice[2:4] == found.choice[2:4]

@@ -1,0 +1,38 @@
+"""What nobody may overlook."""
+
+import pandas as pd
+import pytest
+from resbench.report.caveats import caveats
+
+SOUND = {"dataset": "CIFAR-10", "train_images": 50_000, "epochs": 10, "seeds": 3}
+
+
+def titles(hosts=({"name": "h"},), protocol="published", **changes):
+    return [(c.title, c.grave) for c in caveats(pd.DataFrame([SOUND | changes]), hosts, protocol)]
+
+
+def test_a_sound_run_has_none():
+    assert titles() == []
+    assert titles(epochs=164, protocol="he2015") == []
+    assert titles(hosts=[{"name": "h", "stable": True, "warnings": [], "git": {"dirty": False}}]) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"dataset": "handwritten digits (scikit-learn), not CIFAR-10"}, [("Not CIFAR-10", True)]),
+        ({"dataset": "CIFAR-100"}, [("Not CIFAR-10", True)]),
+        ({"train_images": 5000}, [("Shortened training", True)]),
+        ({"epochs": 9}, [("Shortened training", True)]),
+        ({"epochs": 10, "protocol": "he2015"}, [("Shortened training", True)]),
+        ({"seeds": 1}, [("One seed", False)]),
+        ({"seeds": 2}, [("2 seeds", False)]),
+        ({"hosts": [{"name": "h", "stable": False}]}, [("Unstable timing on h", True)]),
+        ({"hosts": [{"name": "h", "warnings": ["busy"]}]}, [("Timing on h", False)]),
+        ({"hosts": [{"name": "h"}, {"name": "g"}]}, [("Unlike hosts", False)]),
+        ({"hosts": [{"name": "h", "git": {"dirty": True}}]}, [("Uncommitted code", False)]),
+        ({"hosts": [{"name": "h", "warnings": "not a list", "git": "nor this"}]}, []),
+    ],
+)
+def test_each_departure_is_named(changes, expected):
+    assert titles(**changes) == expected

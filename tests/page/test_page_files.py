@@ -1,0 +1,122 @@
+"""What `resbench page` reads and writes, without a browser."""
+
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pandas as pd
+import pytest
+from experiment import SETTINGS, Experiment
+from PIL import Image
+from resbench.errors import ResbenchError
+from resbench.report.figures import pareto
+from resbench.report.hosts import hosts_of
+from resbench.report.page import write_page
+
+
+def test_the_command_writes_one_file_and_the_figures_beside_it(experiment: Experiment, page, tmp_path):
+    out, figures = tmp_path / "new/report.html", tmp_path / "new/figures"
+    command = [sys.executable, "-m", "resbench", *experiment.command(out, figures)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    names = {path.name for path in figures.iterdir()}
+    assert names == {path.name for path in (page.parent / "figures").iterdir()}
+    charts = re.findall(r'class="chart" id="([^"]+)"', out.read_text())
+    assert names == {f"{chart}.{suffix}" for chart in charts for suffix in ("svg", "png")}
+    assert {f"tradeoff-cpu-batch{b}-threads{t}" for b, t in SETTINGS} < set(charts)
+    assert [path.name for path in out.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_figures_are_vectors_and_pixels_on_white(page):
+    for path in (page.parent / "figures").iterdir():
+        if path.suffix == ".svg":
+            assert ET.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+        else:
+            with Image.open(path) as image:
+                assert image.width >= 1280
+                assert image.convert("RGB").getpixel((2, 2)) == (255, 255, 255)
+
+
+def test_the_page_names_nothing_to_fetch_and_allows_only_its_own_scripts(page):
+    text = page.read_text()
+    assert page.stat().st_size < 2_500_000
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', text)[1]
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe-inline" not in policy.split("style-src")[0]
+    markup = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+    assert re.findall(r"""(?:src|href)=["'](?!data:|#)[^"']*""", markup) == []
+
+
+def test_the_answer_comes_before_everything_but_the_warnings(tmp_path):
+    experiment = Experiment(tmp_path, dataset="handwritten digits, not CIFAR-10", train_images=400, seeds=[0])
+    write_page(tmp_path / "report.html", tmp_path / "figures", experiment.write().inputs())
+    text = (tmp_path / "report.html").read_text()
+    order = [
+        "Not CIFAR-10.",
+        "Shortened training.",
+        "One seed.",
+        "Deploy <strong>",
+        "<h2>The table",
+        "<h2>Accuracy against",
+    ]
+    order += ["<h2>How they learn", "<h2>What they get wrong", "<h2>Comparisons", "<h2>Where the numbers come from"]
+    positions = [text.index(words) for words in order]
+    assert positions == sorted(positions)
+    assert "the warnings above: Not CIFAR-10, shortened training." in text
+    assert "Published" not in text[text.index("<h2>The table") : text.index("<h2>Accuracy against")]
+
+
+def test_unlike_hosts_have_answers_and_tables_of_their_own(experiment: Experiment):
+    inputs = experiment.inputs()
+    report = pd.concat([inputs.report, inputs.report.assign(provider="cuda", host="H100, 16 cores")])
+    hosts = hosts_of(report, inputs.comparisons, inputs.timings)
+    assert [(host.provider, len(host.rows)) for host in hosts] == [("cpu", 12), ("cuda", 12)]
+    assert all(set(host.answers) == set(SETTINGS) for host in hosts)
+
+
+def test_a_model_that_was_not_timed_stands_with_its_providers_host(experiment: Experiment):
+    inputs = experiment.inputs()
+    untimed = inputs.report.head(1).assign(host="", batch_size=np.nan, threads=np.nan, latency_p50_ms=np.nan)
+    (host,) = hosts_of(pd.concat([inputs.report, untimed]), inputs.comparisons, inputs.timings)
+    assert len(host.rows) == 13
+    (alone,) = hosts_of(untimed, inputs.comparisons, inputs.timings)
+    assert (alone.name, alone.settings, alone.answers) == ("", [], {})
+
+
+def test_the_front_holds_what_nothing_beats():
+    latency, accuracy = np.array([1.0, 2.0, 2.0, 3.0, 1.0]), np.array([0.5, 0.7, 0.6, 0.7, 0.5])
+    assert pareto(latency, accuracy).tolist() == [True, True, False, False, True]
+
+
+def spoil(path, old, new):
+    path.write_text(path.read_text().replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "words"),
+    [
+        (lambda e: e.report.unlink(), "report.csv", "no such file; make it with `resbench collate`"),
+        (lambda e: spoil(e.report, "accuracy_mean", "accuracy"), "report.csv", "no column accuracy_mean"),
+        (lambda e: spoil(e.report, "5238474", "many"), "report.csv", "not readable"),
+        (lambda e: spoil(e.report, "5238474", "inf"), "report.csv", "parameters is infinite"),
+        (lambda e: e.report.write_text(e.report.read_text().splitlines()[0]), "report.csv", "no row"),
+        (lambda e: e.report.write_bytes(b"\xff\x00\xfe"), "report.csv", "not readable"),
+        (lambda e: e.comparisons.write_text(""), "comparisons.csv", "not readable"),
+        (lambda e: e.histories[0].write_text("epoch\n1\n"), "history.csv", "no column"),
+        (lambda e: e.predictions[0].write_bytes(b"PK"), "fp32-cpu.npz", "not a readable predictions file"),
+        (lambda e: e.test.write_bytes(e.test.read_bytes()[:5000]), "test.npz", "not a readable data file"),
+        (lambda e: e.summary.write_text("[1]"), "summary.json", "not what `resbench convert --summary` writes"),
+        (lambda e: e.host_json.write_text("{}"), "host.json", "not what `resbench latency` writes"),
+    ],
+)
+def test_a_spoiled_file_is_named_with_the_remedy(tmp_path, change, name, words):
+    experiment = Experiment(tmp_path, seeds=[0], precisions=["fp32"]).write()
+    change(experiment)
+    with pytest.raises(ResbenchError) as error:
+        experiment.inputs()
+    assert name in str(error.value)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+    assert ";" in str(error.value)
