@@ -21,7 +21,7 @@ PICTURE = "photo.png"
 class Deployed(NamedTuple):
     """A working directory as docs/deploy.md has it, and images with ONNX Runtime's probabilities of them.
 
-    images: uint8 (IMAGES, 32, 32, 3), of which PICTURE is the first; probabilities: float32 (IMAGES, 10).
+    images: uint8 (IMAGES, 32, 32, 3), the surest answer first, which is PICTURE; probabilities: float32 (IMAGES, 10).
     """
 
     folder: Path
@@ -40,10 +40,11 @@ def models(tmp_path_factory) -> Path:
 
     folder = tmp_path_factory.mktemp("models")
     write_digits_archive(folder / "digits.tar.gz")
-    convert_archive(folder / "digits.tar.gz", folder / "train.npz", folder / "all.npz")
+    others = {"record": None, "summary": None, "samples": None}
+    convert_archive(folder / "digits.tar.gz", folder / "train.npz", folder / "all.npz", **others)
     test = load_split(folder / "all.npz")
     save_split(folder / "test.npz", Split(test.images[:IMAGES], test.labels[:IMAGES], test.classes))
-    job = Job(variant="pool", protocol="published", seed=0, epochs=2, limit=160)
+    job = Job(variant="pool", protocol="published", seed=0, epochs=2, batch_size=8, limit=160)
     model = folder / "model.keras"
     run_job(job, folder / "train.npz", model, folder / "history.csv", test_path=None, checkpoints_folder=None)
     fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"
@@ -68,8 +69,10 @@ def deployed(request, models, tmp_path_factory) -> Deployed:
         request.param,
     )
     data = load_split(models / "test.npz")
-    Image.fromarray(data.images[0]).save(folder / PICTURE)
-    return Deployed(folder, request.param, data.images, answers.probabilities, data.classes.tolist())
+    order = answers.probabilities.max(axis=1).argsort()[::-1]
+    images, probabilities = data.images[order], answers.probabilities[order]
+    Image.fromarray(images[0]).save(folder / PICTURE)
+    return Deployed(folder, request.param, images, probabilities, data.classes.tolist())
 
 
 def write_report(path: Path) -> None:

@@ -13,6 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+# One process runs all of them: the network is trained once.
+pytestmark = pytest.mark.xdist_group("consumers")
+
 HERE = Path(__file__).parent
 DOCUMENT = (HERE.parents[1] / "docs/deploy.md").read_text(encoding="utf-8")
 # One block a section, by its heading.
@@ -114,7 +117,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.mark.skipif(not (NODE_MODULES / "onnxruntime-web").is_dir(), reason="needs npm ci --prefix tests/consumers")
+@pytest.mark.skipif(not (NODE_MODULES / "onnxruntime-web").is_dir(), reason="needs npm ci in tests/consumers")
 @pytest.mark.skipif(not (BROWSER and DRIVER), reason="needs chromium and chromedriver")
 def test_browser(deployed, site, tmp_path):
     from selenium import webdriver
