@@ -58,12 +58,16 @@ def compare(path: Path, data: Split, calibration: int, images: int, threads: int
     graph = onnx.load(path)
     seen, others = halves(data, int(read_metadata(graph)["train_images"]), calibration, images)
     reference = run(graph, others.images, threads)
-    convolutions = [node.name for node in graph.graph.node if node.op_type == "Conv"]
+    first = next(node.name for node in graph.graph.node if node.op_type == "Conv")
     dense = [node.name for node in graph.graph.node if node.op_type == "Gemm"]
-    cases = [(method, 7, "nothing", ()) for method in METHODS]
-    cases += [("minmax", 8, "nothing", ()), ("minmax", 8, "first convolution", convolutions[:1])]
-    cases += [("minmax", 7, "first convolution", convolutions[:1]), ("minmax", 7, "last dense", dense[-1:])]
-    cases += [("minmax", 7, "all dense", dense), ("minmax", 7, "both ends", convolutions[:1] + dense)]
+    cases = [(method, 7, "nothing", []) for method in METHODS] + [("minmax", 8, "nothing", [])]
+    cases += [
+        ("minmax", 7, "last dense", dense[-1:]),
+        ("minmax", 7, "first convolution", [first]),
+        ("minmax", 7, "first convolution, last dense", [first, *dense[-1:]]),
+        ("minmax", 7, "first convolution, dense but the first", [first, *dense[1:]]),
+        ("minmax", 7, "first convolution, all dense", [first, *dense]),
+    ]
     for method, bits, words, keep in cases:
         model = to_int8(graph, seen, method, threads=threads, keep_float=tuple(keep), weight_bits=bits)
         name = [network, method, f"{bits} bits", words]

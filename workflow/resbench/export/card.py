@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import binomtest
 
 from resbench.benchmark.predictions import Predictions
 from resbench.benchmark.sessions import Identity
 from resbench.export.deployment import Measured, Setting
 from resbench.files import sha256
+from resbench.report.statistics import Correct, accuracy_interval, compare_precisions
 from resbench.scores import accuracy_and_loss, keeps_accuracy
 
 
@@ -125,25 +125,36 @@ def _why(identity: Identity, here: list[Measured], setting: Setting, wanted: str
 
 
 def _accuracy(deployed: Candidate, fp32: Candidate, row: Measured) -> str:
-    answers = deployed.answers
-    images = len(answers.labels)
+    answers, correct = deployed.answers, _correct(deployed)
     accuracy, loss = accuracy_and_loss(answers.probabilities, answers.labels)
-    interval = binomtest(round(accuracy * images), images).proportion_ci(0.95, method="wilson")
-    spread = "" if row.accuracy_std is None else f" ± {row.accuracy_std:.2%} (standard deviation)"
     rows = [
+        ("this file", _percent(accuracy, *accuracy_interval(correct))),
         (
-            "accuracy of this file (95 % interval, Wilson 1927)",
-            f"{accuracy:.2%} ({interval.low:.2%} to {interval.high:.2%})",
+            f"mean over {row.seeds} seed{'s' if row.seeds > 1 else ''}",
+            _percent(row.accuracy_mean, row.accuracy_low, row.accuracy_high),
         ),
-        ("loss of this file", f"{loss:.4f} nats"),
-        (f"accuracy over {row.seeds} seed{'s' if row.seeds > 1 else ''}", f"{row.accuracy_mean:.2%}{spread}"),
     ]
+    text = ""
     if deployed.identity.precision != "fp32":
+        change = compare_precisions(correct, _correct(fp32))
+        rows.append(("this file less its fp32 original", _percent(change.estimate, change.low, change.high)))
         same = np.mean(answers.probabilities.argmax(axis=1) == fp32.answers.probabilities.argmax(axis=1))
-        change = accuracy - accuracy_and_loss(fp32.answers.probabilities, fp32.answers.labels)[0]
-        rows.append(("same class as the fp32 model", f"{same:.2%} of the images"))
-        rows.append(("accuracy less that of the fp32 model", f"{100 * change:+.2f} points"))
-    return f"On {images:,} test images, which neither training nor calibration has seen.\n\n" + _table(["", ""], rows)
+        text = f" It gives {same:.2%} of the images the same class as its fp32 original."
+    return (
+        f"On {len(answers.labels):,} test images, which neither training nor calibration has seen.\n\n"
+        + _table(["accuracy", "95 % interval in brackets"], rows)
+        + f"\n\nLoss of this file: {loss:.4f} nats.{text}"
+    )
+
+
+def _correct(candidate: Candidate) -> Correct:
+    """One seed's row of the table that statistics take."""
+    answers = candidate.answers
+    return (answers.probabilities.argmax(axis=1) == answers.labels)[np.newaxis]
+
+
+def _percent(value: float, low: float, high: float) -> str:
+    return f"{value:.2%} ({low:.2%} to {high:.2%})"
 
 
 def _latency(times: list[Measured]) -> str:

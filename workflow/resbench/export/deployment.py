@@ -19,8 +19,8 @@ class Setting(NamedTuple):
 class Measured(NamedTuple):
     """A row of report.csv: one precision at one setting.
 
-    Accuracies are fractions over `seeds` trainings, latencies ms a call, throughput images a second;
-    None where not measured.
+    Accuracies are fractions, of the mean over `seeds` trainings with its 95 % interval; latencies
+    are ms a call, throughput images a second; None where not measured.
     """
 
     precision: str
@@ -28,7 +28,8 @@ class Measured(NamedTuple):
     threads: int
     seeds: int
     accuracy_mean: float
-    accuracy_std: float | None
+    accuracy_low: float
+    accuracy_high: float
     latency_min_ms: float | None
     latency_p50_ms: float | None
     latency_p90_ms: float | None
@@ -92,7 +93,8 @@ def _measured(row: dict[str, str]) -> Measured:
         threads=int(row["threads"]),
         seeds=int(row["seeds"]),
         accuracy_mean=float(row["accuracy_mean"]),
-        accuracy_std=optional("accuracy_std"),
+        accuracy_low=float(row["accuracy_low"]),
+        accuracy_high=float(row["accuracy_high"]),
         latency_min_ms=optional("latency_min_ms"),
         latency_p50_ms=optional("latency_p50_ms"),
         latency_p90_ms=optional("latency_p90_ms"),

@@ -1,0 +1,88 @@
+"""Deployable folders of a network that has learned something, fp32 and int8, and what this suite says they answer."""
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+from resbench.benchmark.predictions import evaluate_model, load_predictions
+from resbench.data.convert import convert_archive
+from resbench.data.digits import write_digits_archive
+from resbench.data.store import Split, load_split, save_split
+from resbench.export.bundle import write_bundle
+from resbench.export.deployment import Setting
+
+IMAGES = 32
+PICTURE = "photo.png"
+
+
+class Deployed(NamedTuple):
+    """A working directory as docs/deploy.md has it, and images with ONNX Runtime's probabilities of them.
+
+    images: uint8 (IMAGES, 32, 32, 3), the surest answer first, which is PICTURE; probabilities: float32 (IMAGES, 10).
+    """
+
+    folder: Path
+    precision: str
+    images: np.ndarray
+    probabilities: np.ndarray
+    labels: list[str]
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory) -> Path:
+    """A folder with test.npz, and fp32.onnx and int8.onnx of a short training on handwritten digits."""
+    from resbench.export.onnx import export_model
+    from resbench.export.quantize import quantize_model
+    from resbench.training.job import Job, run_job
+
+    folder = tmp_path_factory.mktemp("models")
+    write_digits_archive(folder / "digits.tar.gz")
+    others = {"record": None, "summary": None, "samples": None}
+    convert_archive(folder / "digits.tar.gz", folder / "train.npz", folder / "all.npz", **others)
+    test = load_split(folder / "all.npz")
+    save_split(folder / "test.npz", Split(test.images[:IMAGES], test.labels[:IMAGES], test.classes))
+    job = Job(variant="pool", protocol="published", seed=0, epochs=2, batch_size=8, limit=160)
+    model = folder / "model.keras"
+    run_job(job, folder / "train.npz", model, folder / "history.csv", test_path=None, checkpoints_folder=None)
+    fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"
+    export_model(model, folder / "test.npz", fp32, folder / "parity.json", threads=2)
+    quantize_model(fp32, folder / "train.npz", "int8", int8, images=64, method="minmax", seed=0, threads=2)
+    for path in (fp32, int8):
+        evaluate_model(path, folder / "test.npz", "cpu", path.with_suffix(".npz"), threads=2)
+    return folder
+
+
+@pytest.fixture(scope="session", params=["fp32", "int8"])
+def deployed(request, models, tmp_path_factory) -> Deployed:
+    folder = tmp_path_factory.mktemp(request.param)
+    answers = load_predictions(models / f"{request.param}.npz")
+    write_report(folder / "report.csv")
+    write_bundle(
+        folder / "results/model_repository/pool",
+        [models / "fp32.onnx", models / "int8.onnx"],
+        [models / "fp32.npz", models / "int8.npz"],
+        folder / "report.csv",
+        Setting("cpu", 1, 1),
+        request.param,
+    )
+    data = load_split(models / "test.npz")
+    order = answers.probabilities.max(axis=1).argsort()[::-1]
+    images, probabilities = data.images[order], answers.probabilities[order]
+    Image.fromarray(images[0]).save(folder / PICTURE)
+    return Deployed(folder, request.param, images, probabilities, data.classes.tolist())
+
+
+def write_report(path: Path) -> None:
+    """The columns of report.csv that a bundle is made from, with figures that nothing here depends on."""
+    shared = {"variant": "pool", "provider": "cpu", "batch_size": 1, "threads": 1, "seeds": 1}
+    shared |= {"accuracy_mean": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6}
+    shared |= {"latency_min_ms": 1, "latency_p50_ms": 1, "latency_p90_ms": 1, "throughput_ips": 1000}
+    shared |= {"host": "a host", "dataset": "digits"}
+    rows = [{"precision": precision} | shared for precision in ("fp32", "int8")]
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
