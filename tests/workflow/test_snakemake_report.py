@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("workflow")
+
 
 @pytest.mark.parametrize("name", ["report.csv", "comparisons.csv", "report.html", "figures/learning-loss.svg"])
 def test_nothing_is_missing(snakemake_report: str, name: str) -> None:
