@@ -13,9 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-# One process runs all of them: the network is trained once.
-pytestmark = pytest.mark.xdist_group("consumers")
-
 HERE = Path(__file__).parent
 DOCUMENT = (HERE.parents[1] / "docs/deploy.md").read_text(encoding="utf-8")
 # One block a section, by its heading.

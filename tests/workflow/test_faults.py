@@ -6,9 +6,6 @@ import signal
 import pytest
 import yaml
 
-# One process runs all of them: the finished run that most of them start from is made once.
-pytestmark = pytest.mark.xdist_group("workflow")
-
 
 def change(tree, section: str, **values: object) -> None:
     config = yaml.safe_load((tree.folder / "test.yaml").read_text())

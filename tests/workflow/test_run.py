@@ -21,9 +21,6 @@ REPORTING = {"collate", "page", "bundle", "all"}
 VARIANTS = ("basic", "pool", "bottleneck")
 NETWORKS = Path("workflow/resbench/networks")
 
-# One process runs all of them: the finished run that most of them start from is made once.
-pytestmark = pytest.mark.xdist_group("workflow")
-
 
 def change(path: Path) -> None:
     path.write_text(path.read_text() + "\n# changed\n")
@@ -38,11 +35,11 @@ def test_the_report_has_every_row_and_every_measurement(finished) -> None:
         reader = csv.DictReader(stream)
         rows = list(reader)
     assert ",".join(reader.fieldnames or []) == HEADER
-    assert sorted((row["variant"], row["batch_size"]) for row in rows) == sorted(
-        (variant, size) for variant in VARIANTS for size in ("1", "8")
+    assert sorted((row["variant"], row["precision"], row["batch_size"]) for row in rows) == sorted(
+        (variant, precision, size) for variant in VARIANTS for precision in ("fp32", "int8") for size in ("1", "8")
     )
     for row in rows:
-        assert (row["precision"], row["provider"], row["threads"], row["seeds"]) == ("fp32", "cpu", "1", "1")
+        assert (row["provider"], row["threads"], row["seeds"]) == ("cpu", "1", "1")
         assert (row["train_images"], row["epochs"]) == ("96", "1")
         assert all(float(row[column]) > 0 for column in (*MEASURED, "latency_p50_ms", "throughput_ips", "peak_rss_mb"))
         assert float(row["accuracy_mean"]) <= 1
@@ -113,3 +110,22 @@ def test_a_changed_setting_reruns_what_depends_on_it(spoiled, section, key, valu
     planned = spoiled.planned()
     assert {rule for rule, _ in planned} == rules
     assert trained(planned) == (set(VARIANTS) if "train" in rules else set())
+
+
+@pytest.fixture(scope="module")
+def snakemake_report(finished) -> str:
+    status, output = finished.snakemake("--report", "snakemake-report.html")
+    assert status == 0, output
+    return (finished.folder / "snakemake-report.html").read_text()
+
+
+@pytest.mark.parametrize("name", ["report.csv", "comparisons.csv", "report.html", "figures/learning-loss.svg"])
+def test_snakemakes_report_misses_nothing(snakemake_report: str, name: str) -> None:
+    assert f'"results/{name}": {{"name": ' in snakemake_report
+
+
+def test_snakemakes_report_has_captions_categories_and_labels(snakemake_report: str) -> None:
+    captions = ("Start with the page", "One row for each variant", "Every pair of networks", "Mean over seeds by epoch")
+    labels = ('"labels": {"table": "measurements"}', '"labels": {"figure": "confusion"}')
+    expected = (*captions, *labels, '"Tables": {', '"Figures": {', '"Page": {')
+    assert [words for words in expected if words not in snakemake_report] == []

@@ -9,10 +9,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-import pytest
 import yaml
-
-pytestmark = pytest.mark.xdist_group("slurm")
 
 ROOT = Path(__file__).parents[2]
 MODEL, LOG = "results/models/resnet20/seed0/model.keras", "logs/train/resnet20/seed0.log"
