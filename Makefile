@@ -25,9 +25,10 @@ lint: $(STAMP)
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/python tests/lint_workflow.py
 
-perf: $(STAMP)  ## conversion and training beside what a notebook does; needs the archive
+perf: $(STAMP)  ## conversion and training beside what a notebook does, the cost of many models; needs the archive
 	$(BIN)/python perf/convert.py results/data/archive.tar.gz
 	$(BIN)/python perf/train.py
+	$(BIN)/python perf/scale.py --plot docs/scale.svg
 
 check-gpu: $(STAMP)  ## does training use the card, and how fast?
 	$(BIN)/python perf/check_gpu.py

@@ -110,6 +110,7 @@ def main() -> None:
     loaded = range(options.runs - 1, 0, -2)[: options.loaded]
 
     ours: dict[int, dict[tuple[str, str], list[float]]] = {}
+    paired: dict[int, dict[tuple[str, str], list[float]]] = {}
     plain: dict[tuple[str, str], list[float]] = {}
     loadgen: dict[tuple[str, str], list[float]] = {}
     agreement: dict[str, dict[str, list[float]]] = {}
@@ -134,8 +135,10 @@ def main() -> None:
             loadgen.setdefault(pair, []).append(before[a][0].p50_ms / before[b][0].p50_ms)
             for size, calls in by_model[str(first)].groupby("batch_size"):
                 others = by_model[str(second)].query("batch_size == @size")
+                least = calls["latency_ms"].min() / others["latency_ms"].min()
+                ours.setdefault(size, {}).setdefault(pair, []).append(least)
                 ratio = latency_ratio(round_floors(calls), round_floors(others)).estimate
-                ours.setdefault(size, {}).setdefault(pair, []).append(ratio)
+                paired.setdefault(size, {}).setdefault(pair, []).append(ratio)
         for name, model, *outcomes in zip(names, models, before, after, strict=True):
             times = by_model[str(model)].query("batch_size == 1")["latency_ms"]
             theirs = [*itertools.chain(*outcomes)]
@@ -145,7 +148,8 @@ def main() -> None:
 
     verdicts = []
     for size, pairs in sorted(ours.items()):
-        moved, in_order = show(f"resbench latency, batch {size}: ratio of the shortest calls", pairs)
+        moved, in_order = show(f"resbench latency, batch {size}: ratio of latency_min_ms, which ranks", pairs)
+        show(f"resbench latency, batch {size}: mean ratio over rounds, which has an interval", paired[size])
         verdicts.append((f"batch {size}: ratios move by {moved:.1%}", f"at most {MOVES:.0%}", moved <= MOVES))
         verdicts.append((f"batch {size}: ranking", "never changes", in_order))
     show("a plain loop, batch 1: ratio of medians", plain)

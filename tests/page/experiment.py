@@ -194,13 +194,9 @@ class Experiment:
             gap = float(np.mean(self.accuracy[first]) - np.mean(self.accuracy[second]))
             rows.append(names | self._judged("accuracy", gap, gap - 0.04, gap + 0.04, abs(gap) > 0.04))
             for batch, threads in SETTINGS:
-                medians = [
-                    self.calls.loc[
-                        (self.calls[["variant", "precision", "batch_size"]] == (*key, batch)).all(axis=1), "latency_ms"
-                    ].median()
-                    for key in (first, second)
-                ]
-                ratio = medians[0] / medians[1]
+                here = self.calls[self.calls["batch_size"] == batch].groupby(["variant", "precision"])["latency_ms"]
+                medians = here.median()
+                ratio = medians[first] / medians[second]
                 row = self._judged("latency", ratio, 0.96 * ratio, 1.04 * ratio, abs(np.log(ratio)) > 0.05)
                 rows.append(names | {"batch_size": batch, "threads": threads} | row)
         for variant, network in self.networks.items():

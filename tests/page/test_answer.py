@@ -27,15 +27,17 @@ def test_the_only_model_is_the_answer():
 
 
 def test_what_cannot_be_told_apart_is_said_so_and_the_faster_is_taken():
-    slow = Candidate("slow", "fp32", 0.73, 20.0, LARGE)
-    fast = Candidate("fast", "fp32", 0.71, 10.0, LARGE)
+    slow = Candidate("slow", "fp32", 0.73, 20.0)
+    fast = Candidate("fast", "fp32", 0.71, 10.0)
     found = answer([slow, fast], Evidence(differ(fast, slow, proven=False), differ(fast, slow, proven=True)))
     assert found.choice == fast
     text = found.evidence[0].replace("\u00a0", " ")
     assert "not distinguishable with these runs from the most accurate, slow fp32 (73.00 %)" in text
     assert "−2.00 points, 95 % interval −3.50 to −0.50; about 12 seeds would tell" in text
     assert "2.0 times faster than slow fp32" in found.evidence[1]
-    assert named(found)["Accuracy first"] == fast
+    first = found.alternatives[0]
+    assert (first.priority, first.candidate) == ("Accuracy first", slow)
+    assert first.reason == "2.00 points more accurate as measured (which may be chance) and 2.0 times slower."
 
 
 def test_a_proven_loss_of_less_than_a_point_is_given_up_for_speed_and_more_is_not():

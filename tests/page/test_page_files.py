@@ -11,6 +11,7 @@ import pytest
 from experiment import SETTINGS, Experiment
 from PIL import Image
 from resbench.errors import ResbenchError
+from resbench.report.comparison_view import comparison_view
 from resbench.report.figures import pareto
 from resbench.report.hosts import hosts_of
 from resbench.report.page import write_page
@@ -120,3 +121,17 @@ def test_a_spoiled_file_is_named_with_the_remedy(tmp_path, change, name, words):
     assert words in str(error.value)
     assert "\n" not in str(error.value)
     assert ";" in str(error.value)
+
+
+def test_comparisons_of_the_answers_network_come_first(experiment: Experiment):
+    lines = comparison_view(experiment.inputs().comparisons, {"pool"})
+    assert {kind: len(found) for kind, found in lines.items()} == {
+        "accuracy": 6,
+        "precision": 3,
+        "published": 3,
+        "latency": 18,
+    }
+    mine = ["pool" in f"{line.first} {line.second}" for line in lines["accuracy"]]
+    assert mine == [True] * 4 + [False] * 2
+    assert lines["published"][0].p_adjusted == ""
+    assert {line.p_adjusted for line in lines["latency"]} == {"<\u00a00.001"}

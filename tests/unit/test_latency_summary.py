@@ -16,7 +16,7 @@ from resbench.report.latency_summary import (
     summarize_latency,
 )
 
-RUNS = 600  # coverage then has a standard error of 0.9 points
+RUNS = 2000  # coverage then has a standard error of 0.5 points
 
 
 def table(times):

@@ -77,6 +77,7 @@ GOOD = {
         {"seed": None},
         {"model_bytes": None},
         {"model_bytes": np.array([1, 2])},
+        {"model_bytes": np.array(0)},
         {"seed": np.array(["0", "1"])},
         {"labels": np.array([0, 1], np.uint8)},
         {"labels": np.array([0, 1, 2, 0], np.uint8)},

@@ -57,7 +57,7 @@ def test_probe_says_what_is_missing_and_exits_with_1():
     }
     assert (found["cpu"].returncode, found["cpu"].stderr) == (0, "")
     assert found["cuda"].returncode == 1
-    assert found["cuda"].stderr.startswith("--provider cuda: no NVIDIA GPU here")
+    assert found["cuda"].stderr.startswith("no NVIDIA GPU here")
     assert len(found["cuda"].stderr.splitlines()) == 1
 
 

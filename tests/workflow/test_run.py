@@ -4,8 +4,10 @@ import csv
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
+from report_schema import COMPARISONS, REPORT
 
 HEADER = (
     "variant,precision,provider,batch_size,threads,seeds,parameters,macs,model_bytes,accuracy_mean,"
@@ -15,6 +17,7 @@ HEADER = (
     "peak_rss_mb,host,dataset"
 )
 MEASURED = ("accuracy_mean", "keras_accuracy_mean", "loss_mean", "load_ms", "first_ms", "latency_min_ms")
+REPORTING = {"collate", "page", "bundle", "all"}
 VARIANTS = ("basic", "pool", "bottleneck")
 NETWORKS = Path("workflow/resbench/networks")
 
@@ -46,6 +49,13 @@ def test_the_report_has_every_row_and_every_measurement(finished) -> None:
         assert float(row["published_accuracy"]) > 0.6
         assert row["dataset"] == yaml.safe_load((finished.folder / "test.yaml").read_text())["data"]["name"]
     assert all(variant in (finished.folder / "results/report.md").read_text() for variant in VARIANTS)
+
+
+def test_tables_keep_their_contract(finished) -> None:
+    REPORT.validate(pd.read_csv(finished.folder / "results/report.csv"))
+    compared = COMPARISONS.validate(pd.read_csv(finished.folder / "results/comparisons.csv"))
+    pairs = {(row["metric"], row["first"], row["second"]) for _, row in compared.iterrows()}
+    assert {("accuracy", "basic", "pool"), ("latency", "pool", "bottleneck"), ("accuracy", "pool", "published")} < pairs
 
 
 def test_every_stage_left_its_files(finished) -> None:
@@ -89,9 +99,9 @@ def test_a_changed_network_is_trained_again_and_no_other(spoiled, name: str, var
 @pytest.mark.parametrize(
     ("section", "key", "value", "rules"),
     [
-        ("training", "epochs", 2, {"train", "export", "evaluate", "latency", "collate", "page", "all"}),
-        ("benchmark", "rounds", 2, {"latency", "collate", "page", "all"}),
-        ("data", "name", "other words", {"collate", "page", "all"}),
+        ("training", "epochs", 2, {"train", "export", "quantize", "evaluate", "latency", *REPORTING}),
+        ("benchmark", "rounds", 2, {"latency", *REPORTING}),
+        ("data", "name", "other words", REPORTING),
         ("training", "device", "auto", set()),
         ("data", "window_s", 5, set()),
     ],

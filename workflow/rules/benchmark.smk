@@ -22,27 +22,6 @@ rule evaluate:
         """
 
 
-def option_words():
-    """Command-line words for the providers' options."""
-    return [
-        word
-        for provider, options in PROVIDER_OPTIONS.items()
-        for name, value in options.items()
-        for word in ("--provider-option", f"{provider}.{name}={value}")
-    ]
-
-
-def timed(path, provider):
-    """Files of the models to time: a variant's seeds differ in their weights alone, so the first stands for all."""
-    return expand(
-        path,
-        variant=config["variants"],
-        seed=config["seeds"][0],
-        precision=precisions_on(provider),
-        provider=provider,
-    )
-
-
 rule latency:
     """Time every variant under the same conditions: one job, alone on the machine, models in turn."""
     input:

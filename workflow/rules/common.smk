@@ -50,7 +50,7 @@ def science(config):
         chosen[section] = {key: value for key, value in config[section].items() if key not in keys}
     providers = [{"name": name, "options": options} if options else name for name, options in PROVIDER_OPTIONS.items()]
     chosen["benchmark"] = config["benchmark"] | {"providers": providers}
-    return json.dumps(chosen)
+    return json.dumps(chosen, sort_keys=True)  # their order is no change
 
 
 DEPLOYED_ON = config["benchmark"]["providers"][0]
@@ -77,3 +77,24 @@ def repeated(option):
         return [word for path in getattr(input, option) for word in (f"--{option}", path)]
 
     return words
+
+
+def option_words():
+    """Command-line words for the providers' options."""
+    return [
+        word
+        for provider, options in PROVIDER_OPTIONS.items()
+        for name, value in options.items()
+        for word in ("--provider-option", f"{provider}.{name}={value}")
+    ]
+
+
+def timed(path, provider):
+    """Files of the models to time: a variant's seeds differ in their weights alone, so the first stands for all."""
+    return expand(
+        path,
+        variant=config["variants"],
+        seed=config["seeds"][0],
+        precision=precisions_on(provider),
+        provider=provider,
+    )

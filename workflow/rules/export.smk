@@ -52,6 +52,10 @@ rule quantize:
         """
 
 
+localrules:
+    bundle,  # copies files
+
+
 rule bundle:
     """Put the model to deploy in a folder that Triton serves: of the first seed, in the precision that the report decides."""
     input:

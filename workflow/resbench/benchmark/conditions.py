@@ -13,6 +13,7 @@ from resbench.benchmark.host import cgroup_folders, governor
 BUSY_CORES = 0.25  # of other processes: beyond what an idle machine's services take
 STEAL = 0.01  # of the time: beyond this, the hypervisor gave our cores to others
 GLANCE_S = 0.5
+BUSY = ("user", "nice", "system", "irq", "softirq")  # the kernel counts guests under user and nice
 CORES = Path("/sys/devices/system/cpu")
 
 
@@ -44,7 +45,7 @@ def read_counters() -> Counters:
     return Counters(
         wall=time.monotonic(),
         cores=len(mine),
-        busy=sum(core.user + core.system + getattr(core, "irq", 0) + getattr(core, "softirq", 0) for core in mine),
+        busy=sum(getattr(core, kind, 0.0) for core in mine for kind in BUSY),
         steal=sum(getattr(core, "steal", 0.0) for core in mine),
         own=own.user + own.system,
         throttles=sum(_throttle_counts()),

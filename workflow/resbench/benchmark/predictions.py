@@ -95,7 +95,7 @@ def load_predictions(path: Path) -> Predictions:
             raise ValueError("arrays of the wrong type")
         if probabilities.ndim != 2 or not len(labels) or labels.shape != probabilities.shape[:1]:
             raise ValueError("arrays of the wrong shape")
-        if labels.max() >= probabilities.shape[1] or not np.isfinite(probabilities).all():
+        if labels.max() >= probabilities.shape[1] or not np.isfinite(probabilities).all() or model_bytes < 1:
             raise ValueError("values out of range")
         return Predictions(probabilities, labels, model_bytes, *texts)
     except FileNotFoundError as error:

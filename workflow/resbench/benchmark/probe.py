@@ -30,13 +30,14 @@ def write_smallest_model(path: Path) -> None:
 
 
 def main() -> None:
+    provider = sys.argv[1]
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "probe.onnx"
         write_smallest_model(model)
         try:
-            open_session(model, sys.argv[1], 1)
+            open_session(model, provider, 1)
         except ResbenchError as error:
-            sys.exit(str(error).removeprefix(f"{model}: "))
+            sys.exit(str(error).removeprefix(f"{model}: ").removeprefix(f"--provider {provider}: "))
 
 
 if __name__ == "__main__":

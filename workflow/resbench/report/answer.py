@@ -173,7 +173,7 @@ def answer(candidates: Sequence[Candidate], evidence: Evidence) -> Answer | None
         choice,
         [_on_accuracy(choice, top, equals, evidence), _on_latency(choice, top, candidates, close, evidence)],
         [
-            _alternative("Accuracy first", fastest(equals, evidence), choice, evidence),
+            _alternative("Accuracy first", top, choice, evidence),
             _alternative("Latency first", fastest(candidates, evidence), choice, evidence),
             _alternative("Size first", smallest(candidates), choice, evidence),
         ],
@@ -252,7 +252,7 @@ def _alternative(priority: str, candidate: Candidate, choice: Candidate, evidenc
     accuracy = f"{points(abs(gain))} points {'more' if gain > 0 else 'less'} accurate"
     difference = _compared(evidence.accuracy, candidate, choice)
     if difference is not None and not difference.proven:
-        accuracy = "not distinguishable in accuracy"
+        accuracy += " as measured (which may be chance)"
     ratio = candidate.latency_ms / choice.latency_ms
     speed = f"{times(ratio)} times slower" if ratio > 1 else f"{times(1 / ratio)} times faster"
     if not evidence.slower(candidate, choice) and not evidence.slower(choice, candidate):

@@ -1,12 +1,13 @@
 """comparisons.csv as a person reads it."""
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from resbench.report.comparisons import PUBLISHED
 from resbench.report.hosts import provider_words, setting_words
-from resbench.report.words import points
+from resbench.report.words import NBSP, points
 
 MINIMUM_P = 0.001
 
@@ -23,13 +24,16 @@ class Line(NamedTuple):
     verdict: str
 
 
-def comparison_view(comparisons: pd.DataFrame) -> dict[str, list[Line]]:
+def comparison_view(comparisons: pd.DataFrame, foremost: Collection[str]) -> dict[str, list[Line]]:
     """Lines by kind: accuracy, precision (of the same network), published, latency.
 
-    A kind has none where the file has none, and what was not comparable is left out.
+    A kind has none where the file has none, and what was not comparable is left out.  Those of the
+    networks in `foremost` come first.
     """
     kinds: dict[str, list[Line]] = {"accuracy": [], "precision": [], "published": [], "latency": []}
-    for row in comparisons.dropna(subset=["estimate"]).to_dict("records"):
+    compared = comparisons.dropna(subset=["estimate"])
+    later = ~(compared["first"].isin(foremost) | compared["second"].isin(foremost))
+    for row in compared.loc[later.sort_values(kind="stable").index].to_dict("records"):
         kind = str(row["metric"])
         if row["second"] == PUBLISHED:
             kind = "published"
@@ -52,6 +56,6 @@ def _line(row: dict[Any, Any]) -> Line:
         place,
         form(row["estimate"]),
         "" if pd.isna(row["low"]) else f"{form(row['low'])} to {form(row['high'])}",
-        "" if pd.isna(p) else f"< {MINIMUM_P}" if p < MINIMUM_P else f"{p:.3f}",
+        "" if pd.isna(p) else f"<{NBSP}{MINIMUM_P}" if p < MINIMUM_P else f"{p:.3f}",
         str(row["verdict"]),
     )

@@ -1,14 +1,14 @@
 """Who is better than whom, in numbers and in words: comparisons.csv."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from resbench.report import statistics
-from resbench.report.inputs import Answer, Inputs, Key, settings
+from resbench.report.inputs import Answer, Inputs, Key, answered, settings
 from resbench.report.latency_summary import FEWEST_ROUNDS, TRIM, Interval, latency_ratio, round_floors
 from resbench.report.published import departure
 from resbench.report.statistics import LEVEL, MOST_SEEDS, Correct, Difference
@@ -57,16 +57,16 @@ def comparison_rows(inputs: Inputs, dataset: str) -> list[Row]:
 
 
 def _accuracy(inputs: Inputs) -> Iterator[Row]:
-    answered = _answered(inputs)
-    for first, second in _pairs(list(answered)):
+    evaluated = answered(inputs)
+    for first, second in _pairs(evaluated, inputs):
         row = _names(first, second) | {"metric": "accuracy"}
         if first[0] != second[0]:
-            found = statistics.compare_networks(_correct(answered[first]), _correct(answered[second]))
+            found = statistics.compare_networks(_correct(evaluated[first]), _correct(evaluated[second]))
         else:
-            seeds = [seed for seed in answered[first] if seed in answered[second]]
+            seeds = [seed for seed in evaluated[first] if seed in evaluated[second]]
             if not seeds:
                 continue
-            one, other = ({seed: answered[key][seed] for seed in seeds} for key in (first, second))
+            one, other = ({seed: evaluated[key][seed] for seed in seeds} for key in (first, second))
             found = statistics.compare_precisions(_correct(one), _correct(other))
             row["kept"] = keeps_accuracy(*(float(_correct(answers).mean()) for answers in (one, other)))
         yield row | found._asdict() | {"difference": found}
@@ -77,7 +77,7 @@ def _latency(inputs: Inputs) -> Iterator[Row]:
         key: dict(zip(np.unique(calls["round"]).tolist(), round_floors(calls), strict=True))
         for key, calls in settings(inputs)
     }
-    for first, second in _pairs(list(floors)):
+    for first, second in _pairs(floors, inputs):
         rounds = [number for number in floors[first] if number in floors[second]]
         if rounds:
             ratio = latency_ratio(*(np.array([floors[key][number] for number in rounds]) for key in (first, second)))
@@ -87,7 +87,7 @@ def _latency(inputs: Inputs) -> Iterator[Row]:
 
 def _published(inputs: Inputs, dataset: str) -> Iterator[Row]:
     exports = {export.variant: export for export in inputs.parity}
-    for (variant, precision, provider), answers in _answered(inputs).items():
+    for (variant, precision, provider), answers in answered(inputs).items():
         accuracy = exports[variant].published_accuracy
         if precision != "fp32" or accuracy is None:
             continue
@@ -105,20 +105,17 @@ def _published(inputs: Inputs, dataset: str) -> Iterator[Row]:
         yield row | {"verdict": verdict.replace("%", " %")}
 
 
-def _answered(inputs: Inputs) -> dict[Key, dict[str, Answer]]:
-    """The answers of each (variant, precision, provider), by seed."""
-    answered: dict[Key, dict[str, Answer]] = {}
-    for answer in inputs.answers:
-        answered.setdefault((answer.variant, answer.precision, answer.provider), {})[answer.seed] = answer
-    return answered
-
-
 def _correct(answers: dict[str, Answer]) -> Correct:
     return np.stack([answer.correct for answer in answers.values()])
 
 
-def _pairs(keys: list[Key]) -> Iterator[tuple[Key, Key]]:
-    """Of (variant, precision, ...): those that differ in the variant alone; then lower precisions beside fp32."""
+def _pairs(found: Iterable[Key], inputs: Inputs) -> Iterator[tuple[Key, Key]]:
+    """Of (variant, precision, ...): those that differ in the variant alone; then lower precisions beside fp32.
+
+    Variants come in the order of the parity files.
+    """
+    variants = list(dict.fromkeys(export.variant for export in inputs.parity))
+    keys = sorted(found, key=lambda key: variants.index(key[0]))
     for first, second in itertools.combinations(keys, 2):
         if first[0] != second[0] and first[1:] == second[1:]:
             yield first, second

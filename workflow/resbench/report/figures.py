@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from resbench.report.look import COLOURS, THEME, Look
+from resbench.report.look import COLOURS, OTHERS, THEME, Look
 from resbench.report.words import percent, significant, times
 
 Spec = dict[str, Any]
 
-LABELLED = 8  # points with their name beside them
+LABELLED = 8  # points on the front that have their name beside them; colour and shape tell the rest
 ROWS = 24  # of a chart with one row a model
 QUANTILES = np.linspace(0.01, 0.99, 99)
 
@@ -76,12 +76,12 @@ def tradeoff(rows: pd.DataFrame, look: Look) -> Spec:
                     name=f"{name}_points"
                 )
             )
-    labelled = pd.concat([front, points[~points["front"]]]).head(LABELLED).sort_values("latency")
-    labelled["above"] = np.arange(len(labelled)) % 2 == 0  # neighbours would write over each other
-    labelled["left"] = labelled["latency"] > (points["latency"].max() * 0.7)
-    for (above, left), part in labelled.groupby(["above", "left"]):
+    labelled = front.head(LABELLED).reset_index(drop=True)
+    above = labelled.index % 2 == 0  # neighbours would write over each other
+    left = labelled["latency"] > 0.7 * points["latency"].max()
+    for (up, back), part in labelled.groupby([above, left]):
         text = alt.Chart(part[["model", "latency", "accuracy"]]).mark_text(
-            align="right" if left else "left", dx=-8 if left else 8, dy=-10 if above else 12
+            align="right" if back else "left", dx=-8 if back else 8, dy=-10 if up else 12
         )
         layers.append(text.encode(x=x, y=y, text="model:N").properties(name=f"names_{len(layers)}"))
     return _spec(alt.layer(*layers).properties(height=340))
@@ -109,6 +109,7 @@ def learning(histories: pd.DataFrame, look: Look, metric: str) -> Spec:
         parts.append(seeds.assign(kind=kind))
     curves = pd.concat(parts, ignore_index=True)
     curves["group"] = curves["variant"].map(look.group)
+    curves = curves.sort_values("group", key=lambda groups: groups != OTHERS, kind="stable")  # behind the rest
     epochs = int(curves["epoch"].max())
     ticks = {"values": list(range(1, epochs + 1))} if epochs <= 10 else {"tickMinStep": 1}
     axis = alt.Axis(format="d", grid=False, **ticks)
@@ -126,15 +127,20 @@ def learning(histories: pd.DataFrame, look: Look, metric: str) -> Spec:
         alt.Tooltip("epoch"),
         *(alt.Tooltip(name, format=".4~g") for name in ("mean", "min", "max")),
     ]
+    faint = alt.condition(alt.datum.group == OTHERS, alt.value(0.3), alt.value(1))
     lines = alt.Chart(curves[curves["kind"] != "test"])
     ends = alt.Chart(curves[curves["kind"] == "test"])
     layers = [
         lines.mark_area(opacity=0.2)
         .encode(x=x, y=low, y2="max:Q", color=colour, detail=detail)
         .properties(name="bands"),
-        lines.mark_line(strokeWidth=2, point={"size": 24} if epochs <= 20 else False)
-        .encode(x=x, y=y, color=colour, strokeDash=dash, detail=detail, tooltip=shown)
+        lines.mark_line(strokeWidth=2)
+        .encode(x=x, y=y, color=colour, strokeDash=dash, detail=detail, opacity=faint)
         .properties(name="curves"),
+        # What the pointer finds; too many would hide the line.
+        lines.mark_point(size=24, filled=True)
+        .encode(x=x, y=y, color=colour, tooltip=shown, opacity=faint if epochs <= 20 else alt.value(0))
+        .properties(name="epochs"),
         ends.mark_rule(strokeWidth=1.5).encode(x=x, y=low, y2="max:Q", color=colour).properties(name="test_ranges"),
         ends.mark_point(size=90, strokeWidth=2)
         .encode(x=x, y=y, color=colour, shape=shape, tooltip=shown)
@@ -149,7 +155,8 @@ def latencies(calls: pd.DataFrame, look: Look) -> Spec:
     Args:
         calls: of samples.csv, of one host and setting.
     """
-    calls = calls.assign(model=calls["variant"] + " " + calls["precision"])
+    texts = calls[["variant", "precision"]].astype(str)
+    calls = calls.assign(variant=texts["variant"], model=texts["variant"] + " " + texts["precision"])
     medians = calls.groupby(["model", "variant"])["latency_ms"].median().sort_values().reset_index()
     if len(medians) > ROWS:
         medians = medians[medians["variant"].isin(look.featured)].head(ROWS)
@@ -164,7 +171,7 @@ def latencies(calls: pd.DataFrame, look: Look) -> Spec:
     rounds = rounds.rename(columns={"latency_ms": "latency"}).assign(group=rounds["model"].map(groups))
     totals = medians.rename(columns={"latency_ms": "latency"}).assign(group=medians["model"].map(groups))
     totals["Median"] = totals["latency"].map(significant) + " ms"
-    x = alt.X("latency:Q", title="Latency of a call (ms)", scale=alt.Scale(zero=True))
+    x = alt.X("latency:Q", title="Latency of a call (ms)", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=6))
     y = alt.Y("model:N", title=None, sort=order, axis=alt.Axis(grid=False, labelLimit=160))
     colour = look.colour(legend=False)
     row = {"x": x, "y": y, "color": colour}

@@ -1,5 +1,6 @@
 """What may be ranked together: the figures of one provider on one machine."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -34,19 +35,23 @@ class Host(NamedTuple):
         return self.calls[(self.calls["batch_size"] == setting[0]) & (self.calls["threads"] == setting[1])]
 
 
-def hosts_of(report: pd.DataFrame, comparisons: pd.DataFrame, timings: pd.DataFrame) -> list[Host]:
+def hosts_of(report: pd.DataFrame, comparisons: pd.DataFrame, timings: Sequence[pd.DataFrame]) -> list[Host]:
     """One for each provider and machine in the report, in its order.
 
     Rows without latency name no machine: they stand with the first one of their provider.
+
+    Args:
+        timings: calls as `read_timings` gives them, one table for each provider.
     """
-    first = report[report["host"] != ""].groupby("provider")["host"].first()
-    report = report.assign(host=report["host"].where(report["host"] != "", report["provider"].map(first).fillna("")))
+    first = report[report["host"] != ""].groupby("provider")["host"].first().to_dict()
+    names = [host or first.get(provider, "") for host, provider in zip(report["host"], report["provider"], strict=True)]
+    report = report.assign(host=names)
     hosts = []
     for (provider, name), rows in report.groupby(["provider", "host"], sort=False):
-        calls = timings[(timings["provider"] == provider) & (timings["host"] == name)]
+        calls = [table[(table["provider"] == provider) & (table["host"] == name)] for table in timings]
         timed = rows[["batch_size", "threads"]].dropna().drop_duplicates().sort_values(["batch_size", "threads"])
         settings = list(timed.itertuples(index=False, name=None))
-        host = Host(str(provider), str(name), rows, calls, settings, {})
+        host = Host(str(provider), str(name), rows, pd.concat(calls), settings, {})
         for setting in settings:
             found = answer(candidates_of(host.rows_at(setting)), evidence_of(comparisons, host.provider, *setting))
             if found:

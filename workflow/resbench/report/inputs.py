@@ -111,6 +111,14 @@ def settings(inputs: Inputs) -> Iterator[tuple[Key, pd.DataFrame]]:
             yield tuple(calls[SETTING].iloc[0]), calls
 
 
+def answered(inputs: Inputs) -> dict[Key, dict[str, Answer]]:
+    """The answers of each (variant, precision, provider), by seed."""
+    found: dict[Key, dict[str, Answer]] = {}
+    for answer in inputs.answers:
+        found.setdefault((answer.variant, answer.precision, answer.provider), {})[answer.seed] = answer
+    return found
+
+
 def read_answers(paths: list[Path]) -> list[Answer]:
     """What `resbench evaluate` wrote, one file at a time.
 

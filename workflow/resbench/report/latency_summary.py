@@ -111,7 +111,8 @@ def round_floors(calls: pd.DataFrame) -> NDArray[np.float64]:
 
     Whatever disturbs a call (other processes, interrupts, a lower clock) adds to its time, so that
     the shortest is the one least disturbed (Chen & Revels, Robust benchmarking in noisy
-    environments, 2016).  It compares models; it is not what a caller sees.
+    environments, 2016).  It compares models; it is not what a caller sees.  The shortest of all
+    rounds ranks them; `latency_ratio` of these says whether the difference is more than noise.
 
     Args:
         calls: of one model at one setting, with the columns `round` and `latency_ms`.

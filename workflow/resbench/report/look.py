@@ -16,6 +16,7 @@ FEATURED = len(COLOURS)  # variants with a colour of their own
 
 THEME: dict[str, Any] = {
     "aria": False,  # the page describes each chart as a whole
+    "mark": {"aria": False},
     "background": "transparent",
     "font": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif",
     "view": {"stroke": None},
@@ -87,6 +88,6 @@ class Look(NamedTuple):
         return alt.Color("group:N", scale=self.palette, legend=alt.Legend() if legend else None)
 
     def shape(self, *, legend: bool = True) -> alt.Shape:
-        shapes = [*SHAPES[: len(self.featured)], *(["stroke"] if self.others else [])]
+        shapes = [*SHAPES[: len(self.featured)], *(["circle"] if self.others else [])]
         scale = alt.Scale(domain=self.domain, range=shapes)
         return alt.Shape("group:N", scale=scale, legend=alt.Legend() if legend else None)

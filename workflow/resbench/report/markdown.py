@@ -12,12 +12,16 @@ Row = dict[str, Any]
 HOW_TO_READ = """\
 ## How to read this
 
-- **Accuracy** is the share of test images whose likeliest class is right, by ONNX Runtime. Behind it stands, for one
-  seed, Wilson's 95 % interval over the test images in brackets; for several seeds, ± the standard deviation over them.
-  Overlapping intervals do not tell two networks apart.
+- **Accuracy** is the share of test images whose likeliest class is right, by ONNX Runtime, in the mean of all seeds
+  ± their standard deviation. In brackets stands the 95 % interval of what other seeds and other test images would give;
+  for one seed, Wilson's, which is about this one model. Overlapping intervals do not tell whether networks differ.
+- **Comparisons** do: they count that all networks saw the same test images. The interval is each pair's own; p is
+  corrected for the number of pairs (Holm), and below 0.05 the verdict names a winner. Ratios of times are those of the
+  shortest calls in the same rounds. A published accuracy is of one run, so it is held against one more run of ours.
 - **Loss** is the mean cross-entropy in nats. **Multiply-adds** are for one image.
 - **Agreement** is the share of test images on which the .onnx file and Keras name the same class, the lowest of all
-  seeds; **largest difference** is between any two of their probabilities.
+  seeds; **largest difference** is between any two of their probabilities. Other precisions than fp32 are held against
+  fp32.
 - **p50** and **p90** are percentiles of the time of one call, which is one batch, after warm-up. Every round times
   every model once, in random order and in a fresh process. **Images/s** is the batch size divided by p50.
 - **–** means not measured, or too few calls for this claim: p90 takes 46 of them.
@@ -158,9 +162,9 @@ def _provenance(inputs: Inputs) -> str:
 def _accuracy(row: Row) -> str:
     text = _number(row["accuracy_mean"], "{:.2f}", 100)
     if row["accuracy_std"] is not None:
-        return f"{text} ± {100 * row['accuracy_std']:.2f}"
+        text += f" ± {100 * row['accuracy_std']:.2f}"
     if row["accuracy_low"] is not None:
-        return f"{text} [{100 * row['accuracy_low']:.2f}, {100 * row['accuracy_high']:.2f}]"
+        text += f" [{100 * row['accuracy_low']:.2f}, {100 * row['accuracy_high']:.2f}]"
     return text
 
 

@@ -81,7 +81,7 @@ def render(
         hosts=[(host, *_table(host, published)) for host in hosts],
         figures=drawn,
         specs={figure.name: figure.spec for group in drawn.values() for figure in group},
-        comparisons=comparison_view(inputs.comparisons),
+        comparisons=comparison_view(inputs.comparisons, {a.choice.variant for h in hosts for a in h.answers.values()}),
         shown=shown[0],
         confusions=_confusions(inputs, shown),
         mistakes=_mistakes(inputs),

@@ -24,7 +24,7 @@ HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "validation_loss", "validation_a
 class PageInputs(NamedTuple):
     """report, comparisons: as those files.  histories: all of them, with `variant` and `seed`.
 
-    timings: all calls, as `latency` writes them, and `host`; hosts: as read, in the order given.
+    timings, hosts: one for each provider, see `read_timings`.
     test: the images that predictions are of.  config: what the workflow was run with.
     """
 
@@ -32,7 +32,7 @@ class PageInputs(NamedTuple):
     comparisons: pd.DataFrame
     histories: pd.DataFrame
     predictions: list[Predictions]
-    timings: pd.DataFrame
+    timings: list[pd.DataFrame]
     hosts: list[dict[str, Any]]
     test: Split
     summary: dict[str, Any]
@@ -73,7 +73,7 @@ def read_page_inputs(
         _read_table(comparisons, COMPARISON_COLUMNS, COMPARISON_TEXTS, "resbench collate", may_be_empty=True),
         pd.concat([_read_history(path) for path in histories], ignore_index=True),
         answers,
-        pd.concat([table for table, _ in tables], ignore_index=True),
+        [table for table, _ in tables],
         [host for _, host in tables],
         split,
         content,

@@ -3,13 +3,18 @@
 Correctness is a table of seeds × images, both drawn from more than was tried: crossed random effects
 (Searle, Casella & McCulloch, Variance Components, 1992, ch. 4).  An image that is hard for one
 training is hard for the next, so neither source alone tells how far a mean may be off.
+
+Margins add Student's for the few seeds and the normal one for the many images in quadrature (Howe,
+Approximate confidence limits on the mean of X + Y, JASA 69, 1974).  docs/methodology.md says why.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.optimize import brentq
+from scipy.special import ndtr, ndtri, stdtrit
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
@@ -17,6 +22,7 @@ from statsmodels.stats.proportion import proportion_confint
 LEVEL = 0.05  # of the tests; intervals cover 1 - LEVEL
 POWER = 0.8  # with which `seeds_needed` would tell
 MOST_SEEDS = 100  # more than anybody trains
+SMALLEST_P = 1e-12  # smaller ones are given as this
 
 Correct = NDArray[np.bool_]  # (seeds, images): is the likeliest class the right one?
 
@@ -56,9 +62,8 @@ def accuracy_interval(correct: Correct) -> tuple[float, float]:
         low, high = proportion_confint(int(correct.sum()), correct.size, LEVEL, method="wilson")
         return float(low), float(high)
     mean = float(correct.mean())
-    error, freedom = _error(_noise(correct.astype(np.int8)))
-    half = float(stats.t.isf(LEVEL / 2, freedom)) * error
-    return max(0.0, mean - half), min(1.0, mean + half)
+    margin = _margin(_noise(correct.astype(np.int8)), LEVEL)
+    return max(0.0, mean - margin), min(1.0, mean + margin)
 
 
 def next_run_interval(correct: Correct) -> tuple[float, float]:
@@ -69,9 +74,9 @@ def next_run_interval(correct: Correct) -> tuple[float, float]:
     if len(correct) == 1:
         return accuracy_interval(correct)
     ((variance, seeds),) = _noise(correct.astype(np.int8)).seeds
-    half = float(stats.t.isf(LEVEL / 2, seeds - 1)) * (variance * (1 + 1 / seeds)) ** 0.5
+    margin = float(-stdtrit(seeds - 1, LEVEL / 2)) * (variance * (1 + 1 / seeds)) ** 0.5
     mean = float(correct.mean())
-    return max(0.0, mean - half), min(1.0, mean + half)
+    return max(0.0, mean - margin), min(1.0, mean + margin)
 
 
 def compare_networks(first: Correct, second: Correct) -> Difference:
@@ -104,22 +109,18 @@ def seeds_needed(difference: Difference, tests: int) -> int | None:
         tests: the number of comparisons in the family, each of which is then held to LEVEL / tests.
 
     Returns:
-        None for more than MOST_SEEDS, or with one seed.  Where the test images alone leave the
+        None for more than MOST_SEEDS, and with one seed.  Where the test images alone leave the
         difference in doubt, no number of seeds is enough.
     """
     if difference.noise is None:
         return None
     seeds, images = difference.noise
-    counts = np.arange(2, MOST_SEEDS + 1)
-    parts = [variance / counts for variance, _ in seeds]
-    total = np.add.reduce(parts) + images
-    if not difference.estimate or not total.all():
-        return None
-    freedom = total**2 / sum(part**2 / (counts - 1) for part in parts)
-    shift = abs(difference.estimate) / np.sqrt(total)
-    enough = stats.nct.sf(stats.t.isf(LEVEL / tests / 2, freedom), freedom, shift) >= POWER
-    enough &= counts > min(count for _, count in seeds)
-    return int(counts[enough.argmax()]) if enough.any() else None
+    for count in range(min(count for _, count in seeds) + 1, MOST_SEEDS + 1):
+        more = Noise(tuple((variance, count) for variance, _ in seeds), images)
+        error = (sum(variance / count for variance, _ in seeds) + images) ** 0.5
+        if error and ndtr((abs(difference.estimate) - _margin(more, LEVEL / tests)) / error) >= POWER:
+            return count
+    return None
 
 
 def _noise(*sets: NDArray[np.int8]) -> Noise:
@@ -136,30 +137,39 @@ def _noise(*sets: NDArray[np.int8]) -> Noise:
         of_seeds, of_images = values.mean(axis=1), values.mean(axis=0)
         total = np.count_nonzero(values) - images * np.sum(of_seeds**2) - count * np.sum(of_images**2)
         residual = (total + count * images * values.mean() ** 2) / ((count - 1) * max(1, images - 1))
-        # A single seed's figure varies at least as much as its independent images make it vary;
-        # a few seeds may lie closer together than that by luck.
-        seeds.append((max(float(of_seeds.var(ddof=1)), residual / images), count))
+        seeds.append((float(of_seeds.var(ddof=1)), count))
         residuals += residual / (count * images)
         profile += sign * of_images
     spread = float(profile.var(ddof=1)) / images if images > 1 else 0.0
     return Noise(tuple(seeds), max(0.0, spread - residuals))
 
 
-def _error(noise: Noise) -> tuple[float, float]:
-    """Standard error of the mean and its degrees of freedom (Satterthwaite 1946)."""
-    parts = [variance / count for variance, count in noise.seeds]
-    total = sum(parts) + noise.images
-    spread = sum(part**2 / (count - 1) for part, (_, count) in zip(parts, noise.seeds, strict=True))
-    return total**0.5, total**2 / spread if spread else float("inf")
+def _margin(noise: Noise, level: float) -> float:
+    """How far the mean may be off on either side, but for a probability of `level`.
+
+    The degrees of freedom of several sets of seeds are Welch's (1947).
+    """
+    parts = [(variance / count, count - 1) for variance, count in noise.seeds]
+    total = sum(part for part, _ in parts)
+    spread = sum(part**2 / freedom for part, freedom in parts)
+    student = stdtrit(total**2 / spread, level / 2) if spread else 0.0
+    return float((student**2 * total + ndtri(level / 2) ** 2 * noise.images) ** 0.5)
 
 
 def _difference(noise: Noise, estimate: float) -> Difference:
-    error, freedom = _error(noise)
-    if not error:  # every seed right on the same images
-        return Difference(estimate, estimate, estimate, float(estimate == 0), noise)
-    half = float(stats.t.isf(LEVEL / 2, freedom)) * error
-    p_value = 2 * float(stats.t.sf(abs(estimate) / error, freedom))
-    return Difference(estimate, estimate - half, estimate + half, p_value, noise)
+    """With the p-value at which the interval would just reach 0."""
+
+    def excess(log_level: float) -> float:
+        return _margin(noise, math.exp(log_level)) - abs(estimate)
+
+    if not estimate:
+        p_value = 1.0
+    elif excess(math.log(SMALLEST_P)) <= 0:
+        p_value = SMALLEST_P
+    else:
+        p_value = math.exp(brentq(excess, math.log(SMALLEST_P), 0.0))
+    margin = _margin(noise, LEVEL)
+    return Difference(estimate, estimate - margin, estimate + margin, p_value, noise)
 
 
 def _compare_two_models(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Difference:
@@ -168,5 +178,5 @@ def _compare_two_models(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> 
     images, gap = len(first), only_first - only_second
     centre = gap / (images + 2)
     variance = (only_first + only_second + 1) - gap**2 / (images + 2)
-    half = float(stats.norm.isf(LEVEL / 2)) * variance**0.5 / (images + 2)
-    return Difference(gap / images, centre - half, centre + half, p_value, None)
+    margin = float(-ndtri(LEVEL / 2)) * variance**0.5 / (images + 2)
+    return Difference(gap / images, centre - margin, centre + margin, p_value, None)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from resbench.files import atomic
 from resbench.report.comparisons import COMPARISON_COLUMNS, comparison_rows
-from resbench.report.inputs import Answer, Inputs, Key, Parity, read_inputs, settings
+from resbench.report.inputs import Answer, Inputs, Parity, answered, read_inputs, settings
 from resbench.report.latency_summary import p50_interval, summarize_latency
 from resbench.report.markdown import render_markdown
 from resbench.report.statistics import accuracy_interval
@@ -66,20 +66,18 @@ def report_rows(inputs: Inputs, dataset: str) -> list[Row]:
     and not timed gets a row without latency; what was timed and not evaluated, one without accuracy.
     """
     timed = {key: _latency(calls) for key, calls in settings(inputs)}
-    answered: dict[Key, list[Answer]] = {}
-    for answer in inputs.answers:
-        answered.setdefault((answer.variant, answer.precision, answer.provider), []).append(answer)
-    keys = set(timed) | {(*key, None, None) for key in answered if not any(key == other[:3] for other in timed)}
+    evaluated = answered(inputs)
+    accuracies = {key: _accuracy(list(answers.values()), key[1]) for key, answers in evaluated.items()}
+    keys = set(timed) | {(*key, None, None) for key in evaluated if not any(key == other[:3] for other in timed)}
     variants = list(dict.fromkeys(p.variant for p in inputs.parity))
     rows = []
     for key in sorted(keys, key=lambda k: (k[1] != "fp32", k[1], k[2], variants.index(k[0]), k[3] or 0, k[4] or 0)):
         variant, precision, provider, batch_size, threads = key
-        answers = answered.get(key[:3], [])
-        seeds = {answer.seed for answer in answers}
+        seeds = evaluated.get(key[:3], {})
         exports = [p for p in inputs.parity if p.variant == variant and (p.seed in seeds or not seeds)]
         values: Row = {"variant": variant, "precision": precision, "provider": provider}
         values |= {"batch_size": batch_size, "threads": threads, "seeds": len(exports), "dataset": dataset}
-        values |= _training(exports, precision) | _accuracy(answers, precision) | timed.get(key, {})
+        values |= _training(exports, precision) | accuracies.get(key[:3], {}) | timed.get(key, {})
         rows.append({column: values.get(column) for column in REPORT_COLUMNS})
     return rows
 
@@ -106,8 +104,6 @@ def _training(exports: list[Parity], precision: str) -> Row:
 
 def _accuracy(answers: list[Answer], precision: str) -> Row:
     """Mean and sample deviation over seeds; the interval is over seeds and test images."""
-    if not answers:
-        return {}
     correct = np.stack([answer.correct for answer in answers])
     low, high = accuracy_interval(correct)
     return {

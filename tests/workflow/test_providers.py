@@ -1,0 +1,34 @@
+"""Execution providers in the configuration: left out on request, refused otherwise, and their options handed on."""
+
+import pytest
+from resbench.benchmark.sessions import missing
+
+pytestmark = pytest.mark.skipif(missing("cuda") is None, reason="needs a machine without GPU")
+
+
+def plan(tree, **benchmark: object) -> tuple[int, str]:
+    tree.configure(data={"sources": ["digits"], "sha256": None}, benchmark=benchmark)
+    return tree.snakemake("--dry-run", "--printshellcmds")
+
+
+def test_a_provider_that_cannot_be_had_is_left_out_with_a_note_on_request(tree) -> None:
+    status, output = plan(tree, providers=["cpu", "cuda"], skip_unavailable=True)
+    assert status == 0, output
+    assert "results/latency/cpu/samples.csv" in output
+    assert "latency/cuda" not in output
+    assert "--note 'cuda was left out: no NVIDIA GPU here" in output
+
+
+def test_none_that_can_be_had_is_one_line(tree) -> None:
+    status, output = plan(tree, providers=["cuda"], skip_unavailable=True)
+    assert status != 0
+    assert "config: benchmark.providers: cuda was left out: no NVIDIA GPU here" in output
+    assert "Traceback" not in output
+
+
+def test_options_of_a_provider_reach_its_commands(tree) -> None:
+    providers = ["cpu", {"name": "cuda", "options": {"use_tf32": False}}]
+    status, output = plan(tree, providers=providers, scenarios="smoke")
+    assert status == 0, output
+    assert output.count("--provider-option cuda.use_tf32=0") == 3  # latency on both, and the scenarios
+    assert "results/scenarios.csv" in output
