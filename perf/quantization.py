@@ -7,11 +7,14 @@ Calibrates on images that the model was trained on and compares on the ones afte
 never seen; a model trained on all of them is compared on its last images, which says how closely
 int8 follows fp32, though not how accurate it is.  The test images are not touched.
 
-`exact` runs the graph as it is written, without the processor's 8-bit instructions: what it differs
-by from the row above is overflow on a processor without VNNI.  Prints a Markdown table.
+`both ends` is what `resbench quantize` leaves in float.  `exact` runs the graph as it is written,
+without the processor's 8-bit instructions: what it differs by from the row above is overflow on a
+processor without VNNI.  `time` is the shortest call of one image on one thread beside that of the
+first row, all rows in turn.  Prints a Markdown table.
 """
 
 import argparse
+import time
 from pathlib import Path
 
 import numpy as np
@@ -21,19 +24,32 @@ from resbench.benchmark.predictions import predict
 from resbench.benchmark.sessions import identify, open_session
 from resbench.data.store import Split, load_split
 from resbench.export.metadata import read_metadata
-from resbench.export.quantize import METHODS, to_int8
+from resbench.export.quantize import METHODS, ends, to_int8
 
-HEADER = ["network", "method", "weights", "in float", "accuracy (points)", "agreement", "mean difference", "largest"]
+HEADER = ["network", "method", "weights", "in float"]
+HEADER += ["accuracy (points)", "agreement", "mean difference", "largest", "time"]
+TURNS, CALLS = 20, 10
 
 
-def run(model: onnx.ModelProto, images: np.ndarray, threads: int, *, exact: bool = False) -> np.ndarray:
-    """Probabilities, float32 (N, C)."""
+def open_graph(model: onnx.ModelProto, threads: int, *, exact: bool = False) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     if exact:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return predict(session, Path("int8"), images)
+    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def shortest_calls(models: list[onnx.ModelProto], images: np.ndarray) -> list[float]:
+    """Seconds of each model's shortest call of one image on one thread."""
+    sessions = [open_graph(model, 1) for model in models]
+    shortest = [float("inf")] * len(sessions)
+    for turn in range(TURNS):
+        for number, session in enumerate(sessions):
+            for _ in range(CALLS):
+                begin = time.perf_counter()
+                session.run(None, {"image": images[turn : turn + 1]})
+                shortest[number] = min(shortest[number], time.perf_counter() - begin)
+    return shortest
 
 
 def halves(data: Split, trained_on: int, calibration: int, images: int) -> tuple[np.ndarray, Split]:
@@ -45,36 +61,38 @@ def halves(data: Split, trained_on: int, calibration: int, images: int) -> tuple
     return data.images[np.sort(chosen)], Split(data.images[others], data.labels[others], data.classes)
 
 
-def row(name: list[str], found: np.ndarray, reference: np.ndarray, labels: np.ndarray) -> str:
+def differences(found: np.ndarray, reference: np.ndarray, labels: np.ndarray) -> list[str]:
+    """The cells after a row's name: change of accuracy, agreement, mean and largest difference of a probability."""
     change = np.mean(found.argmax(axis=1) == labels) - np.mean(reference.argmax(axis=1) == labels)
     agreement = np.mean(found.argmax(axis=1) == reference.argmax(axis=1))
     difference = np.abs(found - reference)
-    figures = [f"{100 * change:+.2f}", f"{agreement:.2%}", f"{difference.mean():.5f}", f"{difference.max():.3f}"]
-    return "| " + " | ".join(name + figures) + " |"
+    return [f"{100 * change:+.2f}", f"{agreement:.2%}", f"{difference.mean():.5f}", f"{difference.max():.3f}"]
 
 
 def compare(path: Path, data: Split, calibration: int, images: int, threads: int) -> None:
     network = identify(open_session(path, "cpu", threads), path).variant
     graph = onnx.load(path)
     seen, others = halves(data, int(read_metadata(graph)["train_images"]), calibration, images)
-    reference = run(graph, others.images, threads)
+    reference = predict(open_graph(graph, threads), path, others.images)
     first = next(node.name for node in graph.graph.node if node.op_type == "Conv")
     dense = [node.name for node in graph.graph.node if node.op_type == "Gemm"]
     cases = [(method, 7, "nothing", []) for method in METHODS] + [("minmax", 8, "nothing", [])]
-    cases += [
-        ("minmax", 7, "last dense", dense[-1:]),
-        ("minmax", 7, "first convolution", [first]),
-        ("minmax", 7, "first convolution, last dense", [first, *dense[-1:]]),
-        ("minmax", 7, "first convolution, dense but the first", [first, *dense[1:]]),
-        ("minmax", 7, "first convolution, all dense", [first, *dense]),
-    ]
+    cases += [("minmax", 7, "last dense", dense[-1:]), ("minmax", 7, "first convolution", [first])]
+    cases += [("minmax", 7, "both ends", ends(graph)), ("minmax", 7, "both ends, all dense", [first, *dense])]
+    rows, models = [], []
     for method, bits, words, keep in cases:
-        model = to_int8(graph, seen, method, threads=threads, keep_float=tuple(keep), weight_bits=bits)
+        model = to_int8(graph, seen, method, keep, threads=threads, weight_bits=bits)
         name = [network, method, f"{bits} bits", words]
-        print(row(name, run(model, others.images, threads), reference, others.labels), flush=True)
+        found = predict(open_graph(model, threads), path, others.images)
+        rows.append([*name, *differences(found, reference, others.labels)])
+        models.append(model)
         if bits == 8:
-            exact = run(model, others.images, threads, exact=True)
-            print(row([*name[:3], f"{words}, exact"], exact, reference, others.labels), flush=True)
+            found = predict(open_graph(model, threads, exact=True), path, others.images)
+            rows.append([*name[:3], f"{words}, exact", *differences(found, reference, others.labels), "–"])
+    shortest = shortest_calls(models, others.images)
+    for cells, seconds in zip([cells for cells in rows if cells[-1] != "–"], shortest, strict=True):
+        cells.append(f"{seconds / shortest[0]:.2f}")
+    print("".join("| " + " | ".join(cells) + " |\n" for cells in rows), end="", flush=True)
 
 
 def main() -> None:
@@ -86,7 +104,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     data = load_split(arguments.data)
-    print("| " + " | ".join(HEADER) + " |\n|" + " --- |" * 4 + " ---: |" * 4, flush=True)
+    print("| " + " | ".join(HEADER) + " |\n|" + " --- |" * 4 + " ---: |" * 5, flush=True)
     for path in arguments.models:
         compare(path, data, arguments.calibration, arguments.images, arguments.threads)
 

@@ -42,13 +42,13 @@ def answers(model, images):
 @pytest.mark.parametrize("method", quantize.METHODS)
 def test_int8_is_close_to_fp32(fp32, method):
     graph, images = onnx.load(fp32), np.random.default_rng(1).integers(0, 256, (40, 32, 32, 3), np.uint8)
-    made = quantize.to_int8(graph, images, method, threads=1)
+    made = quantize.to_int8(graph, images, method, [], threads=1)
     onnx.checker.check_model(made, full_check=True)
     np.testing.assert_allclose(answers(made, images), answers(graph, images), atol=0.03)
 
 
 def test_int8_is_unsigned_activations_and_signed_weights_by_channel(fp32):
-    made = quantize.to_int8(onnx.load(fp32), np.zeros((1, 32, 32, 3), np.uint8), "minmax", threads=1)
+    made = quantize.to_int8(onnx.load(fp32), np.zeros((1, 32, 32, 3), np.uint8), "minmax", [], threads=1)
     weights = {weight.name: weight for weight in made.graph.initializer}
     kernel = weights["Conv_0.weight_quantized"]
     assert kernel.data_type == TensorProto.INT8
@@ -65,10 +65,17 @@ def test_int8_is_unsigned_activations_and_signed_weights_by_channel(fp32):
 
 def test_what_is_kept_in_float_is_not_quantised(fp32):
     images = np.random.default_rng(1).integers(0, 256, (4, 32, 32, 3), np.uint8)
-    made = quantize.to_int8(onnx.load(fp32), images, "minmax", threads=1, keep_float=("Conv_0",))
+    made = quantize.to_int8(onnx.load(fp32), images, "minmax", ["Conv_0"], threads=1)
     names = {weight.name for weight in made.graph.initializer}
     assert "Conv_0.weight" in names
     assert "Gemm_0.weight_quantized" in names
+
+
+def test_both_ends_are_kept_in_float_and_what_is_behind_flatten_is_not(fp32):
+    graph = onnx.load(fp32)
+    assert quantize.ends(graph) == ["Conv_0", "Gemm_0"]
+    graph.graph.node[7].op_type = "Reshape"
+    assert quantize.ends(graph) == ["Conv_0"]
 
 
 def test_fp16_takes_pixels_and_gives_float32(fp32, data, tmp_path):

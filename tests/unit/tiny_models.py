@@ -47,12 +47,13 @@ def tiny_model(
 
 
 def tiny_network(path: Path, *, seed: int = 0, **metadata: str) -> Path:
-    """One convolution, pooling and a dense layer of random weights, with the operators and names of exported ones."""
+    """Two convolutions, pooling and a dense layer of random weights, with the operators and names of exported ones."""
     random = np.random.default_rng(seed)
     constants = {
         "Mul_0.constant1": np.array(1 / 255, np.float32),
         "Conv_0.weight": random.normal(size=(8, 3, 3, 3)).astype(np.float32),
         "Conv_0.bias": random.normal(size=8).astype(np.float32),
+        "Conv_1.weight": random.normal(size=(8, 8, 1, 1)).astype(np.float32),
         "Squeeze_0.constant1": np.array([2, 3], np.int64),
         "Gemm_0.weight": random.normal(size=(8, 3)).astype(np.float32),
         "Gemm_0.bias": random.normal(size=3).astype(np.float32),
@@ -63,7 +64,8 @@ def tiny_network(path: Path, *, seed: int = 0, **metadata: str) -> Path:
         helper.make_node("Transpose", ["Mul_0:0"], ["Transpose_0:0"], "Transpose_0", perm=[0, 3, 1, 2]),
         helper.make_node("Conv", ["Transpose_0:0", "Conv_0.weight", "Conv_0.bias"], ["Conv_0:0"], "Conv_0"),
         helper.make_node("Relu", ["Conv_0:0"], ["Relu_0:0"], "Relu_0"),
-        helper.make_node("GlobalAveragePool", ["Relu_0:0"], ["GlobalAveragePool_0:0"], "GlobalAveragePool_0"),
+        helper.make_node("Conv", ["Relu_0:0", "Conv_1.weight"], ["Conv_1:0"], "Conv_1"),
+        helper.make_node("GlobalAveragePool", ["Conv_1:0"], ["GlobalAveragePool_0:0"], "GlobalAveragePool_0"),
         helper.make_node("Squeeze", ["GlobalAveragePool_0:0", "Squeeze_0.constant1"], ["Squeeze_0:0"], "Squeeze_0"),
         helper.make_node("Gemm", ["Squeeze_0:0", "Gemm_0.weight", "Gemm_0.bias"], ["Gemm_0:0"], "Gemm_0"),
         helper.make_node("Softmax", ["Gemm_0:0"], ["probabilities"], "Softmax_0"),

@@ -80,7 +80,7 @@ def quantize_model(
         chosen, pixels = _calibration_set(facts, model_path, data_path, images, seed)
         facts["calibration"] = {"method": method, "seed": seed, "train_indices": chosen.tolist()}
     try:
-        made = to_int8(graph, pixels, method, threads=threads) if precision == "int8" else to_fp16(graph)
+        made = to_int8(graph, pixels, method, ends(graph), threads=threads) if precision == "int8" else to_fp16(graph)
     except Exception as error:  # both converters assert and raise whatever a strange graph breaks
         raise ResbenchError(f"{model_path}: cannot be made {precision} ({one_line(error)}); export it again") from error
     write_metadata(made, facts)
@@ -90,13 +90,25 @@ def quantize_model(
         open_session(temporary, "cpu", threads)
 
 
+def ends(graph: ModelProto) -> list[str]:
+    """Nodes that int8 would harm more than speed up: the first convolution, and dense layers with few weights.
+
+    What they would round is the image itself, or the logits.  A dense layer behind a Flatten has most
+    of a network's weights, and is left out of this.
+    """
+    producers = {output: node.op_type for node in graph.graph.node for output in node.output}
+    first = next(node.name for node in graph.graph.node if node.op_type == "Conv")
+    dense = [node for node in graph.graph.node if node.op_type == "Gemm"]
+    return [first, *(node.name for node in dense if producers[node.input[0]] != "Reshape")]
+
+
 def to_int8(
     graph: ModelProto,
     images: NDArray[np.uint8],
     method: str,
+    in_float: list[str],
     *,
     threads: int,
-    keep_float: tuple[str, ...] = (),
     weight_bits: int = 7,
 ) -> ModelProto:
     """Static quantisation in the QDQ format: uint8 activations, int8 weights with a scale for each channel.
@@ -109,8 +121,8 @@ def to_int8(
         images: uint8 (N, 32, 32, 3), which the ranges of activations are measured on.
         method: minmax, the whole range; entropy, the range of least divergence (Migacz 2017,
             "8-bit inference with TensorRT"); percentile, the range of 99.999 % of the values.
+        in_float: names of further nodes to leave as they are.
         threads: of the measuring session.
-        keep_float: names of further nodes to leave in float.
         weight_bits: 7 or 8.  A processor without VNNI adds two products of 8 bits in 16, where 8-bit
             weights overflow without an error; with 7 bits every processor gives the same answers.
     """
@@ -125,7 +137,7 @@ def to_int8(
             activation_qType=QuantType.QUInt8,
             tensors_range=_calibrate(path, images, method, threads),
             nodes_to_quantize=[],
-            nodes_to_exclude=[*_preparation(graph), *keep_float],
+            nodes_to_exclude=[*_preparation(graph), *in_float],
             op_types_to_quantize=OPERATORS,
             extra_options={},
         )
