@@ -99,7 +99,7 @@ def test_a_cancelled_training_is_tried_again_and_goes_on_from_its_checkpoint(on_
     tree.wait_for(LOG, "epoch 2/8")
     (job,) = jobs(tree)
     slurm("scancel", job["JobId"])
-    output, _ = process.communicate(timeout=540)
+    output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output
     assert [job["JobState"] for job in jobs(tree)] == ["CANCELLED", "COMPLETED"]
     text = (tree.folder / LOG).read_text()
