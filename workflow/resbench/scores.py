@@ -18,6 +18,16 @@ def accuracy_and_loss(probabilities: NDArray[np.float32], labels: NDArray[np.uin
     return float(accuracy), float(-np.log(chosen.clip(1e-7, 1 - 1e-7)).mean())
 
 
+def agreement(first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[float, float]:
+    """How alike two models answer the same images: the share of equal classes, and the largest difference.
+
+    Args:
+        first, second: class probabilities, float32 (N, classes).
+    """
+    same = np.mean(first.argmax(axis=1) == second.argmax(axis=1))
+    return float(same), float(np.abs(first - second).max())
+
+
 def keeps_accuracy(accuracy: float, reference: float) -> bool:
     """Whether a model at lower precision is as accurate as MLPerf Inference asks: 99 % of the reference or more."""
     return accuracy >= 0.99 * reference

@@ -98,3 +98,14 @@ def timed(path, provider):
         precision=precisions_on(provider),
         provider=provider,
     )
+
+
+def all_predictions():
+    """What evaluate writes: every model, in each precision on the providers that it is measured on."""
+    return [
+        f"<results>/predictions/{variant}/seed{seed}/{precision}-{provider}.npz"
+        for variant in config["variants"]
+        for seed in config["seeds"]
+        for provider in config["benchmark"]["providers"]
+        for precision in precisions_on(provider)
+    ]

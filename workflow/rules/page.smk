@@ -26,13 +26,7 @@ rule page:
             variant=config["variants"],
             seed=config["seeds"],
         ),
-        predictions=[
-            f"<results>/predictions/{variant}/seed{seed}/{precision}-{provider}.npz"
-            for variant in config["variants"]
-            for seed in config["seeds"]
-            for provider in config["benchmark"]["providers"]
-            for precision in precisions_on(provider)
-        ],
+        predictions=all_predictions(),
         samples=expand("<results>/latency/{provider}/samples.csv", provider=config["benchmark"]["providers"]),
         host=expand("<results>/latency/{provider}/host.json", provider=config["benchmark"]["providers"]),
         test="<results>/data/test.npz",

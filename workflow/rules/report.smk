@@ -8,19 +8,14 @@ rule collate:
         "workflow/resbench/report/published.py",
         "workflow/resbench/report/statistics.py",
         "workflow/resbench/report/table.py",
+        "workflow/resbench/report/words.py",
         summary="<results>/data/summary.json",
         parity=expand(
             "<results>/onnx/{variant}/seed{seed}/parity.json",
             variant=config["variants"],
             seed=config["seeds"],
         ),
-        predictions=[
-            f"<results>/predictions/{variant}/seed{seed}/{precision}-{provider}.npz"
-            for variant in config["variants"]
-            for seed in config["seeds"]
-            for provider in config["benchmark"]["providers"]
-            for precision in precisions_on(provider)
-        ],
+        predictions=all_predictions(),
         samples=expand("<results>/latency/{provider}/samples.csv", provider=config["benchmark"]["providers"]),
         host=expand("<results>/latency/{provider}/host.json", provider=config["benchmark"]["providers"]),
     output:

@@ -1,6 +1,5 @@
 """What else went on while something was timed, and what on this machine makes timings doubtful."""
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import NamedTuple
 import psutil
 
 from resbench.benchmark.host import cgroup_folders, governor
+from resbench.benchmark.sessions import core_numbers
 
 BUSY_CORES = 0.25  # of other processes: beyond what an idle machine's services take
 STEAL = 0.01  # of the time: beyond this, the hypervisor gave our cores to others
@@ -39,8 +39,7 @@ class Counters(NamedTuple):
 
 def read_counters() -> Counters:
     times = psutil.cpu_times(percpu=True)
-    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(len(times))
-    mine = [times[core] for core in cores if core < len(times)]
+    mine = [times[core] for core in core_numbers() if core < len(times)]
     own = psutil.Process().cpu_times()
     return Counters(
         wall=time.monotonic(),

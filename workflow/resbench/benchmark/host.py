@@ -12,7 +12,7 @@ from typing import Any
 import onnxruntime as ort
 import psutil
 
-from resbench.benchmark.sessions import available_cores
+from resbench.benchmark.sessions import available_cores, core_numbers
 
 PACKAGES = (
     *("resbench", "onnxruntime", "onnxruntime-gpu", "numpy", "tensorflow", "mlcommons-loadgen"),
@@ -70,8 +70,7 @@ def describe_host(provider: str) -> dict[str, Any]:
 
 def governor() -> str | None:
     """The policy of the first available core's clock; None where the kernel, or a hypervisor, shows none."""
-    core = min(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
-    return _read(SYSTEM_CORES / f"cpu{core}/cpufreq/scaling_governor")
+    return _read(SYSTEM_CORES / f"cpu{min(core_numbers())}/cpufreq/scaling_governor")
 
 
 def cgroup_folders() -> list[Path]:

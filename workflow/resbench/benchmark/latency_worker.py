@@ -6,7 +6,6 @@ images and expected answers are raw bytes on stdin, the result is JSON on stdout
 """
 
 import gc
-import json
 import os
 import resource
 import statistics
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from resbench.benchmark.conditions import disturbance, read_counters
+from resbench.benchmark.process import answer_parent
 from resbench.benchmark.sessions import (
     PROVIDERS,
     Probabilities,
@@ -220,14 +220,5 @@ def _since(start_ns: int) -> float:
     return (time.perf_counter_ns() - start_ns) / 1e6
 
 
-def main() -> None:
-    job = Job(**json.loads(sys.argv[1]))
-    try:
-        timing = time_model(job, sys.stdin.buffer.read())
-    except ResbenchError as error:
-        sys.exit(str(error))
-    print(json.dumps(timing._asdict()))
-
-
 if __name__ == "__main__":
-    main()
+    answer_parent(Job, time_model)

@@ -7,7 +7,6 @@ line of stdout.
 
 import json
 import queue
-import sys
 import tempfile
 import threading
 import time
@@ -21,6 +20,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from resbench.benchmark.latency_worker import warm_up
+from resbench.benchmark.process import answer_parent
 from resbench.benchmark.sessions import infer, open_session
 from resbench.errors import ResbenchError, one_line
 
@@ -174,14 +174,5 @@ def read_outcome(details: str, scenario: str) -> Outcome:
     )
 
 
-def main() -> None:
-    job = Job(**json.loads(sys.argv[1]))
-    try:
-        outcome = run_scenario(job, sys.stdin.buffer.read())
-    except ResbenchError as error:
-        sys.exit(str(error))
-    print(json.dumps(outcome._asdict()))
-
-
 if __name__ == "__main__":
-    main()
+    answer_parent(Job, run_scenario)

@@ -1,10 +1,14 @@
-"""Measurements in processes of their own: started fresh, killed with their parent, silent but for a result."""
+"""Measurements in processes of their own: started fresh, killed with their parent, silent but for a result.
+
+`run_fresh` is the parent's end, `answer_parent` that of the process.
+"""
 
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +51,16 @@ def run_fresh(module: str, job: dict[str, Any], data: bytes) -> dict[str, Any]:
         raise ResbenchError(lines[-1])
     result: dict[str, Any] = json.loads(worker.stdout.splitlines()[-1])
     return result
+
+
+def answer_parent(make_job: Callable[..., Any], run: Callable[[Any, bytes], Any]) -> None:
+    """Print as JSON the named tuple that `run` makes of the job in the first argument and the bytes on stdin.
+
+    A ResbenchError ends the process with its text on stderr.
+    """
+    job = make_job(**json.loads(sys.argv[1]))
+    try:
+        result = run(job, sys.stdin.buffer.read())
+    except ResbenchError as error:
+        sys.exit(str(error))
+    print(json.dumps(result._asdict()))

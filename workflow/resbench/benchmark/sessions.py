@@ -34,9 +34,13 @@ class Identity(NamedTuple):
     classes: tuple[str, ...]
 
 
-def available_cores() -> int:
+def core_numbers() -> set[int]:
     """Cores this process may use: fewer than the machine's in a batch job or a cpuset."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+
+
+def available_cores() -> int:
+    return len(core_numbers())
 
 
 def missing(provider: str) -> str | None:

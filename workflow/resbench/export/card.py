@@ -13,7 +13,7 @@ from resbench.benchmark.sessions import Identity
 from resbench.export.deployment import Measured, Setting
 from resbench.files import sha256
 from resbench.report.statistics import Correct, accuracy_interval, compare_precisions
-from resbench.scores import accuracy_and_loss, keeps_accuracy
+from resbench.scores import accuracy_and_loss, agreement, keeps_accuracy
 
 
 class Candidate(NamedTuple):
@@ -138,7 +138,7 @@ def _accuracy(deployed: Candidate, fp32: Candidate, row: Measured) -> str:
     if deployed.identity.precision != "fp32":
         change = compare_precisions(correct, _correct(fp32))
         rows.append(("this file less its fp32 original", _percent(change.estimate, change.low, change.high)))
-        same = np.mean(answers.probabilities.argmax(axis=1) == fp32.answers.probabilities.argmax(axis=1))
+        same, _ = agreement(answers.probabilities, fp32.answers.probabilities)
         text = f" It gives {same:.2%} of the images the same class as its fp32 original."
     return (
         f"On {len(answers.labels):,} test images, which neither training nor calibration has seen.\n\n"

@@ -18,7 +18,7 @@ from resbench.export.graph import to_onnx
 from resbench.export.metadata import write_metadata
 from resbench.files import atomic, write_json
 from resbench.networks.registry import multiply_adds, parameters, published
-from resbench.scores import accuracy_and_loss
+from resbench.scores import accuracy_and_loss, agreement
 from resbench.training import fit
 from resbench.training.job import read_record
 
@@ -62,10 +62,11 @@ def export_model(
 def compare(reference: NDArray[np.float32], exported: NDArray[np.float32], data: Split) -> dict[str, Any]:
     """Figures of how well two sets of class probabilities, float32 (N, classes), agree on labelled images."""
     accuracy, loss = accuracy_and_loss(reference, data.labels)
+    same, difference = agreement(reference, exported)
     return {
         "test_images": len(data.labels),
-        "top1_agreement": float(np.mean(reference.argmax(axis=1) == exported.argmax(axis=1))),
-        "max_abs_diff": float(np.max(np.abs(reference - exported))),
+        "top1_agreement": same,
+        "max_abs_diff": difference,
         "keras_accuracy": accuracy,
         "keras_loss": loss,
     }

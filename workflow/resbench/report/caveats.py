@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from resbench.report.published import HE_2015, NOTEBOOK, is_cifar10
+from resbench.report.words import span
 
 FEWEST_SEEDS = 3
 
@@ -51,7 +52,7 @@ def _training(report: pd.DataFrame, protocol: str | None) -> list[Caveat]:
     return [
         Caveat(
             "Shortened training",
-            f"The networks saw {_span(short['train_images'])} training images for {_span(short['epochs'])} "
+            f"The networks saw {span(short['train_images'])} training images for {span(short['epochs'])} "
             f"{'epoch' if short['epochs'].max() == 1 else 'epochs'}; the full protocol is {full.train_images:,} for "
             f"{full.epochs}. Published accuracies are not comparable, and with more training the order may change.",
             grave=True,
@@ -80,7 +81,7 @@ def _hosts(hosts: Sequence[dict[str, Any]]) -> list[Caveat]:
         lines = [str(line) for line in said] if isinstance(said, list) else []
         if host.get("stable") is False:
             text = "Repetitions differ by more than a quiet machine would make them. " + "; ".join(lines)
-            found.append(Caveat(f"Unstable timing on {host['name']}", f"{text.strip()}", grave=True))
+            found.append(Caveat(f"Unstable timing on {host['name']}", text.strip(), grave=True))
         elif lines:
             found.append(Caveat(f"Timing on {host['name']}", f"{'; '.join(lines)}.", grave=False))
     names = list(dict.fromkeys(str(host["name"]) for host in hosts))
@@ -96,8 +97,3 @@ def _code(hosts: Sequence[dict[str, Any]]) -> list[Caveat]:
         return []
     text = "The code had changes that no commit holds, so that the commit named below does not reproduce it exactly."
     return [Caveat("Uncommitted code", text, grave=False)]
-
-
-def _span(values: pd.Series) -> str:
-    low, high = int(values.min()), int(values.max())
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from resbench.benchmark.latency import COLUMNS
 from resbench.benchmark.predictions import load_predictions
-from resbench.errors import ResbenchError
+from resbench.errors import ResbenchError, one_line
 from resbench.files import read_json
-from resbench.scores import accuracy_and_loss
+from resbench.scores import accuracy_and_loss, agreement
 
 SETTING = ["variant", "precision", "provider", "batch_size", "threads"]
 WHOLE = ["batch_size", "threads", "round", "call"]
@@ -98,10 +98,16 @@ def read_inputs(summary: Path, parity: list[Path], predictions: list[Path], timi
     _refuse_twins([key for key, _ in keys], [samples for _, samples in keys])
     _check_training(exports, parity)
     _check_test_sets(exports, parity, answers, predictions)
-    content = read_json(summary)
+    found = read_summary(summary)
+    return Inputs(exports, answers, [table for table, _ in tables], [host for _, host in tables], found)
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """Raises ResbenchError where it is not a JSON object."""
+    content = read_json(path)
     if not isinstance(content, dict):
-        raise ResbenchError(f"{summary}: not what `resbench convert --summary` writes; convert the archive again")
-    return Inputs(exports, answers, [table for table, _ in tables], [host for _, host in tables], content)
+        raise ResbenchError(f"{path}: not what `resbench convert --summary` writes; convert the archive again")
+    return content
 
 
 def settings(inputs: Inputs) -> Iterator[tuple[Key, pd.DataFrame]]:
@@ -150,7 +156,7 @@ def read_parity(path: Path) -> Parity:
         values = {name: _convert(content, name, kind) for name, kind in Parity.__annotations__.items()}
     except (KeyError, TypeError, ValueError) as error:
         raise ResbenchError(
-            f"{path}: not what `resbench export --parity` writes ({' '.join(str(error).split())}); export again"
+            f"{path}: not what `resbench export --parity` writes ({one_line(error)}); export again"
         ) from error
     return Parity(**values)
 
@@ -168,7 +174,7 @@ def read_timings(samples: Path, host: Path) -> tuple[pd.DataFrame, dict[str, Any
     except FileNotFoundError as error:
         raise ResbenchError(f"{samples}: no such file; make it with `resbench latency`") from error
     except (OSError, ValueError) as error:
-        raise ResbenchError(f"{samples}: {remedy.format(' '.join(str(error).split()))}") from error
+        raise ResbenchError(f"{samples}: {remedy.format(one_line(error))}") from error
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing or table.empty:
         raise ResbenchError(f"{samples}: {remedy.format('no column ' + ', '.join(missing) if missing else 'no row')}")
@@ -202,11 +208,8 @@ def _beside_fp32(answer: Answer, owners: dict[Key, Path]) -> Answer:
     if answer.precision == "fp32" or reference is None:
         return answer
     own = load_predictions(owners[(*name, answer.precision, answer.provider)]).probabilities
-    other = load_predictions(reference).probabilities
-    return answer._replace(
-        top1_agreement=float(np.mean(own.argmax(axis=1) == other.argmax(axis=1))),
-        max_abs_diff=float(np.abs(own - other).max()),
-    )
+    same, difference = agreement(own, load_predictions(reference).probabilities)
+    return answer._replace(top1_agreement=same, max_abs_diff=difference)
 
 
 def _keys(table: pd.DataFrame) -> list[Key]:

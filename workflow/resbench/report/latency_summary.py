@@ -40,7 +40,7 @@ class LatencySummary(NamedTuple):
 
 
 def summarize_latency(samples: NDArray[np.float64]) -> LatencySummary:
-    """Minimum, median and tail of latencies in significant, shape (n,), n ≥ 1, in any order.
+    """Minimum, median and tail of latencies in milliseconds, shape (n,), n ≥ 1, in any order.
 
     Percentiles are interpolated linearly (Hyndman & Fan's type 7, numpy's default).
     """

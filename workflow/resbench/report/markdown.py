@@ -1,11 +1,11 @@
 """The report as a page of Markdown."""
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from resbench.report.inputs import Inputs
 from resbench.report.published import departure, is_cifar10
+from resbench.report.words import span
 
 Row = dict[str, Any]
 
@@ -52,10 +52,10 @@ def render_markdown(rows: list[Row], comparisons: list[Row], inputs: Inputs, dat
 
 
 def _conditions(inputs: Inputs, dataset: str) -> str:
-    images = _several(p.train_images for p in inputs.parity)
+    images = span(p.train_images for p in inputs.parity)
     seeds = len({p.seed for p in inputs.parity})
     return (
-        f"{_text(dataset)}: {images} training images, {_several(p.epochs for p in inputs.parity)} epochs, "
+        f"{_text(dataset)}: {images} training images, {span(p.epochs for p in inputs.parity)} epochs, "
         f"{seeds} {'seed' if seeds == 1 else 'seeds'}, {inputs.parity[0].test_images:,} test images."
     )
 
@@ -170,12 +170,6 @@ def _accuracy(row: Row) -> str:
 
 def _number(value: float | None, form: str, factor: float = 1) -> str:
     return "–" if value is None else form.format(value * factor)
-
-
-def _several(values: Iterable[int]) -> str:
-    """The one value that all share, or the range."""
-    found = sorted(values)
-    return f"{found[0]:,}" if found[0] == found[-1] else f"{found[0]:,} to {found[-1]:,}"
 
 
 def _text(value: Any) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import pandas as pd
 import yaml
 
 from resbench.benchmark.predictions import Predictions
@@ -106,18 +105,11 @@ def _experiment(inputs: PageInputs) -> dict[str, Any]:
     return {
         "variants": report["variant"].nunique(),
         "precisions": " and ".join(report["precision"].unique()),
-        "train_images": _span(report["train_images"]),
-        "epochs": _span(report["epochs"]),
-        "seeds": _span(report["seeds"]),
+        "train_images": words.span(report["train_images"]),
+        "epochs": words.span(report["epochs"]),
+        "seeds": words.span(report["seeds"]),
         "test_images": f"{len(inputs.test.labels):,}",
     }
-
-
-def _span(values: pd.Series) -> str:
-    low, high = values.min(), values.max()
-    if pd.isna(low):
-        return "unknown"
-    return f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
 
 
 def _table(host: Host, published: bool) -> tuple[Any, Any]:

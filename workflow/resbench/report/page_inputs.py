@@ -10,10 +10,9 @@ import pandas as pd
 
 from resbench.benchmark.predictions import Predictions, load_predictions
 from resbench.data.store import Split, load_split
-from resbench.errors import ResbenchError
-from resbench.files import read_json
+from resbench.errors import ResbenchError, one_line
 from resbench.report.comparisons import COMPARISON_COLUMNS
-from resbench.report.inputs import read_timings
+from resbench.report.inputs import read_summary, read_timings
 from resbench.report.table import REPORT_COLUMNS
 
 TEXTS = ("variant", "precision", "provider", "host", "dataset")
@@ -65,9 +64,6 @@ def read_page_inputs(
         if not np.array_equal(answer.labels, split.labels) or answer.probabilities.shape[1] != len(split.classes):
             raise ResbenchError(f"{path}: not of the images in {test}; evaluate the model on them")
     tables = [read_timings(samples, host) for samples, host in timings]
-    content = read_json(summary)
-    if not isinstance(content, dict):
-        raise ResbenchError(f"{summary}: not what `resbench convert --summary` writes; convert the archive again")
     return PageInputs(
         _read_table(report, REPORT_COLUMNS, TEXTS, "resbench collate"),
         _read_table(comparisons, COMPARISON_COLUMNS, COMPARISON_TEXTS, "resbench collate", may_be_empty=True),
@@ -76,7 +72,7 @@ def read_page_inputs(
         [table for table, _ in tables],
         [host for _, host in tables],
         split,
-        content,
+        read_summary(summary),
         _read_config(config),
     )
 
@@ -97,7 +93,7 @@ def _read_table(
     except FileNotFoundError as error:
         raise ResbenchError(f"{path}: no such file; {remedy}") from error
     except (OSError, ValueError) as error:
-        raise ResbenchError(f"{path}: not readable ({' '.join(str(error).split()):.200}); {remedy}") from error
+        raise ResbenchError(f"{path}: not readable ({one_line(error):.200}); {remedy}") from error
     for name, values in numbers.items():
         if np.isinf(values).any():
             raise ResbenchError(f"{path}: {name} is infinite somewhere; {remedy}")

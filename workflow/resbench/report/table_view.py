@@ -1,6 +1,6 @@
 """report.csv as a person reads it: headings with units, intervals beside values, blanks as dashes."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -88,9 +88,9 @@ def _cell(row: dict[Any, Any], name: str) -> Cell:
     if pd.isna(value):
         return Cell("–")
     if name in ("accuracy_mean", "published_accuracy", "top1_agreement"):
-        return Cell(percent(value), _interval(row, "accuracy", 100, 2) if name == "accuracy_mean" else "", value)
+        return Cell(percent(value), _interval(row, "accuracy", percent) if name == "accuracy_mean" else "", value)
     if name.startswith("latency"):
-        return Cell(significant(value), _interval(row, "latency_p50", 1, 3) if "p50" in name else "", value)
+        return Cell(significant(value), _interval(row, "latency_p50", significant) if "p50" in name else "", value)
     if name in ("loss_mean", "published_loss"):
         return Cell(f"{value:.4f}", value=value)
     if name in ("batch_size", "threads"):
@@ -100,10 +100,9 @@ def _cell(row: dict[Any, Any], name: str) -> Cell:
     return Cell(significant(value), value=value)
 
 
-def _interval(row: dict[Any, Any], name: str, factor: float, digits: int) -> str:
+def _interval(row: dict[Any, Any], name: str, form: Callable[[float], str]) -> str:
     unit = "_ms" if name.startswith("latency") else ""
     low, high = row[f"{name}_low{unit}"], row[f"{name}_high{unit}"]
     if pd.isna(low) or pd.isna(high):
         return ""
-    form = percent if factor == 100 else significant
     return f"{form(low)} – {form(high)}"

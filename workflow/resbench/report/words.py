@@ -1,6 +1,7 @@
 """Numbers as the page writes them: no digit that was not measured, a true minus sign, one way for each kind."""
 
 import math
+from collections.abc import Iterable
 
 MINUS = "−"
 NBSP = "\u00a0"  # so that a number and its unit stay on one line
@@ -32,6 +33,15 @@ def significant(value: float, digits: int = 3) -> str:
         return "0" if value == 0 else "–"
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return _signed(f"{value:,.{decimals}f}")
+
+
+def span(values: Iterable[float]) -> str:
+    """The one number that all share, or the range: 5,000 to 50,000.  NaN is left out."""
+    known = [value for value in values if not math.isnan(value)]
+    if not known:
+        return "unknown"
+    low, high = min(known), max(known)
+    return f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
 
 
 def _signed(text: str) -> str:
