@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "config", "profiles", "workflow")
@@ -36,7 +37,8 @@ class Tree:
 
     def copy(self, folder: Path) -> "Tree":
         """With everything that was made in it, and Snakemake's memory of how."""
-        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        passing = shutil.ignore_patterns("locks", "log")  # of a dry run that another process may just make
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True, ignore=passing)
         return Tree(folder, self.machine)
 
     def configure(self, **sections: object) -> None:
@@ -108,12 +110,17 @@ def tree(tmp_path: Path) -> Tree:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Tree:
-    """The workflow after a whole run; whoever changes it works on a copy."""
-    tree = Tree.fresh(tmp_path_factory.mktemp("finished"))
-    tree.configure(**settings())
-    status, output = tree.snakemake()
-    assert status == 0, output
+def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Tree:
+    """The workflow after a whole run, made once for all processes of the tests; whoever changes it works on a copy."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "finished"
+    with FileLock(f"{folder}.lock"):
+        tree = Tree(folder) if folder.exists() else Tree.fresh(folder)
+        if not (folder / "complete").exists():
+            tree.configure(**settings())
+            status, output = tree.snakemake()
+            assert status == 0, output
+            (folder / "complete").touch()
     return tree
 
 

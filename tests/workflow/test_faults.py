@@ -67,7 +67,7 @@ def test_a_source_that_is_not_there_is_one_line(tree) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=lambda how: how.name)
 def test_a_job_stopped_midway_leaves_no_half_output_and_goes_on_from_there(spoiled, how: signal.Signals) -> None:
-    change(spoiled, "training", epochs=4)
+    change(spoiled, "training", epochs=4, limit=32)  # a step an epoch
     model = "results/models/pool/seed0/model.keras"
     log = spoiled.folder / "logs/train/pool/seed0.log"
     log.unlink()

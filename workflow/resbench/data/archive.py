@@ -4,9 +4,10 @@ The archive is untrusted, whatever its hash: see `tarball` and `unpickle` for wh
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,9 @@ MAX_STEPS = 24 * MAX_ROWS  # opcodes of one pickle: a label takes up to 2, a fil
 TEST = 0  # number of the test batch; training batches are 1 to 5
 
 
+Parsed = TypeVar("Parsed")
+
+
 class Layout(NamedTuple):
     """Names of an archive's members, in whichever folder they are; `batches` gives each its number."""
 
@@ -41,9 +45,9 @@ LAYOUT_OF = {name: layout for layout in LAYOUTS for name in (layout.names, *layo
 
 
 class Batch(NamedTuple):
-    """rows: uint8 (N, 3072), each an image as CHW; labels: uint8 (N,)."""
+    """images: uint8 (N, 32, 32, 3); labels: uint8 (N,)."""
 
-    rows: NDArray[np.uint8]
+    images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
 
 
@@ -70,8 +74,8 @@ def read_archive(path: Path) -> Archive:
     """
     digest = hashlib.sha256()
     try:
-        with path.open("rb") as stream:
-            layout, names, batches = _read_members(Gunzip(stream, digest, 6 * MAX_BATCH + 6 * MAX_SMALL))
+        with path.open("rb") as stream, ThreadPoolExecutor(1) as beside:
+            layout, names, batches = _read_members(Gunzip(stream, digest, 6 * MAX_BATCH + 6 * MAX_SMALL), beside)
         test = _join([batches.pop(TEST)], names)
         train = _join([batches.pop(number) for number in sorted(batches)], names)
         return Archive(train, test, layout.title, digest.hexdigest())
@@ -83,11 +87,11 @@ def read_archive(path: Path) -> Archive:
         raise ResbenchError(f"{path}: {error}; delete it and download it again") from error
 
 
-def _read_members(stream: Gunzip) -> Members:
-    """Every member is parsed as soon as it was read, so that its bytes can go."""
+def _read_members(stream: Gunzip, beside: ThreadPoolExecutor) -> Members:
+    """Every batch is parsed beside the unpacking of the next one, which needs as long: zlib works without Python."""
     seen: dict[str, Layout] = {}
     names: list[str] = []
-    batches: dict[int, Batch] = {}
+    batches: dict[int, Future[Batch]] = {}
     for member in members(stream):
         name = member.name.rpartition("/")[2]
         place = LAYOUT_OF.get(name)
@@ -101,13 +105,12 @@ def _read_members(stream: Gunzip) -> Members:
             raise ArchiveError(f"holds {name} twice")
         seen[name] = place
         content = stream.read(member.size)
-        try:
-            if name == place.names:
-                names = _class_names(content, place)
-            else:
-                batches[place.batches[name]] = _batch(content, place)
-        except ArchiveError as error:
-            raise ArchiveError(f"member {name} {error}") from error
+        if name == place.names:
+            names = _member(_class_names, name, content, place)
+        else:
+            for earlier in batches.values():
+                earlier.result()  # a bad one is refused before more is unpacked, and no queue grows
+            batches[place.batches[name]] = beside.submit(_member, _batch, name, content, place)
     if not seen:
         raise ArchiveError("holds no CIFAR-10 batches")
     if len({layout.title for layout in seen.values()}) > 1:
@@ -116,19 +119,31 @@ def _read_members(stream: Gunzip) -> Members:
     missing = [name for name in (layout.names, *layout.batches) if name not in seen]
     if missing:
         raise ArchiveError(f"lacks {', '.join(missing)}")
-    return Members(layout, names, batches)
+    return Members(layout, names, {number: batch.result() for number, batch in batches.items()})
+
+
+def _member(parse: Callable[[bytes, Layout], Parsed], name: str, content: bytes, layout: Layout) -> Parsed:
+    try:
+        return parse(content, layout)
+    except ArchiveError as error:
+        raise ArchiveError(f"member {name} {error}") from error
 
 
 def _batch(content: bytes, layout: Layout) -> Batch:
-    rows, labels = _python_batch(content) if layout.title == "python" else _binary_batch(content)
+    """Images of one member, from CHW rows as HWC."""
+    rows, labels = _python_rows(content) if layout.title == "python" else _binary_rows(content)
     if not 0 < len(rows) <= MAX_ROWS:
         raise ArchiveError(f"has {len(rows):,} images, not 1 to {MAX_ROWS:,}")
     if len(labels) != len(rows):
         raise ArchiveError(f"has {len(rows):,} images, but {len(labels):,} labels")
-    return Batch(rows, labels)
+    images = np.empty((len(rows), 32 * 32, 3), np.uint8)
+    for channel in range(3):
+        images[:, :, channel] = rows[:, channel * 1024 : (channel + 1) * 1024]
+    return Batch(images.reshape(-1, 32, 32, 3), labels)
 
 
-def _python_batch(content: bytes) -> Batch:
+def _python_rows(content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Rows of 3072 and labels, as are those of the binary layout."""
     batch = unpickle(content, MAX_STEPS)
     rows, labels = batch.get("data"), batch.get("labels")
     if not isinstance(rows, np.ndarray):
@@ -137,14 +152,14 @@ def _python_batch(content: bytes) -> Batch:
         raise ArchiveError(f"has images of shape {rows.shape}, not rows of {PIXELS:,}")
     if not isinstance(labels, list) or not all(type(label) is int and 0 <= label < 256 for label in labels):
         raise ArchiveError("has no list of labels from 0 to 255")
-    return Batch(rows, np.array(labels, np.uint8))
+    return rows, np.array(labels, np.uint8)
 
 
-def _binary_batch(content: bytes) -> Batch:
+def _binary_rows(content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     if len(content) % (1 + PIXELS):
         raise ArchiveError(f"has {len(content):,} bytes, no multiple of {1 + PIXELS:,}")
     table = np.frombuffer(content, np.uint8).reshape(-1, 1 + PIXELS)
-    return Batch(table[:, 1:], table[:, 0])
+    return table[:, 1:], table[:, 0]
 
 
 def _class_names(content: bytes, layout: Layout) -> list[str]:
@@ -165,15 +180,7 @@ def _class_names(content: bytes, layout: Layout) -> list[str]:
 
 
 def _join(batches: list[Batch], names: list[str]) -> Split:
-    """One split of all `batches`, images as HWC; empties the list, so that each batch is freed once it was copied."""
     labels = np.concatenate([batch.labels for batch in batches])
     if labels.max() >= len(names):
         raise ArchiveError(f"has label {labels.max()}, but only {len(names)} class names")
-    images = np.empty((len(labels), 32 * 32, 3), np.uint8)
-    end = len(images)
-    while batches:
-        rows = batches.pop().rows
-        for channel in range(3):
-            images[end - len(rows) : end, :, channel] = rows[:, channel * 1024 : (channel + 1) * 1024]
-        end -= len(rows)
-    return Split(images.reshape(-1, 32, 32, 3), labels, np.array(names))
+    return Split(np.concatenate([batch.images for batch in batches]), labels, np.array(names))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple, Protocol
 
 BLOCK = 512
-CHUNK = 1 << 18
+CHUNK = 1 << 20
 MAX_EXTENSION = 1 << 16  # bytes of a pax header: room for times and owners, which are all that is let through
 HARMLESS = {"mtime", "atime", "ctime", "uid", "gid", "uname", "gname", "comment", "charset", "hdrcharset"}
 

@@ -112,6 +112,10 @@ class _Machine:
             raise ArchiveError("is a truncated pickle")
         return self.data[start : self.position]
 
+    def byte(self) -> int:
+        self.position += 1
+        return self.data[self.position - 1]
+
     def number(self, size: int, *, signed: bool = False) -> int:
         return int.from_bytes(self.take(size), "little", signed=signed)
 
@@ -244,16 +248,16 @@ def _put(m: _Machine, index: int) -> None:
 
 
 OPERATIONS: dict[int, Callable[[_Machine], None]] = {
-    ord("\x80"): lambda m: None if 2 <= m.number(1) <= 5 else _refuse("an unknown protocol"),
+    ord("\x80"): lambda m: None if 2 <= m.byte() <= 5 else _refuse("an unknown protocol"),
     ord("\x95"): lambda m: None if m.number(8) <= len(m.data) else _refuse("a frame longer than the file"),
     ord("("): lambda m: m.push(MARK),
     ord("N"): lambda m: m.push(None),
     ord("\x88"): lambda m: m.push(True),
     ord("\x89"): lambda m: m.push(False),
-    ord("K"): lambda m: m.push(m.number(1)),
+    ord("K"): lambda m: m.push(m.byte()),
     ord("M"): lambda m: m.push(m.number(2)),
     ord("J"): lambda m: m.push(m.number(4, signed=True)),
-    ord("\x8a"): lambda m: m.push(m.number(m.number(1), signed=True)),
+    ord("\x8a"): lambda m: m.push(m.number(m.byte(), signed=True)),
     ord("U"): _bytes(1),  # byte strings: Python 2's two, then Python 3's three, then bytearray
     ord("T"): _bytes(4, signed=True),
     ord("C"): _bytes(1),
@@ -274,10 +278,10 @@ OPERATIONS: dict[int, Callable[[_Machine], None]] = {
     ord("e"): _appends,
     ord("s"): _set_item,
     ord("u"): lambda m: m.set_items(m.since_mark()),
-    ord("q"): lambda m: _put(m, m.number(1)),
+    ord("q"): lambda m: _put(m, m.byte()),
     ord("r"): lambda m: _put(m, m.number(4)),
     ord("\x94"): lambda m: _put(m, len(m.memo)),
-    ord("h"): lambda m: m.push(m.memo[m.number(1)]),
+    ord("h"): lambda m: m.push(m.memo[m.byte()]),
     ord("j"): lambda m: m.push(m.memo[m.number(4)]),
     ord("c"): lambda m: m.global_name(m.line(), m.line()),
     ord("\x93"): _stack_global,
