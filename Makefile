@@ -26,11 +26,10 @@ lint: $(STAMP)
 	$(BIN)/python tests/lint_workflow.py
 
 perf: $(STAMP)  ## conversion and training beside what a notebook does, the cost of many models; needs the archive
-	$(BIN)/python perf/convert.py results/data/archive.tar.gz
-	$(BIN)/python perf/train.py
-	$(BIN)/python perf/scale.py --plot docs/scale.svg
+	@missed=; for script in "convert.py results/data/archive.tar.gz" train.py "scale.py --plot docs/scale.svg"; do \
+		$(BIN)/python perf/$$script || missed=1; done; test -z "$$missed"
 
-check-gpu: $(STAMP)  ## does training use the card, and how fast?
+check-gpu: $(STAMP)  ## is this machine fit to train and to run models on its GPU?
 	$(BIN)/python perf/check_gpu.py
 
 rulegraph: $(STAMP)  ## draw the rules in the README anew

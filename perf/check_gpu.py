@@ -1,49 +1,193 @@
-"""Does this machine's GPU train, and how fast?  Run by `make check-gpu`; reads well in a bug report.
+"""Is this machine fit to train, and to run models, on its GPU?  Run by `make check-gpu`; reads well in a bug report.
 
-Prints each finding and PASS, or what is missing and the fix, with exit status 1.
+    python perf/check_gpu.py [--providers cuda,tensorrt]
+
+Prints what machine and software this is, then a line for each check: PASS and what was found, or FAIL with
+what is missing and how to mend it; at the end PASS, or FAIL and the checks that failed, with exit status 1.
+Takes some minutes.  The checks:
+
+- the driver answers, and is new enough for the pinned CUDA libraries;
+- TensorFlow sees the card;
+- an epoch of `pool` beside Keras's `fit`: images/s and memory, as perf/train.py measures them;
+- the stages themselves: `pool` trained on handwritten digits on the card, exported (the same as Keras on the CPU,
+  or refused) and made fp16;
+- each execution provider with fp32 and fp16: all nodes are its own, and its answers are those of fp32 on the CPU.
 """
 
-import importlib.metadata
-import platform
+import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-FIX = "install a driver for CUDA 12 and the GPU lock file: rm -r .venv && make check-gpu"
+import harness
+import numpy as np
+import train
+from resbench.benchmark.host import describe_host
+from resbench.benchmark.predictions import predict
+from resbench.benchmark.sessions import Probabilities, available_cores, nodes_by_provider, open_session, provider_share
+from resbench.data.store import load_split
+from resbench.errors import ResbenchError, one_line
+from resbench.files import read_json
+from resbench.scores import agreement
+
+PACKAGE = Path(__file__).parents[1] / "workflow"
+DRIVER = 525  # the oldest for CUDA 12 (docs/hpc.md)
+STEPS = train.IMAGES // train.BATCH - 1  # an epoch: the first step is not timed
+IMAGES = 256  # one batch, so that TensorRT builds one engine a model
+LEAST_AGREEMENT = 0.99
+# Of a probability.  A GPU multiplies fp32 in TF32, which rounds factors as coarsely as float16 does.
+LARGEST_DIFFERENCE = 0.05
+
+STAGES = """
+    digits digits.tar.gz
+    convert digits.tar.gz --train train.npz --test test.npz
+    train pool --data train.npz --seed 0 --epochs 1 --device {device} --model model.keras --history history.csv
+    export model.keras --data test.npz --onnx fp32.onnx --parity parity.json
+    quantize fp32.onnx --data train.npz --precision fp16 --onnx fp16.onnx
+"""
+
+NEEDED = (
+    f"what is needed is an NVIDIA card, driver {DRIVER} or newer, and the libraries of requirements-gpu.lock, which "
+    "`make check-gpu` installs where nvidia-smi answers; on a cluster: srun --gpus=1 make check-gpu"
+)
+REINSTALL = (
+    "install requirements-gpu.lock anew (rm -r .venv && make check-gpu), and see that CUDA_VISIBLE_DEVICES does not "
+    "hide the card; TF_CPP_MIN_LOG_LEVEL=0 shows which library TensorFlow misses"
+)
+REPORT = "none known; put all of this into a bug report"
+FIXES = {
+    "cuda": "install requirements-gpu.lock anew (rm -r .venv && make check-gpu)",
+    "tensorrt": "no lock file brings TensorRT: pip install 'tensorrt-cu12==10.*', and name its folder tensorrt_libs in "
+    "LD_LIBRARY_PATH; or do without: python perf/check_gpu.py --providers cuda",
+}
 
 
-def driver() -> str | None:
-    """What nvidia-smi says of cards and driver, or None."""
-    query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+class Finding(NamedTuple):
+    name: str
+    passed: bool
+    words: str
+
+
+def attempt(name: str, fix: str, check: Callable[..., str], *arguments: object) -> Finding:
+    """A check's words, or what it raised and the fix."""
     try:
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return answer.stdout.strip() if answer.returncode == 0 and answer.stdout.strip() else None
+        return Finding(name, True, check(*arguments))
+    except Exception as error:  # whatever a GPU library raises; a crash of its process, too
+        words = str(error) if isinstance(error, ResbenchError) else one_line(error)
+        return Finding(name, False, f"{words}.  Fix: {fix}")
 
 
-def main() -> None:
-    versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
-    print(f"Python {platform.python_version()}, {versions}, {platform.platform()}")
-    cards = driver()
-    if cards is None:
-        sys.exit(f"FAIL: nvidia-smi does not answer: no NVIDIA GPU or no driver here; {FIX}")
-    print(f"driver: {cards}")
+def findings(providers: list[str], gpus: list[dict[str, str]]) -> Iterator[Finding]:
+    """Each check when it is done.  Without a driver, or a card that TensorFlow sees, the rest would fail alike."""
+    for name, fix, check, *arguments in (
+        ("GPU", NEEDED, check_driver, gpus),
+        ("TensorFlow", REINSTALL, harness.fresh, see_card),
+    ):
+        found = attempt(name, fix, check, *arguments)
+        yield found
+        if not found.passed:
+            return
+    yield attempt("training", REPORT, train_beside_keras)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        made = attempt("stages", REPORT, run_stages, folder, "gpu")
+        yield made
+        for provider in providers if made.passed else []:
+            for precision in ("fp32", "fp16"):
+                yield attempt(f"{provider} {precision}", FIXES[provider], run_on, provider, precision, folder)
 
+
+def check_driver(gpus: list[dict[str, str]]) -> str:
+    """Of all cards; `gpus` as `describe_host` has them."""
+    if not gpus:
+        raise ResbenchError("nvidia-smi names no card: this machine has no NVIDIA GPU, or no driver for it")
+    if int(gpus[0]["driver"].partition(".")[0]) < DRIVER:
+        raise ResbenchError(f"driver {gpus[0]['driver']} is older than {DRIVER} and cannot run CUDA 12")
+    return "; ".join(f"{gpu['name']}, driver {gpu['driver']}" for gpu in gpus)
+
+
+def see_card() -> str:
     import resbench.networks  # noqa: F401  imports TensorFlow quietly
 
     import tensorflow as tf  # isort: skip
 
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
-        sys.exit(f"FAIL: TensorFlow sees none of these cards; {FIX}")
-    print(f"TensorFlow sees {len(gpus)}: {tf.config.experimental.get_device_details(gpus[0])}", flush=True)
-    # In processes of their own: this one must not hold the card's memory.
-    train = Path(__file__).with_name("train.py")
-    measured = subprocess.run([sys.executable, train, "--variants", "pool", "--steps", "1500", "--rounds", "1"])
-    if measured.returncode:
-        sys.exit("FAIL: training `pool` on the card did not end well; the reason stands above")
-    print("PASS")
+        raise ResbenchError("TensorFlow sees no card")
+    details, build = tf.config.experimental.get_device_details(gpus[0]), tf.sysconfig.get_build_info()
+    return (
+        f"sees {len(gpus)}, the first {details.get('device_name')} of compute capability "
+        f"{details.get('compute_capability')}; built for CUDA {build.get('cuda_version')}, "
+        f"cuDNN {build.get('cudnn_version')}"
+    )
+
+
+def train_beside_keras() -> str:
+    measured = train.side_by_side("pool", STEPS, available_cores())
+    us, them = measured["ours"], measured["Keras"]
+    if "card" not in us:
+        raise ResbenchError("it ran on the CPU")
+    figures = [f"{title} {us[key]:,.0f}, Keras {them[key]:,.0f}" for key, title in train.TITLES.items()]
+    return f"an epoch of pool, batch {train.BATCH}, float32, XLA: {'; '.join(figures)}"
+
+
+def run_stages(folder: Path, device: str) -> str:
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE)}
+    for words in STAGES.format(device=device).strip().splitlines():
+        command = [sys.executable, "-m", "resbench", *words.split()]
+        answer = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        if answer.returncode:
+            said = answer.stderr.strip().splitlines() or [f"exit status {answer.returncode}"]
+            raise ResbenchError(f"`resbench {words.strip()}`: {said[-1]}")
+    figures = read_json(folder / "parity.json")
+    return (
+        f"pool trained on {figures['device']}; fp32 on the CPU names Keras's class for "
+        f"{figures['top1_agreement']:.2%} of {figures['test_images']} images, largest difference of a probability "
+        f"{figures['max_abs_diff']:.1e}"
+    )
+
+
+def run_on(provider: str, precision: str, folder: Path) -> str:
+    """Raises ResbenchError where a node is another provider's, or the answers are not those of fp32 on the CPU."""
+    images = load_split(folder / "test.npz").images[:IMAGES]
+    _, expected = harness.fresh(ask, folder / "fp32.onnx", "cpu", images)
+    nodes, answers = harness.fresh(ask, folder / f"{precision}.onnx", provider, images)
+    share, (same, difference) = provider_share(nodes, provider), agreement(answers, expected)
+    words = (
+        f"{share:.1%} of {sum(nodes.values())} nodes are its own; it names the class of fp32 on the CPU for {same:.2%} "
+        f"of {len(images)} images, largest difference of a probability {difference:.1e}"
+    )
+    if share < 1 or same < LEAST_AGREEMENT or not difference <= LARGEST_DIFFERENCE:
+        wanted = f"100 %, {LEAST_AGREEMENT:.0%} or more, {LARGEST_DIFFERENCE} or less"
+        raise ResbenchError(f"{words} (wanted: {wanted})")
+    return words
+
+
+def ask(model: Path, provider: str, images: np.ndarray) -> tuple[dict[str, int], Probabilities]:
+    """Where the model's nodes are, and what it answers."""
+    session = open_session(model, provider, None)
+    return nodes_by_provider(session), predict(session, model, images)
+
+
+def main() -> None:
+    parser = harness.parser(__doc__)
+    parser.add_argument("--providers", default="cuda,tensorrt")
+    providers = parser.parse_args().providers.split(",")
+    if strangers := set(providers) - set(FIXES):
+        parser.error(f"unknown: {', '.join(strangers)}; there are {', '.join(FIXES)}")
+    host = describe_host(providers[0])
+    print(f"{host['processor']}, {host['cores_available']} cores, {host['memory_gb']} GB; {host['os']}, {host['kernel']}")
+    print(f"Python {host['python']}; " + ", ".join(f"{name} {version}" for name, version in host["packages"].items()))
+    print(f"ONNX Runtime is built for CUDA {host['cuda']}; commit {host['git'] and host['git']['commit']}", flush=True)
+    failed = []
+    for name, passed, words in findings(providers, host["gpus"]):
+        print(f"{'PASS' if passed else 'FAIL'}  {name}: {words}", flush=True)
+        failed += [] if passed else [name]
+    print(f"FAIL: {', '.join(failed)}" if failed else "PASS")
+    sys.exit(bool(failed))
 
 
 if __name__ == "__main__":

@@ -9,14 +9,14 @@ file, after one unmeasured pass over the file, so that all read it from memory. 
 9 GB of memory and two minutes.  Prints a table and the ratios against their targets; exit status 1 where one is missed.
 """
 
-import argparse
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+import harness
+from harness import Verdict
 
 FLOOR = 1.6  # times the floor, at most
 SPEED_UP = 30.0  # times faster than the notebook, at least
@@ -56,20 +56,8 @@ y_train, y_test = np.array(y_train), np.array(y_test)
 """
 
 
-def measure(command: list[str]) -> tuple[float, float]:
-    """Wall time in s and peak resident memory in MB of a command and its children."""
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{command[0]} failed with status {process.returncode}")
-    return seconds, usage.ru_maxrss * 1024 / 1e6
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = harness.parser(__doc__)
     parser.add_argument("archive", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--without-notebook", action="store_true", help="leave out the slow comparison")
@@ -89,9 +77,9 @@ def main() -> None:
             rounds["the notebook's way"] = []
         for number in range(arguments.rounds):
             for name, command in commands.items():
-                rounds[name].append(measure(command))
+                rounds[name].append(harness.run(command))
             if "the notebook's way" in rounds and number % 2 == 0:
-                rounds["the notebook's way"].append(measure([sys.executable, "-c", NOTEBOOK, archive, folder]))
+                rounds["the notebook's way"].append(harness.run([sys.executable, "-c", NOTEBOOK, archive, folder]))
 
     print(f"{'':22} {'median s':>9} {'least s':>9} {'peak MB':>9} {'rounds':>7}")
     medians = {}
@@ -104,15 +92,14 @@ def main() -> None:
     ours, floor, *notebook = medians.values()
     memory = max(peak for _, peak in rounds["resbench convert"])
     verdicts = [
-        (f"{ours / floor:.2f} × the floor", f"at most {FLOOR}", ours <= FLOOR * floor),
-        (f"{memory:.0f} MB at the peak", f"at most {MEMORY:.0f}", memory <= MEMORY),
+        Verdict(f"{ours / floor:.2f} × the floor", f"at most {FLOOR}", ours <= FLOOR * floor),
+        Verdict(f"{memory:.0f} MB at the peak", f"at most {MEMORY:.0f}", memory <= MEMORY),
     ]
     if notebook:
         faster = notebook[0] / ours
-        verdicts.append((f"{faster:.0f} × faster than the notebook", f"at least {SPEED_UP:.0f}", faster >= SPEED_UP))
-    for figure, target, met in verdicts:
-        print(f"{figure} (target: {target}) {'met' if met else 'MISSED'}")
-    sys.exit(not all(met for *_, met in verdicts))
+        words = f"{faster:.0f} × faster than the notebook"
+        verdicts.append(Verdict(words, f"at least {SPEED_UP:.0f}", faster >= SPEED_UP))
+    harness.conclude(verdicts)
 
 
 if __name__ == "__main__":

@@ -10,17 +10,16 @@ shortest of all calls, and ratios against their targets: from paired rounds, on 
 each.  Exit status 1 where a target is missed.  int8's is for processors with VNNI.
 """
 
-import argparse
-import json
 import os
 import random
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import harness
 import numpy as np
+from harness import Verdict
 from resbench.report.latency_summary import latency_ratio
 
 SPEED_UP = 2.5  # int8 against fp32 in ONNX Runtime, at least, with VNNI
@@ -93,19 +92,11 @@ def time_calls(call: Call, seconds: float) -> list[float]:
     return samples
 
 
-def worker(runtime: str, path: str, seconds: float) -> None:
-    call = RUNTIMES[runtime, Path(path).name](Path(path))
-    answers = [call(image)[0].tolist() for image in IMAGES]
-    print(json.dumps({"answers": answers, "ms": time_calls(call, seconds)}))
-
-
-def measure(runtime: str, path: Path, seconds: float) -> dict:
-    command = [sys.executable, __file__, "--worker", runtime, str(path), str(seconds)]
-    quiet = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    result = subprocess.run(command, capture_output=True, text=True, env=quiet, check=False)
-    if result.returncode:
-        sys.exit(f"{runtime} on {path} failed:\n{result.stderr}")
-    return json.loads(result.stdout.splitlines()[-1])
+def measure(runtime: str, path: Path, seconds: float) -> tuple[np.ndarray, list[float]]:
+    """Its probabilities of IMAGES, float32 (8, C), and the milliseconds of each call."""
+    call = RUNTIMES[runtime, path.name](path)
+    answers = [call(image).copy() for image in IMAGES]  # a runtime may use its output's memory again
+    return np.concatenate(answers), time_calls(call, seconds)
 
 
 def has_vnni() -> bool:
@@ -113,20 +104,20 @@ def has_vnni() -> bool:
     return info.exists() and "vnni" in info.read_text()
 
 
-def compare(variant: str, folder: Path, seed: int, rounds: int, seconds: float) -> list[tuple[str, str, bool]]:
-    """Prints the variant's table; returns (figure, target, met)."""
+def compare(variant: str, folder: Path, seed: int, rounds: int, seconds: float) -> list[Verdict]:
+    """Prints the variant's table."""
     exported, trained = folder / "onnx" / variant / f"seed{seed}", folder / "models" / variant / f"seed{seed}"
     paths = {key: (trained if key[1] == "model.keras" else exported) / key[1] for key in RUNTIMES}
     order = random.Random(0)
     calls: dict[tuple[str, str], list[list[float]]] = {key: [] for key in RUNTIMES}
-    reference = np.array(measure("ONNX Runtime", paths["ONNX Runtime", "fp32.onnx"], 0.0)["answers"])
+    reference, _ = harness.fresh(measure, "ONNX Runtime", paths["ONNX Runtime", "fp32.onnx"], 0.0)
     for _ in range(rounds):
         for key in order.sample(list(RUNTIMES), len(RUNTIMES)):
-            result = measure(key[0], paths[key], seconds)
-            difference = np.abs(np.array(result["answers"]) - reference).max()
+            answers, samples = harness.fresh(measure, key[0], paths[key], seconds)
+            difference = np.abs(answers - reference).max()
             if not difference <= TOLERANCE[key[1]]:
                 sys.exit(f"{variant}: {' on '.join(key)} answers differently, by {difference:.3g}")
-            calls[key].append(result["ms"])
+            calls[key].append(samples)
     floors = {key: np.array([min(part) for part in parts]) for key, parts in calls.items()}
     print(f"\n{variant:30} {'median ms':>10} {'least ms':>10} {'calls':>7}")
     for (runtime, name), parts in calls.items():
@@ -137,20 +128,18 @@ def compare(variant: str, folder: Path, seed: int, rounds: int, seconds: float) 
     faster = latency_ratio(fp32, int8).estimate
     beside = latency_ratio(int8, floors["OpenVINO", "int8.onnx"]).estimate
     verdicts = [
-        (f"{variant}: int8 {faster:.2f} × as fast as fp32", f"at least {SPEED_UP}", faster >= SPEED_UP),
-        (f"{variant}: int8 takes {beside:.2f} × OpenVINO's time", f"at most {OPENVINO}", beside <= OPENVINO),
+        Verdict(f"{variant}: int8 {faster:.2f} × as fast as fp32", f"at least {SPEED_UP}", faster >= SPEED_UP),
+        Verdict(f"{variant}: int8 takes {beside:.2f} × OpenVINO's time", f"at most {OPENVINO}", beside <= OPENVINO),
     ]
     for name in ("Keras predict", "tf.function"):
         ratio = latency_ratio(floors[name, "model.keras"], int8).estimate
-        verdicts.append((f"{variant}: int8 {ratio:.1f} × as fast as {name}", "more than 1", ratio > 1))
+        verdicts.append(Verdict(f"{variant}: int8 {ratio:.1f} × as fast as {name}", "more than 1", ratio > 1))
     return verdicts
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--worker"]:
-        worker(sys.argv[2], sys.argv[3], float(sys.argv[4]))
-        return
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    os.environ |= {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}  # of the processes that measure
+    parser = harness.parser(__doc__)
     parser.add_argument("variants", nargs="+")
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--seed", type=int, default=0)
@@ -160,12 +149,9 @@ def main() -> None:
     verdicts = []
     for variant in arguments.variants:
         verdicts += compare(variant, arguments.results, arguments.seed, arguments.rounds, arguments.seconds)
-    print(
-        "" if has_vnni() else "\nThis processor has no VNNI: int8's speed-up is not the one that its target is about."
-    )
-    for figure, target, met in verdicts:
-        print(f"{figure} (target: {target}) {'met' if met else 'MISSED'}")
-    sys.exit(not all(met for *_, met in verdicts))
+    if not has_vnni():
+        print("\nThis processor has no VNNI: int8's speed-up is not the one that its target is about.")
+    harness.conclude(verdicts)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ the median), whether the ranking ever changed, and our p50 and p90 beside LoadGe
 where a target is missed.
 """
 
-import argparse
 import itertools
 import json
 import statistics
@@ -20,8 +19,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+import harness
 import numpy as np
 import pandas as pd
+from harness import Verdict
 from resbench.benchmark.loadgen_worker import Job, Outcome
 from resbench.benchmark.process import run_fresh
 from resbench.data.store import load_split
@@ -95,7 +96,7 @@ def show(title: str, pairs: dict[tuple[str, str], list[float]]) -> tuple[float, 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = harness.parser(__doc__)
     parser.add_argument("models", type=Path, nargs="+")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--runs", type=int, default=5)
@@ -150,8 +151,8 @@ def main() -> None:
     for size, pairs in sorted(ours.items()):
         moved, in_order = show(f"resbench latency, batch {size}: ratio of latency_min_ms, which ranks", pairs)
         show(f"resbench latency, batch {size}: mean ratio over rounds, which has an interval", paired[size])
-        verdicts.append((f"batch {size}: ratios move by {moved:.1%}", f"at most {MOVES:.0%}", moved <= MOVES))
-        verdicts.append((f"batch {size}: ranking", "never changes", in_order))
+        verdicts.append(Verdict(f"batch {size}: ratios move by {moved:.1%}", f"at most {MOVES:.0%}", moved <= MOVES))
+        verdicts.append(Verdict(f"batch {size}: ranking", "never changes", in_order))
     show("a plain loop, batch 1: ratio of medians", plain)
     show("LoadGen SingleStream: ratio of medians", loadgen)
     print("\nour percentile / LoadGen's, in each run")
@@ -159,13 +160,8 @@ def main() -> None:
         for key, ratios in keys.items():
             print(f"  {name:30} {key} {' '.join(f'{ratio:6.3f}' for ratio in ratios)}")
     off = [abs(statistics.median(ratios) - 1) for keys in agreement.values() for ratios in keys.values()]
-    verdicts.append(
-        (f"p50 and p90 within {max(off):.0%} of LoadGen's (median run)", f"{AGREES:.0%}", max(off) <= AGREES)
-    )
-    print()
-    for figure, target, met in verdicts:
-        print(f"{figure} (target: {target}) {'met' if met else 'MISSED'}")
-    sys.exit(not all(met for *_, met in verdicts))
+    words = f"p50 and p90 within {max(off):.0%} of LoadGen's (median run)"
+    harness.conclude([*verdicts, Verdict(words, f"{AGREES:.0%}", max(off) <= AGREES)])
 
 
 if __name__ == "__main__":

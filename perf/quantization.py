@@ -13,10 +13,10 @@ processor without VNNI.  `time` is the shortest call of one image on one thread 
 first row, all rows in turn.  Prints a Markdown table.
 """
 
-import argparse
 import time
 from pathlib import Path
 
+import harness
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -96,7 +96,7 @@ def compare(path: Path, data: Split, calibration: int, images: int, threads: int
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = harness.parser(__doc__)
     parser.add_argument("models", type=Path, nargs="+")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--calibration", type=int, default=512)

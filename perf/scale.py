@@ -10,22 +10,21 @@ wall time and peak memory at each size, how both grow (the exponent of the size 
 and the largest), and the largest against its targets; exit status 1 where one is missed.
 """
 
-import argparse
 import json
 import math
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import NamedTuple
 
 import altair as alt
+import harness
 import numpy as np
 import pandas as pd
 import yaml
+from harness import Verdict
 from resbench.data.store import Split, load_split, save_split
 
 ROOT = Path(__file__).parents[1]
@@ -44,14 +43,7 @@ class Cost(NamedTuple):
 
 
 def measure(size: int, command: list[str], folder: Path, root: Path = ROOT) -> Cost:
-    environment = os.environ | {"PYTHONPATH": str(root / "workflow")}
-    start = time.perf_counter()
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{' '.join(command)[:100]}… failed with status {process.returncode}")
-    return Cost(size, time.perf_counter() - start, usage.ru_maxrss * 1024 / 1e6)
+    return Cost(size, *harness.run(command, folder, os.environ | {"PYTHONPATH": str(root / "workflow")}))
 
 
 def plan(seeds: int, folder: Path) -> Cost:
@@ -168,7 +160,7 @@ def sizes(text: str) -> list[int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = harness.parser(__doc__)
     parser.add_argument("--seeds", type=sizes, default="5,10,25,50")
     parser.add_argument("--files", type=sizes, default="300,1000,2000,3000")
     parser.add_argument("--plot", type=Path, help="draw the growth here, .svg or .png")
@@ -185,15 +177,12 @@ def main() -> None:
     table("predictions to collate", collating)
     if options.plot:
         draw(planning, collating, options.plot)
-    verdicts = [
+    limits = [
         (f"planning {planning[-1].size:,} models takes {planning[-1].seconds:.1f} s", PLANNING_S, planning[-1].seconds),
         (f"planning {planning[-1].size:,} models takes {planning[-1].peak:.0f} MB", PLANNING_MB, planning[-1].peak),
         (f"collating {collating[-1].size:,} takes {collating[-1].peak:.0f} MB", COLLATING_MB, collating[-1].peak),
     ]
-    print()
-    for figure, target, found in verdicts:
-        print(f"{figure} (target: at most {target:.0f}) {'met' if found <= target else 'MISSED'}")
-    sys.exit(any(found > target for _, target, found in verdicts))
+    harness.conclude([Verdict(words, f"at most {limit:.0f}", found <= limit) for words, limit, found in limits])
 
 
 if __name__ == "__main__":

@@ -7,22 +7,29 @@ random images: ours through `resbench.training.fit`, Keras's by `model.fit` on f
 notebook does.  XLA is on for both on a GPU and off for both on a CPU, where it is slower.  Each
 measurement is a fresh process, the two take turns, and medians are printed.  Speed leaves out the
 first step, which compiles.  Memory is the process's peak, and how much of it came with the images:
-the peak beyond that of the same training on 64 of them.
+the peak beyond that of the same training on 64 of them; on a GPU also the peak on the card.  Ends
+with the ratios against their targets; exit status 1 where one is missed.
 """
 
-import argparse
-import json
 import os
 import resource
 import statistics
-import subprocess
-import sys
 import time
 
+import harness
 import numpy as np
+from harness import Verdict
 
 IMAGES = 50_000
 BATCH = 32
+SPEED = 1.0  # times Keras's, at least
+MEMORY = 1 / 3  # of what Keras takes for the images, at most
+TITLES = {
+    "speed": "images/s",
+    "peak": "peak MB",
+    "images": f"MB for {IMAGES:,} images",
+    "card": "peak MB on the card",
+}
 
 
 def peak_mb() -> float:
@@ -30,19 +37,30 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
+def side_by_side(variant: str, steps: int, threads: int, rounds: int = 1) -> dict[str, dict[str, float]]:
+    """Of `ours` and of `Keras`, the medians of what `measure` returns."""
+    found: dict[str, list[dict[str, float]]] = {"ours": [], "Keras": []}
+    for number in range(rounds):
+        for who in ("ours", "Keras") if number % 2 == 0 else ("Keras", "ours"):
+            found[who].append(harness.fresh(measure, who, variant, steps, threads))
+    return {who: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for who, runs in found.items()}
+
+
 def measure(who: str, variant: str, steps: int, threads: int) -> dict[str, float]:
+    """What TITLES names, `card` on a GPU alone; memory in units of 10^6 bytes."""
     from resbench.training.devices import claim_device
 
     with claim_device("auto", threads):
+        import tensorflow as tf
+
         train = ours if who == "ours" else keras_fit
         train(variant, 2 * BATCH, 1)
         without_images = peak_mb()
         seconds = train(variant, IMAGES, steps)
-        return {
-            "speed": steps * BATCH / seconds,
-            "peak": peak_mb(),
-            "images": peak_mb() - without_images,
-        }
+        found = {"speed": steps * BATCH / seconds, "peak": peak_mb(), "images": peak_mb() - without_images}
+        if tf.config.list_physical_devices("GPU"):
+            found["card"] = tf.config.experimental.get_memory_info("GPU:0")["peak"] / 1e6
+        return found
 
 
 def random_images(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -103,32 +121,29 @@ def keras_fit(variant: str, count: int, steps: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = harness.parser(__doc__)
     parser.add_argument("--variants", default="basic,pool,bottleneck")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.worker:
-        print(json.dumps(measure(*options.worker, options.steps, options.threads)))
-        return
     print(f"batch {BATCH}, {options.threads} threads, {options.steps} steps, median of {options.rounds} processes")
-    print(f"{'':<12}{'images/s':^24}{'peak MB':^24}{'MB for 50,000 images':^24}")
-    print(f"{'variant':<12}" + 3 * f"{'ours':>8}{'Keras':>8}{'ratio':>8}")
+    verdicts: list[Verdict] = []
     for variant in options.variants.split(","):
-        found: dict[str, list[dict[str, float]]] = {"ours": [], "keras": []}
-        for number in range(options.rounds):
-            for who in ("ours", "keras") if number % 2 == 0 else ("keras", "ours"):
-                command = [sys.executable, __file__, "--worker", who, variant]
-                command += ["--steps", str(options.steps), "--threads", str(options.threads)]
-                answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-                found[who].append(json.loads(answer.stdout.splitlines()[-1]))
-        line = f"{variant:<12}"
-        for key in ("speed", "peak", "images"):
-            us, them = (statistics.median(run[key] for run in found[who]) for who in ("ours", "keras"))
-            line += f"{us:>8.1f}{them:>8.1f}{us / them:>8.2f}"
-        print(line, flush=True)
+        medians = side_by_side(variant, options.steps, options.threads, options.rounds)
+        us, them = medians["ours"], medians["Keras"]
+        if not verdicts:
+            print(f"{'':<12}" + "".join(f"{TITLES[key]:^24}" for key in us))
+            print(f"{'variant':<12}" + len(us) * f"{'ours':>8}{'Keras':>8}{'ratio':>8}")
+        ratios = {key: us[key] / them[key] for key in us}
+        cells = "".join(f"{us[key]:>8.1f}{them[key]:>8.1f}{ratios[key]:>8.2f}" for key in us)
+        print(f"{variant:<12}{cells}", flush=True)
+        speed, memory = ratios["speed"], ratios["images"]
+        verdicts += [
+            Verdict(f"{variant}: {speed:.2f} × Keras's images/s", f"at least {SPEED}", speed >= SPEED),
+            Verdict(f"{variant}: {memory:.2f} × its memory for the images", f"at most {MEMORY:.2f}", memory <= MEMORY),
+        ]
+    harness.conclude(verdicts)
 
 
 if __name__ == "__main__":

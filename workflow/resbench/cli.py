@@ -70,7 +70,7 @@ def options(
     """Train, export and measure small residual networks on CIFAR-10-sized images.
 
     The stages, in order: download, convert, train, export, quantize, evaluate, latency, scenarios, collate,
-    page, bundle.  Each reads and writes files; `snakemake --cores 4 results/report.csv` runs them all.
+    page, bundle.  Each reads and writes files; `snakemake --cores 4` runs them all.
     """
 
 

@@ -47,3 +47,69 @@ rule collate:
             --markdown {output.markdown:q} --dataset {params.dataset:q} --summary {input.summary:q} {params.parity:q} \
             {params.predictions:q} {params.samples:q} {params.host:q} 2>{log:q}
         """
+
+
+rule page:
+    """Show everything on one page that loads nothing, with its charts as files beside it."""
+    input:
+        "workflow/resbench/report/answer.py",
+        "workflow/resbench/report/caveats.py",
+        "workflow/resbench/report/comparison_view.py",
+        "workflow/resbench/report/figures.py",
+        "workflow/resbench/report/hosts.py",
+        "workflow/resbench/report/inputs.py",
+        "workflow/resbench/report/look.py",
+        "workflow/resbench/report/mistakes.py",
+        "workflow/resbench/report/page.py",
+        "workflow/resbench/report/page_figures.py",
+        "workflow/resbench/report/page_inputs.py",
+        "workflow/resbench/report/published.py",
+        "workflow/resbench/report/rendering.py",
+        "workflow/resbench/report/table_view.py",
+        "workflow/resbench/report/templates/page.css",
+        "workflow/resbench/report/templates/page.html.j2",
+        "workflow/resbench/report/templates/page.js",
+        "workflow/resbench/report/templates/parts.html.j2",
+        "workflow/resbench/report/words.py",
+        report="<results>/report.csv",
+        comparisons="<results>/comparisons.csv",
+        history=expand(
+            "<results>/models/{variant}/seed{seed}/history.csv",
+            variant=config["variants"],
+            seed=config["seeds"],
+        ),
+        predictions=all_predictions(),
+        samples=expand("<results>/latency/{provider}/samples.csv", provider=config["benchmark"]["providers"]),
+        host=expand("<results>/latency/{provider}/host.json", provider=config["benchmark"]["providers"]),
+        test="<results>/data/test.npz",
+        summary="<results>/data/summary.json",
+    output:
+        page=report(
+            "<results>/report.html", caption="../report/page.rst", category="Page", labels={"page": "the whole page"}
+        ),
+        figures=report(
+            directory("<results>/figures"),
+            patterns=["{figure}.svg"],
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+    log:
+        "<logs>/page.log",
+    benchmark:
+        "<benchmarks>/page.tsv"
+    resources:
+        mem_mb=2000,
+    params:
+        history=repeated("history"),
+        predictions=repeated("predictions"),
+        samples=repeated("samples"),
+        host=repeated("host"),
+        config=science(config),
+    shell:
+        r"""
+        resbench page --page {output.page:q} --figures {output.figures:q} --report {input.report:q} \
+            --comparisons {input.comparisons:q} --test {input.test:q} --summary {input.summary:q} \
+            {params.history:q} {params.predictions:q} {params.samples:q} {params.host:q} \
+            --config {params.config:q} 2>{log:q}
+        """

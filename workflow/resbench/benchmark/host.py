@@ -30,6 +30,7 @@ GPU_QUERY = {
     "persistence": "persistence_mode",
 }
 SYSTEM_CORES = Path("/sys/devices/system/cpu")
+TIMEOUT_S = 30  # nvidia-smi can hang on a broken driver
 
 
 def describe_host(provider: str) -> dict[str, Any]:
@@ -151,5 +152,8 @@ def git_state() -> dict[str, Any] | None:
 def _run(command: list[str]) -> str | None:
     if not shutil.which(command[0]):
         return None
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return None
     return result.stdout.strip() if result.returncode == 0 else None

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resbench.benchmark.latency_worker import Timing
-from resbench.benchmark.sessions import PROVIDERS, Identity
+from resbench.benchmark.sessions import Identity, provider_share
 
 # Rounds that scatter more do not repeat well enough to be quoted to two digits.
 STABLE_SPREAD = 0.05
@@ -65,7 +65,7 @@ def summarize_settings(
                 "warmed_up": warmed_up,
                 "stable": None if medians is None or floors is None else warmed_up and medians <= STABLE_SPREAD,
                 "nodes": nodes,
-                "provider_share": nodes.get(PROVIDERS[provider], 0) / max(sum(nodes.values()), 1),
+                "provider_share": provider_share(nodes, provider),
             }
         )
     return summaries

@@ -123,6 +123,11 @@ def nodes_by_provider(session: ort.InferenceSession) -> dict[str, int]:
     return dict(counts)
 
 
+def provider_share(nodes: dict[str, int], provider: str) -> float:
+    """The fraction of `nodes_by_provider` that `provider` was given."""
+    return nodes.get(PROVIDERS[provider], 0) / max(sum(nodes.values()), 1)
+
+
 def identify(session: ort.InferenceSession, model: Path) -> Identity:
     """Read the metadata that `resbench export` wrote, as untrusted as the rest of the file.
 
