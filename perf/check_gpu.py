@@ -179,7 +179,9 @@ def main() -> None:
     if strangers := set(providers) - set(FIXES):
         parser.error(f"unknown: {', '.join(strangers)}; there are {', '.join(FIXES)}")
     host = describe_host(providers[0])
-    print(f"{host['processor']}, {host['cores_available']} cores, {host['memory_gb']} GB; {host['os']}, {host['kernel']}")
+    print(
+        f"{host['processor']}, {host['cores_available']} cores, {host['memory_gb']} GB; {host['os']}, {host['kernel']}"
+    )
     print(f"Python {host['python']}; " + ", ".join(f"{name} {version}" for name, version in host["packages"].items()))
     print(f"ONNX Runtime is built for CUDA {host['cuda']}; commit {host['git'] and host['git']['commit']}", flush=True)
     failed = []

@@ -25,7 +25,9 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
-def run(command: list[str], folder: Path | None = None, environment: dict[str, str] | None = None) -> tuple[float, float]:
+def run(
+    command: list[str], folder: Path | None = None, environment: dict[str, str] | None = None
+) -> tuple[float, float]:
     """Wall time in s, and peak resident memory in units of 10^6 bytes, of a command and its children.
 
     Ends this script where the command fails.
@@ -46,8 +48,13 @@ def fresh(function: Callable[..., Any], *arguments: Any) -> Any:
     Raises:
         BrokenProcessPool: the process was killed, or crashed.
     """
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        return process.submit(function, *arguments).result()
+    with process() as alone:
+        return alone.submit(function, *arguments).result()
+
+
+def process() -> ProcessPoolExecutor:
+    """A process that inherits nothing and keeps what it is given to do in its own memory."""
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
 
 
 def conclude(verdicts: list[Verdict]) -> NoReturn:

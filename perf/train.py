@@ -1,20 +1,23 @@
 """Training speed and memory beside plain Keras.
 
-    python perf/train.py [--variants basic,pool,bottleneck] [--rounds 3] [--steps 8] [--threads 2]
+    python perf/train.py [--variants basic,pool,bottleneck] [--turns 6] [--steps 6] [--threads 2]
 
 Both train the same network with Adam at the same batch size and number of threads on 50,000
-random images: ours through `resbench.training.fit`, Keras's by `model.fit` on float32 arrays, as a
-notebook does.  XLA is on for both on a GPU and off for both on a CPU, where it is slower.  Each
-measurement is a fresh process, the two take turns, and medians are printed.  Speed leaves out the
-first step, which compiles.  Memory is the process's peak, and how much of it came with the images:
-the peak beyond that of the same training on 64 of them; on a GPU also the peak on the card.  Ends
-with the ratios against their targets; exit status 1 where one is missed.
+random images: ours through `resbench.training`, Keras's by `model.fit` on float32 arrays, as a
+notebook does.  XLA is on for both on a GPU and off for both on a CPU, where it is slower.  Each has
+a process of its own, and they take turns of a few steps, one waiting while the other trains, so that
+a machine whose speed changes is the same for both; medians are printed, and of speed the median of
+the turns' ratios.  Speed leaves out the first step of each turn.  Memory is the process's peak,
+and how much of it came with the images: the peak beyond that of the same training on 64 of them; on
+a GPU also the peak on the card.  Ends with the ratios against their targets; exit status 1 where one
+is missed.
 """
 
 import os
 import resource
 import statistics
 import time
+from collections.abc import Callable
 
 import harness
 import numpy as np
@@ -37,30 +40,51 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
-def side_by_side(variant: str, steps: int, threads: int, rounds: int = 1) -> dict[str, dict[str, float]]:
-    """Of `ours` and of `Keras`, the medians of what `measure` returns."""
-    found: dict[str, list[dict[str, float]]] = {"ours": [], "Keras": []}
-    for number in range(rounds):
-        for who in ("ours", "Keras") if number % 2 == 0 else ("Keras", "ours"):
-            found[who].append(harness.fresh(measure, who, variant, steps, threads))
-    return {who: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for who, runs in found.items()}
+def side_by_side(variant: str, steps: int, threads: int, turns: int = 1) -> dict[str, dict[str, float]]:
+    """What TITLES names, of `ours`, of `Keras` and as the `ratio` of both; `card` on a GPU alone."""
+    with harness.process() as us, harness.process() as them:
+        sides = {"ours": us, "Keras": them}
+        for who, side in sides.items():
+            side.submit(prepare, who, variant, threads).result()
+        speeds: dict[str, list[float]] = {who: [] for who in sides}
+        for number in range(turns):
+            for who in list(sides)[:: 1 if number % 2 == 0 else -1]:
+                speeds[who].append(steps * BATCH / sides[who].submit(take_turn, steps).result())
+        found = {
+            who: {"speed": statistics.median(speeds[who])} | side.submit(memory).result() for who, side in sides.items()
+        }
+    found["ratio"] = {key: found["ours"][key] / found["Keras"][key] for key in found["ours"]}
+    found["ratio"]["speed"] = statistics.median(a / b for a, b in zip(speeds["ours"], speeds["Keras"], strict=True))
+    return found
 
 
-def measure(who: str, variant: str, steps: int, threads: int) -> dict[str, float]:
-    """What TITLES names, `card` on a GPU alone; memory in units of 10^6 bytes."""
-    from resbench.training.devices import claim_device
+# What a process of `side_by_side` keeps between its turns.
+take_steps: Callable[[int], float]
+peak_without_images: float
 
-    with claim_device("auto", threads):
-        import tensorflow as tf
 
-        train = ours if who == "ours" else keras_fit
-        train(variant, 2 * BATCH, 1)
-        without_images = peak_mb()
-        seconds = train(variant, IMAGES, steps)
-        found = {"speed": steps * BATCH / seconds, "peak": peak_mb(), "images": peak_mb() - without_images}
-        if tf.config.list_physical_devices("GPU"):
-            found["card"] = tf.config.experimental.get_memory_info("GPU:0")["peak"] / 1e6
-        return found
+def prepare(who: str, variant: str, threads: int) -> None:
+    global take_steps, peak_without_images
+    begin = set_up_ours(threads) if who == "ours" else set_up_keras(threads)
+    begin(variant, 2 * BATCH)(1)
+    peak_without_images = peak_mb()
+    take_steps = begin(variant, IMAGES)
+    take_steps(1)
+
+
+def take_turn(steps: int) -> float:
+    """Seconds of so many steps."""
+    return take_steps(steps)
+
+
+def memory() -> dict[str, float]:
+    """In units of 10^6 bytes."""
+    import tensorflow as tf
+
+    found = {"peak": peak_mb(), "images": peak_mb() - peak_without_images}
+    if tf.config.list_physical_devices("GPU"):
+        found["card"] = tf.config.experimental.get_memory_info("GPU:0")["peak"] / 1e6
+    return found
 
 
 def random_images(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -78,8 +102,27 @@ def build(variant: str):
     return registry.variant(variant).build(10), bool(tf.config.list_physical_devices("GPU"))
 
 
-def ours(variant: str, count: int, steps: int) -> float:
-    """Seconds of `steps` steps after the first."""
+def set_up_ours(threads: int) -> Callable[[str, int], Callable[[int], float]]:
+    from resbench.training.devices import claim_device
+
+    claim_device("auto", threads).__enter__()  # until this process ends
+    return ours
+
+
+def set_up_keras(threads: int) -> Callable[[str, int], Callable[[int], float]]:
+    import resbench.networks  # noqa: F401  imports TensorFlow quietly
+
+    import tensorflow as tf  # isort: skip
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)  # the other process is on the same card
+    return keras_fit
+
+
+def ours(variant: str, count: int) -> Callable[[int], float]:
+    """A function that trains a step and then so many more on `count` images, and returns the seconds of the latter."""
     from resbench.data.store import Split
     from resbench.progress import Progress
     from resbench.training import fit
@@ -87,61 +130,66 @@ def ours(variant: str, count: int, steps: int) -> float:
 
     model, gpu = build(variant)
     protocol = PROTOCOLS["published"]
-    optimizer = protocol.optimizer(steps, False)
+    optimizer = protocol.optimizer(IMAGES // BATCH, False)
     optimizer.build(model.trainable_variables)
     data = Split(*random_images(count), np.arange(10).astype(str))
     run_steps = fit.training_steps(model, optimizer, protocol, data, gpu)
-    del data  # as the training stage does: the images are on the device now
     order, draws = fit.epoch_plan(0, 1, count)
-    first, rest = slice(0, BATCH), slice(BATCH, (steps + 1) * BATCH)
-    fit.run_epoch(run_steps, order[first], draws[first], BATCH, 1, Progress("first"))
-    return fit.run_epoch(run_steps, order[rest], draws[rest], BATCH, min(steps, 200), Progress("rest")).seconds
+
+    def train(steps: int) -> float:
+        first, rest = slice(0, BATCH), slice(BATCH, (steps + 1) * BATCH)
+        fit.run_epoch(run_steps, order[first], draws[first], BATCH, 1, Progress(""))
+        return fit.run_epoch(run_steps, order[rest], draws[rest], BATCH, min(steps, 200), Progress("")).seconds
+
+    return train
 
 
-def keras_fit(variant: str, count: int, steps: int) -> float:
-    """Seconds of `steps` steps after the first."""
+def keras_fit(variant: str, count: int) -> Callable[[int], float]:
+    """As `ours`, by a `fit` each time."""
     import keras
 
     class Clock(keras.callbacks.Callback):
-        def __init__(self):
-            super().__init__()
-            self.ends = []
-
         def on_train_batch_end(self, batch, logs=None):
-            self.ends.append(time.perf_counter())
+            float(logs["loss"])  # a GPU works on after the call that gave it its work
+            if batch == 0:
+                self.start = time.perf_counter()
+            self.end = time.perf_counter()
 
     model, gpu = build(variant)
-    clock = Clock()
     network = keras.models.clone_model(model, input_tensors=keras.Input((32, 32, 3), dtype="float32"))
     network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=gpu)
     images, labels = random_images(count)
     images = images.astype(np.float32)
-    network.fit(images, labels, batch_size=BATCH, steps_per_epoch=steps + 1, verbose=0, callbacks=[clock])
-    return clock.ends[-1] - clock.ends[0]
+
+    def train(steps: int) -> float:
+        clock = Clock()
+        network.fit(images, labels, batch_size=BATCH, steps_per_epoch=steps + 1, verbose=0, callbacks=[clock])
+        return clock.end - clock.start
+
+    return train
 
 
 def main() -> None:
     parser = harness.parser(__doc__)
     parser.add_argument("--variants", default="basic,pool,bottleneck")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--turns", type=int, default=6)
+    parser.add_argument("--steps", type=int, default=6, help="of a turn")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
-    print(f"batch {BATCH}, {options.threads} threads, {options.steps} steps, median of {options.rounds} processes")
+    print(f"batch {BATCH}, {options.threads} threads, {options.turns} turns of {options.steps} steps")
     verdicts: list[Verdict] = []
     for variant in options.variants.split(","):
-        medians = side_by_side(variant, options.steps, options.threads, options.rounds)
-        us, them = medians["ours"], medians["Keras"]
+        us, them, ratio = side_by_side(variant, options.steps, options.threads, options.turns).values()
         if not verdicts:
             print(f"{'':<12}" + "".join(f"{TITLES[key]:^24}" for key in us))
             print(f"{'variant':<12}" + len(us) * f"{'ours':>8}{'Keras':>8}{'ratio':>8}")
-        ratios = {key: us[key] / them[key] for key in us}
-        cells = "".join(f"{us[key]:>8.1f}{them[key]:>8.1f}{ratios[key]:>8.2f}" for key in us)
-        print(f"{variant:<12}{cells}", flush=True)
-        speed, memory = ratios["speed"], ratios["images"]
+        print(
+            f"{variant:<12}" + "".join(f"{us[key]:>8.1f}{them[key]:>8.1f}{ratio[key]:>8.2f}" for key in us), flush=True
+        )
+        speed, size = ratio["speed"], ratio["images"]
         verdicts += [
             Verdict(f"{variant}: {speed:.2f} × Keras's images/s", f"at least {SPEED}", speed >= SPEED),
-            Verdict(f"{variant}: {memory:.2f} × its memory for the images", f"at most {MEMORY:.2f}", memory <= MEMORY),
+            Verdict(f"{variant}: {size:.2f} × its memory for the images", f"at most {MEMORY:.2f}", size <= MEMORY),
         ]
     harness.conclude(verdicts)
 
