@@ -32,10 +32,27 @@ PAPERS_MILLIONS = {
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_graphs():
-    """A step is run once here: optimising its graph first would take longer than running it."""
+    """A graph is run once here: optimising it first would take longer than running it."""
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     yield
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+
+
+@pytest.fixture
+def one_step(monkeypatch):
+    """`run_job` of a step alone: without the steps that estimate its time, and without making a graph of it."""
+    from resbench.training import fit, job
+
+    monkeypatch.setattr(fit, "seconds_per_step", lambda *_: 1.0)
+
+    def run(*arguments, **options):
+        tf.config.run_functions_eagerly(True)
+        try:
+            job.run_job(*arguments, **options)
+        finally:
+            tf.config.run_functions_eagerly(False)
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +88,14 @@ def test_every_variant_has_its_counts_held():
 
 
 @pytest.mark.parametrize("name", variant_names())
-def test_trains_saves_reloads_and_exports(name, photos, tmp_path):
+def test_trains_saves_reloads_and_exports(name, photos, one_step, tmp_path):
     """One step of training, then the exported graph gives the reloaded Keras model's answers, in clean operators."""
     from resbench.export.onnx import export_model
     from resbench.export.quantize import quantize_model
-    from resbench.training.job import Job, run_job
+    from resbench.training.job import Job
 
     model, onnx_path = tmp_path / "model.keras", tmp_path / "fp32.onnx"
-    run_job(
+    one_step(
         Job(variant=name, protocol="published", seed=0, epochs=1, batch_size=8),
         photos / "train.npz",
         model,
