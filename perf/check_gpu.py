@@ -82,19 +82,16 @@ def attempt(name: str, fix: str, check: Callable[..., str], *arguments: object) 
 
 def findings(providers: list[str], gpus: list[dict[str, str]]) -> Iterator[Finding]:
     """Each check when it is done.  Without a driver, or a card that TensorFlow sees, the rest would fail alike."""
-    for name, fix, check, *arguments in (
-        ("GPU", NEEDED, check_driver, gpus),
-        ("TensorFlow", REINSTALL, harness.fresh, see_card),
-    ):
-        found = attempt(name, fix, check, *arguments)
-        yield found
-        if not found.passed:
-            return
+    yield (card := attempt("GPU", NEEDED, check_driver, gpus))
+    if not card.passed:
+        return
+    yield (seen := attempt("TensorFlow", REINSTALL, harness.fresh, see_card))
+    if not seen.passed:
+        return
     yield attempt("training", REPORT, train_beside_keras)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        made = attempt("stages", REPORT, run_stages, folder, "gpu")
-        yield made
+        yield (made := attempt("stages", REPORT, run_stages, folder, "gpu"))
         for provider in providers if made.passed else []:
             for precision in ("fp32", "fp16"):
                 yield attempt(f"{provider} {precision}", FIXES[provider], run_on, provider, precision, folder)
@@ -179,7 +176,9 @@ def main() -> None:
     if strangers := set(providers) - set(FIXES):
         parser.error(f"unknown: {', '.join(strangers)}; there are {', '.join(FIXES)}")
     host = describe_host(providers[0])
-    print(f"{host['processor']}, {host['cores_available']} cores, {host['memory_gb']} GB; {host['os']}, {host['kernel']}")
+    print(
+        f"{host['processor']}, {host['cores_available']} cores, {host['memory_gb']} GB; {host['os']}, {host['kernel']}"
+    )
     print(f"Python {host['python']}; " + ", ".join(f"{name} {version}" for name, version in host["packages"].items()))
     print(f"ONNX Runtime is built for CUDA {host['cuda']}; commit {host['git'] and host['git']['commit']}", flush=True)
     failed = []

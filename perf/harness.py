@@ -25,7 +25,9 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
-def run(command: list[str], folder: Path | None = None, environment: dict[str, str] | None = None) -> tuple[float, float]:
+def run(
+    command: list[str], folder: Path | None = None, environment: dict[str, str] | None = None
+) -> tuple[float, float]:
     """Wall time in s, and peak resident memory in units of 10^6 bytes, of a command and its children.
 
     Ends this script where the command fails.
