@@ -82,19 +82,16 @@ def attempt(name: str, fix: str, check: Callable[..., str], *arguments: object) 
 
 def findings(providers: list[str], gpus: list[dict[str, str]]) -> Iterator[Finding]:
     """Each check when it is done.  Without a driver, or a card that TensorFlow sees, the rest would fail alike."""
-    for name, fix, check, *arguments in (
-        ("GPU", NEEDED, check_driver, gpus),
-        ("TensorFlow", REINSTALL, harness.fresh, see_card),
-    ):
-        found = attempt(name, fix, check, *arguments)
-        yield found
-        if not found.passed:
-            return
+    yield (card := attempt("GPU", NEEDED, check_driver, gpus))
+    if not card.passed:
+        return
+    yield (seen := attempt("TensorFlow", REINSTALL, harness.fresh, see_card))
+    if not seen.passed:
+        return
     yield attempt("training", REPORT, train_beside_keras)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        made = attempt("stages", REPORT, run_stages, folder, "gpu")
-        yield made
+        yield (made := attempt("stages", REPORT, run_stages, folder, "gpu"))
         for provider in providers if made.passed else []:
             for precision in ("fp32", "fp16"):
                 yield attempt(f"{provider} {precision}", FIXES[provider], run_on, provider, precision, folder)

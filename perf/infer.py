@@ -52,17 +52,19 @@ def keras_predict(model: Path) -> Call:
 
 
 def tf_function(model: Path) -> Call:
+    network = _keras(model)
+
     import tensorflow as tf
 
-    network = _keras(model)
     function = tf.function(lambda image: network(image, training=False))
     return lambda image: function(image).numpy()
 
 
 def _keras(model: Path):
-    import keras
-    import resbench.networks.deep  # noqa: F401  (its layer is registered by being imported)
-    import tensorflow as tf
+    import resbench.networks.deep  # noqa: F401  registers its layer, and imports TensorFlow quietly
+
+    import keras  # isort: skip
+    import tensorflow as tf  # isort: skip
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)

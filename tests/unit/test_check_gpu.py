@@ -36,7 +36,7 @@ def test_the_driver_is_the_one_that_the_documentation_names():
     assert f"driver {needed} or newer" in (ROOT / "README.md").read_text()
     card = {"name": "A card", "driver": f"{needed}.60.13"}
     assert check_gpu.check_driver([card]) == f"A card, driver {needed}.60.13"
-    with pytest.raises(ResbenchError, match="driver 470.256.02 is older than 525"):
+    with pytest.raises(ResbenchError, match=r"driver 470\.256\.02 is older than 525"):
         check_gpu.check_driver([card | {"driver": "470.256.02"}])
 
 

@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 import yaml
+from resbench import cli
 from resbench import config as configuration
+from resbench.benchmark import latency, scenarios, sessions
+from resbench.data.sources import OFFICIAL_SOURCES
+from resbench.export import quantize
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
@@ -153,3 +157,22 @@ def test_the_readme_lists_every_key_with_its_default() -> None:
             assert re.findall(r"^- (\S+)$", text, re.MULTILINE) == defaults[key]
         else:
             assert yaml.safe_load(cell.strip("` ")) == defaults[key], key
+
+
+def test_the_command_line_and_the_code_know_the_same_names() -> None:
+    of = {
+        f"{section}.{key}": part
+        for section, mapping in SCHEMA["properties"].items()
+        for key, part in mapping.get("properties", {}).items()
+    }
+    precisions = SCHEMA["properties"]["precisions"]["items"]["enum"]
+    providers = of["benchmark.providers"]["items"]
+    assert list(OFFICIAL_SOURCES) == of["data.sources"]["default"]
+    assert list(cli.Device) == of["training.device"]["enum"]
+    assert ["fp32", *cli.Precision] == precisions
+    assert ["fastest", *precisions] == of["deployment.precision"]["enum"]
+    assert list(cli.Calibration) == list(quantize.METHODS) == of["quantization.method"]["enum"]
+    assert list(cli.Provider) == list(sessions.PROVIDERS) == providers["else"]["enum"]
+    assert providers["then"]["properties"]["name"]["enum"] == providers["else"]["enum"]
+    assert list(cli.LatencyPreset) == list(latency.PRESETS) == of["benchmark.preset"]["enum"]
+    assert [*cli.ScenarioPreset, None] == [*scenarios.PRESETS, None] == of["benchmark.scenarios"]["enum"]
