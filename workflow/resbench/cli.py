@@ -113,6 +113,9 @@ def convert(
     samples: Annotated[Path | None, typer.Option(help="Write a labelled contact sheet here, .png.")] = None,
 ) -> None:
     """Read an untrusted archive into two array files; nothing in it is unpacked or executed."""
+    from resbench.memory import keep_freed_memory
+
+    keep_freed_memory()
     from resbench.data.convert import convert_archive
 
     convert_archive(archive, train, test, record=record, summary=summary, samples=samples)

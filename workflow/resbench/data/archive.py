@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resbench.data.store import Split
-from resbench.data.tarball import ArchiveError, Gunzip, members, printable
+from resbench.data.tarball import ArchiveError, Gunzip, Hash, members, printable
 from resbench.data.unpickle import unpickle
 from resbench.errors import ResbenchError
 
@@ -45,9 +45,9 @@ LAYOUT_OF = {name: layout for layout in LAYOUTS for name in (layout.names, *layo
 
 
 class Batch(NamedTuple):
-    """images: uint8 (N, 32, 32, 3); labels: uint8 (N,)."""
+    """rows: uint8 (N, 3072), each an image as CHW; labels: uint8 (N,)."""
 
-    images: NDArray[np.uint8]
+    rows: NDArray[np.uint8]
     labels: NDArray[np.uint8]
 
 
@@ -74,10 +74,11 @@ def read_archive(path: Path) -> Archive:
     """
     digest = hashlib.sha256()
     try:
-        with path.open("rb") as stream, ThreadPoolExecutor(1) as beside:
-            layout, names, batches = _read_members(Gunzip(stream, digest, 6 * MAX_BATCH + 6 * MAX_SMALL), beside)
-        test = _join([batches.pop(TEST)], names)
-        train = _join([batches.pop(number) for number in sorted(batches)], names)
+        with path.open("rb") as stream, ThreadPoolExecutor(2) as beside:
+            gunzip = Gunzip(stream, HashBeside(digest, beside), 6 * MAX_BATCH + 6 * MAX_SMALL)
+            layout, names, batches = _read_members(gunzip, beside)
+            test = _join([batches.pop(TEST)], names, beside)
+            train = _join([batches.pop(number) for number in sorted(batches)], names, beside)
         return Archive(train, test, layout.title, digest.hexdigest())
     except OSError as error:
         raise ResbenchError(
@@ -85,6 +86,19 @@ def read_archive(path: Path) -> Archive:
         ) from error
     except ArchiveError as error:
         raise ResbenchError(f"{path}: {error}; delete it and download it again") from error
+
+
+class HashBeside:
+    """Takes a piece while the one before is still being hashed, on another core: hashlib works without Python."""
+
+    def __init__(self, digest: Hash, beside: ThreadPoolExecutor) -> None:
+        self._digest, self._beside = digest, beside
+        self._last: Future[None] | None = None
+
+    def update(self, data: bytes) -> None:
+        if self._last:
+            self._last.result()
+        self._last = self._beside.submit(self._digest.update, data)
 
 
 def _read_members(stream: Gunzip, beside: ThreadPoolExecutor) -> Members:
@@ -130,20 +144,15 @@ def _member(parse: Callable[[bytes, Layout], Parsed], name: str, content: bytes,
 
 
 def _batch(content: bytes, layout: Layout) -> Batch:
-    """Images of one member, from CHW rows as HWC."""
-    rows, labels = _python_rows(content) if layout.title == "python" else _binary_rows(content)
+    rows, labels = _python_batch(content) if layout.title == "python" else _binary_batch(content)
     if not 0 < len(rows) <= MAX_ROWS:
         raise ArchiveError(f"has {len(rows):,} images, not 1 to {MAX_ROWS:,}")
     if len(labels) != len(rows):
         raise ArchiveError(f"has {len(rows):,} images, but {len(labels):,} labels")
-    images = np.empty((len(rows), 32 * 32, 3), np.uint8)
-    for channel in range(3):
-        images[:, :, channel] = rows[:, channel * 1024 : (channel + 1) * 1024]
-    return Batch(images.reshape(-1, 32, 32, 3), labels)
+    return Batch(rows, labels)
 
 
-def _python_rows(content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Rows of 3072 and labels, as are those of the binary layout."""
+def _python_batch(content: bytes) -> Batch:
     batch = unpickle(content, MAX_STEPS)
     rows, labels = batch.get("data"), batch.get("labels")
     if not isinstance(rows, np.ndarray):
@@ -152,14 +161,14 @@ def _python_rows(content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         raise ArchiveError(f"has images of shape {rows.shape}, not rows of {PIXELS:,}")
     if not isinstance(labels, list) or not all(type(label) is int and 0 <= label < 256 for label in labels):
         raise ArchiveError("has no list of labels from 0 to 255")
-    return rows, np.array(labels, np.uint8)
+    return Batch(rows, np.array(labels, np.uint8))
 
 
-def _binary_rows(content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _binary_batch(content: bytes) -> Batch:
     if len(content) % (1 + PIXELS):
         raise ArchiveError(f"has {len(content):,} bytes, no multiple of {1 + PIXELS:,}")
     table = np.frombuffer(content, np.uint8).reshape(-1, 1 + PIXELS)
-    return table[:, 1:], table[:, 0]
+    return Batch(table[:, 1:], table[:, 0])
 
 
 def _class_names(content: bytes, layout: Layout) -> list[str]:
@@ -179,8 +188,17 @@ def _class_names(content: bytes, layout: Layout) -> list[str]:
     return names
 
 
-def _join(batches: list[Batch], names: list[str]) -> Split:
+def _join(batches: list[Batch], names: list[str], beside: ThreadPoolExecutor) -> Split:
+    """One split of all `batches`, images as HWC; two threads each move a batch, since numpy works without Python."""
     labels = np.concatenate([batch.labels for batch in batches])
     if labels.max() >= len(names):
         raise ArchiveError(f"has label {labels.max()}, but only {len(names)} class names")
-    return Split(np.concatenate([batch.images for batch in batches]), labels, np.array(names))
+    images = np.empty((len(labels), 32 * 32, 3), np.uint8)
+    places = np.split(images, np.cumsum([len(batch.labels) for batch in batches])[:-1])
+    list(beside.map(_move, places, [batch.rows for batch in batches]))
+    return Split(images.reshape(-1, 32, 32, 3), labels, np.array(names))
+
+
+def _move(images: NDArray[np.uint8], rows: NDArray[np.uint8]) -> None:
+    for channel in range(3):
+        images[:, :, channel] = rows[:, channel * 1024 : (channel + 1) * 1024]

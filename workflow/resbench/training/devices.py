@@ -1,6 +1,5 @@
 """Which processor trains, and with how many threads."""
 
-import ctypes
 import os
 import subprocess
 import tempfile
@@ -11,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from resbench.errors import ResbenchError
+from resbench.memory import keep_freed_memory
 from resbench.progress import say
 
 
@@ -35,23 +35,9 @@ def claim_device(device: str, threads: int | None) -> Iterator[None]:
             cards = _cards()
             if len(cards) > 1:
                 os.environ["CUDA_VISIBLE_DEVICES"] = held.enter_context(_free_card(cards))
-        _keep_freed_memory()
+        keep_freed_memory()
         _set_up_tensorflow(device, threads or len(os.sched_getaffinity(0)))
         yield
-
-
-def _keep_freed_memory() -> None:
-    """Tell glibc to use freed memory again, where it would hand it back and have the kernel clear it anew.
-
-    A step frees and takes the same gigabyte of activations each time; most page faults of a training are these.
-    Thresholds and arenas: mallopt(3).
-    """
-    library = ctypes.CDLL(None)
-    if hasattr(library, "mallopt"):  # glibc alone
-        trim, mapped, arenas = -1, -3, -8
-        library.mallopt(trim, 2**31 - 1)
-        library.mallopt(mapped, 2**25)  # the largest there is
-        library.mallopt(arenas, 1)
 
 
 def _set_up_tensorflow(device: str, threads: int) -> None:
