@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from resbench.intervals import LEVEL
 from resbench.report.comparisons import PUBLISHED
-from resbench.report.statistics import LEVEL
 from resbench.report.words import percent, points, significant, times, with_unit
 
 TOLERANCE = 0.01  # of accuracy, given up for speed; the page says so

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from resbench.intervals import LEVEL
 from resbench.report import statistics
 from resbench.report.inputs import Answer, Inputs, Key, answered, settings
 from resbench.report.latency_summary import FEWEST_ROUNDS, TRIM, Interval, latency_ratio, round_floors
 from resbench.report.published import departure
-from resbench.report.statistics import LEVEL, MOST_SEEDS, Correct, Difference
+from resbench.report.statistics import MOST_SEEDS, Correct, Difference
 from resbench.scores import keeps_accuracy
 
 COMPARISON_COLUMNS = [
