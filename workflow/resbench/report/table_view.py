@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from resbench.report.words import percent, significant
+from resbench.report.words import between, percent, significant
 
 
 class Column(NamedTuple):
@@ -105,4 +105,4 @@ def _interval(row: dict[Any, Any], name: str, form: Callable[[float], str]) -> s
     low, high = row[f"{name}_low{unit}"], row[f"{name}_high{unit}"]
     if pd.isna(low) or pd.isna(high):
         return ""
-    return f"{form(low)} – {form(high)}"
+    return between(form(low), form(high))
