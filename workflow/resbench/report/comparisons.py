@@ -22,6 +22,7 @@ COMPARISON_COLUMNS = [
 ]
 FAMILY = ("metric", "first_precision", "second_precision", "provider")
 PUBLISHED = "published"
+NOT_COMPARABLE = "not comparable: "  # how the verdict on a published accuracy begins where a run departs from it
 
 Row = dict[str, Any]
 
@@ -96,7 +97,7 @@ def _published(inputs: Inputs, dataset: str) -> Iterator[Row]:
         row: Row = {"metric": "accuracy", "first": variant, "first_precision": precision, "second": PUBLISHED}
         row |= {"second_precision": "", "provider": provider}
         if reason := departure(exports[variant], dataset):
-            yield row | {"verdict": f"not comparable: {reason}"}
+            yield row | {"verdict": f"{NOT_COMPARABLE}{reason}"}
             continue
         correct = _correct(answers)
         low, high = statistics.next_run_interval(correct)

@@ -76,7 +76,7 @@ def render(
         script_hashes=[_hash(library), _hash(code)],
         dataset=", ".join(datasets),
         experiment=_experiment(inputs),
-        caveats=caveats(inputs.report, inputs.hosts, inputs.config.get("training", {}).get("protocol")),
+        caveats=caveats(inputs.report, inputs.comparisons, inputs.hosts, _protocol(inputs.config)),
         hosts=[(host, *_table(host, published)) for host in hosts],
         figures=drawn,
         specs={figure.name: figure.spec for group in drawn.values() for figure in group},
@@ -110,6 +110,11 @@ def _experiment(inputs: PageInputs) -> dict[str, Any]:
         "seeds": words.span(report["seeds"]),
         "test_images": f"{len(inputs.test.labels):,}",
     }
+
+
+def _protocol(config: dict[str, Any]) -> str | None:
+    training = config.get("training")
+    return training.get("protocol") if isinstance(training, dict) else None
 
 
 def _table(host: Host, published: bool) -> tuple[Any, Any]:
