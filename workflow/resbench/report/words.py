@@ -27,6 +27,11 @@ def times(ratio: float) -> str:
     return f"{ratio:.2f}" if ratio < 1.1 else f"{ratio:.1f}" if ratio < 10 else f"{ratio:.0f}"
 
 
+def change(ratio: float) -> str:
+    """How far one number is from another, by their ratio: 1.034 → +3 %, 0.97 → −3 %."""
+    return with_unit(_signed(f"{round(100 * (ratio - 1)):+d}"), "%")
+
+
 def significant(value: float, digits: int = 3) -> str:
     """`value` rounded to so many significant digits, without an exponent, with thousands set apart."""
     if value == 0 or not math.isfinite(value):
