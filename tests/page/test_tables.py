@@ -84,7 +84,7 @@ def test_few_calls_leave_dashes_and_untimed_models_no_row(host):
 def test_scenarios_stand_beside_our_own_p90(experiment: Experiment):
     inputs = experiment.inputs()
     (view,) = scenario_views(inputs.scenarios, inputs.report)
-    assert view.caption == f"LoadGen 6.0.17, preset smoke, with the CPU provider on {HOST}, 1 thread"
+    assert view.caption == f"LoadGen 6.0.17, preset smoke, with the CPU provider on {HOST}, on 1 thread"
     assert view.refusals == ["basic int8, Server: Reduce target QPS to improve latency."]
     ours = inputs.report.loc[0, "latency_p90_ms"]
     assert lines(view.table) == {
@@ -93,7 +93,7 @@ def test_scenarios_stand_beside_our_own_p90(experiment: Experiment):
         "SingleStream": [f"{ours / 1.02:.1f}", "VALID"],
         "Our p90": [f"{ours:.1f}", "+2\u00a0%"],
         "Offline": [f"{1200 / ours * 1.02:.1f}", "VALID"],
-        "Server": [f"{700 / ours * 1.02:.1f}", "VALID", "p99 88.0 of 100 ms"],
+        "Server": [f"{700 / ours * 1.02:.1f}", "VALID", "p99 88.0, bound 100 ms"],
     }
     assert lines(view.table, 3)["Server"][1] == "INVALID"
 

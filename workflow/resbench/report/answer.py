@@ -111,8 +111,8 @@ class Evidence:
 
 def _compared(differences: Differences, first: Candidate, second: Candidate) -> Difference | None:
     found = differences.get((first.model, second.model))
-    for between in ((first.variant, second.precision), (second.variant, first.precision)):
-        steps = differences.get((first.model, between)), differences.get((between, second.model))
+    for middle in ((first.variant, second.precision), (second.variant, first.precision)):
+        steps = differences.get((first.model, middle)), differences.get((middle, second.model))
         if found is None and steps[0] and steps[1]:
             found = steps[0] + steps[1]
     return found

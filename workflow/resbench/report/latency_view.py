@@ -39,7 +39,9 @@ def latency_view(host: Host) -> Table:
         Column("Rounds", "", "each in a fresh process"),
     ]
     rows = [
-        Row([*(_fact(value) for value in key[: len(kept)]), *_cells(summaries[key])]) for key in keys if key in summaries
+        Row([*(_fact(value) for value in key[: len(kept)]), *_cells(summaries[key])])
+        for key in keys
+        if key in summaries
     ]
     return Table([*(COLUMNS[name] for name in kept), *own], rows)
 

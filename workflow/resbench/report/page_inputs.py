@@ -18,8 +18,21 @@ from resbench.report.table import REPORT_COLUMNS
 
 TEXTS = ("variant", "precision", "provider", "host", "dataset")
 COMPARISON_TEXTS = ("metric", "first", "first_precision", "second", "second_precision", "provider", "verdict")
-SCENARIO_TEXTS = ("model", "variant", "seed", "precision", "provider", "scenario", "preset", "verdict", "reason")
-SCENARIO_TEXTS += ("loadgen", "host")
+SCENARIO_TEXTS = (
+    *(
+        "model",
+        "variant",
+        "seed",
+        "precision",
+        "provider",
+        "scenario",
+        "preset",
+        "verdict",
+        "reason",
+        "loadgen",
+        "host",
+    ),
+)
 HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy"]
 
 

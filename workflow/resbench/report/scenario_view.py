@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from resbench.report.hosts import provider_words
+from resbench.report.hosts import provider_words, thread_words
 from resbench.report.table_view import BLANK, COLUMNS, Cell, Column, Row, Table
 from resbench.report.words import change, significant, span
 
@@ -32,8 +32,10 @@ def scenario_views(scenarios: pd.DataFrame, report: pd.DataFrame) -> list[Scenar
 
 def _view(runs: pd.DataFrame, report: pd.DataFrame) -> Scenarios:
     place = runs.iloc[0]
-    threads = f"{place['threads']:.0f} {'thread' if place['threads'] == 1 else 'threads'}"
-    caption = f"LoadGen {place['loadgen']}, preset {place['preset']}, with the {provider_words(place['provider'])} provider"
+    caption = (
+        f"LoadGen {place['loadgen']}, preset {place['preset']}, with the {provider_words(place['provider'])} provider "
+        f"on {place['host'] or 'a host without a name'}, on {thread_words(place['threads'])}"
+    )
     ours = _our_p90(report, place)
     several = runs["seed"].nunique() > 1
     rows = []
@@ -44,7 +46,7 @@ def _view(runs: pd.DataFrame, report: pd.DataFrame) -> Scenarios:
         cells = [
             *(Cell(str(name), value=str(name)) for name in names),
             _figure(single, "p90_ms"),
-            _beside(ours.get((variant, precision)), single),
+            _beside(ours.get((str(variant), str(precision))), single),
             _figure(offline, "rate_ips"),
             _figure(server, "rate_ips", _within(server)),
         ]
@@ -52,7 +54,7 @@ def _view(runs: pd.DataFrame, report: pd.DataFrame) -> Scenarios:
     columns = [COLUMNS["variant"], COLUMNS["precision"], *([Column("Seed", "", "of the training")] if several else [])]
     refused = runs[runs["verdict"] != "VALID"].to_dict("records")
     return Scenarios(
-        f"{caption} on {place['host'] or 'a host without a name'}, {threads}",
+        caption,
         Table([*columns, *_columns(runs)], rows),
         [f"{run['variant']} {run['precision']}, {run['scenario']}: {run['reason']}" for run in refused],
     )
@@ -76,7 +78,7 @@ def _our_p90(report: pd.DataFrame, place: pd.Series) -> dict[tuple[str, str], fl
 
 
 def _within(server: dict[Any, Any] | None) -> str:
-    return f"p99 {significant(server['p99_ms'])} of {significant(server['p99_bound_ms'])} ms" if server else ""
+    return f"p99 {significant(server['p99_ms'])}, bound {significant(server['p99_bound_ms'])} ms" if server else ""
 
 
 def _figure(run: dict[Any, Any] | None, name: str, *details: str) -> Cell:

@@ -44,7 +44,6 @@ COLUMNS = {
     "loss_mean": Column("Loss", "nats", "mean cross-entropy on the test images"),
     "latency_p50_ms": Column("p50", "ms", "median time of one call; its 95 % interval"),
     "latency_p90_ms": Column("p90", "ms", "90 % of the calls take no longer"),
-    "latency_p99_ms": Column("p99", "ms", "99 % of the calls take no longer"),
     "throughput_ips": Column("Images/s", "", "batch size divided by p50"),
     "model_bytes": Column("File", "MB", "size of the .onnx file, 10⁶ bytes"),
     "parameters": Column("Parameters", "M", "weights, millions"),
