@@ -40,6 +40,13 @@ def test_intervals_and_published_values_stand_under_the_measured_ones(host):
     assert (found["Accuracy"], found["Loss"]) == (["72.00"], ["0.9000"])
 
 
+def test_the_answer_comes_first(host):
+    table = table_view(host.rows, [("pool", "int8", 32, 1)], published=True)
+    assert [row.chosen for row in table.rows] == [True] + [False] * 11
+    assert [lines(table)[title][0] for title in ("Variant", "Precision", "Batch")] == ["pool", "int8", "32"]
+    assert [lines(table, n)["Variant"][0] for n in (1, 3, 5)] == ["basic", "pool", "bottleneck"]
+
+
 def test_agreement_names_what_it_is_with(host):
     table = table_view(host.rows, [], published=False)
     found = {lines(table, n)["Precision"][0]: lines(table, n)["Agreement"] for n in range(len(table.rows))}

@@ -75,7 +75,7 @@ FORMS: dict[str, Callable[[float], str]] = {
 
 
 def table_view(rows: pd.DataFrame, chosen: Collection[tuple[str, str, float, float]], *, published: bool) -> Table:
-    """Without the columns that have no value in any row.
+    """Without the columns that have no value in any row; the marked rows first.
 
     Args:
         rows: of report.csv, of one host.
@@ -98,7 +98,7 @@ def table_view(rows: pd.DataFrame, chosen: Collection[tuple[str, str, float, flo
         )
         for row in rows.to_dict("records")
     ]
-    return Table(columns, body)
+    return Table(columns, sorted(body, key=lambda row: not row.chosen))
 
 
 def _cell(row: dict[Any, Any], name: str, beside: str | None) -> Cell:
