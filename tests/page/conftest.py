@@ -11,8 +11,8 @@ from resbench.report.page import write_page
 
 @pytest.fixture(scope="session")
 def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
-    """Three networks, three seeds, two precisions."""
-    return Experiment(tmp_path_factory.mktemp("experiment")).write()
+    """Three networks, three seeds, two precisions, and LoadGen's scenarios."""
+    return Experiment(tmp_path_factory.mktemp("experiment"), scenarios=True).write()
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,9 @@ from resbench.report.caveats import caveats
 SOUND = {"dataset": "CIFAR-10", "train_images": 50_000, "epochs": 10, "seeds": 3}
 
 
-def titles(hosts=({"name": "h"},), protocol="published", **changes):
-    return [(c.title, c.grave) for c in caveats(pd.DataFrame([SOUND | changes]), hosts, protocol)]
+def titles(hosts=({"name": "h"},), protocol="published", verdict="better by 2.0 points", **changes):
+    comparisons = pd.DataFrame({"first": ["pool", "pool"], "verdict": ["proven", verdict]})
+    return [(c.title, c.grave) for c in caveats(pd.DataFrame([SOUND | changes]), comparisons, hosts, protocol)]
 
 
 def test_a_sound_run_has_none():
@@ -25,6 +26,8 @@ def test_a_sound_run_has_none():
         ({"train_images": 5000}, [("Shortened training", True)]),
         ({"epochs": 9}, [("Shortened training", True)]),
         ({"epochs": 10, "protocol": "he2015"}, [("Shortened training", True)]),
+        ({"verdict": "not comparable: batches of 8"}, [("Published values are not comparable", True)]),
+        ({"verdict": "not comparable: 9 epochs instead of 10", "epochs": 9}, [("Shortened training", True)]),
         ({"seeds": 1}, [("One seed", False)]),
         ({"seeds": 2}, [("2 seeds", False)]),
         ({"hosts": [{"name": "h", "stable": False}]}, [("Unstable timing on h", True)]),

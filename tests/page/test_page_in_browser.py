@@ -61,6 +61,17 @@ def test_every_chart_has_the_marks_that_the_files_imply(browser, page, experimen
     assert ROUNDS * CALLS > 99  # or the ticks would repeat calls
 
 
+def test_no_table_of_measurements_scrolls_sideways_on_a_desk(browser, page, experiment: Experiment):
+    browser.open(page, DESK)
+    browser.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+    widths = browser.evaluate(
+        "[...document.querySelectorAll('.scroll:has(.sortable)')].map(box => [box.scrollWidth, box.clientWidth])"
+    )
+    assert len(widths) == 3  # the table, latencies in detail, scenarios
+    assert [pair for pair in widths if pair[0] > pair[1]] == []
+    assert pd.read_csv(experiment.report)["published_accuracy"].notna().all()
+
+
 def test_hovering_over_a_point_tells_its_figures(browser, page, experiment: Experiment):
     browser.open(page)
     point = "document.querySelector('#tradeoff-cpu-batch1-threads1 .filled_points_marks path')"
@@ -121,6 +132,7 @@ def test_the_charts_take_the_colour_of_the_page(browser, page):
 @pytest.mark.parametrize(("width", "dark"), [(PHONE, False), (DESK, False), (DESK, True)])
 def test_axe_finds_no_violation(browser, page, width, dark):
     browser.open(page, width, dark=dark)
+    browser.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
     result = Axe().run(browser.driver)
     found = [(v["id"], [node["html"][:120] for node in v["nodes"][:3]]) for v in result["violations"]]
     assert found == []

@@ -1,6 +1,7 @@
 """The report: exact numbers from known input, blanks where nothing can be claimed, one line for bad input."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -125,7 +126,7 @@ def test_page_shows_deviation_over_seeds(good):
 @pytest.mark.parametrize("dataset", ["handwritten digits in CIFAR-10's layout", "CIFAR-100", "CIFAR-10x"])
 def test_page_of_other_images_warns_and_shows_nothing_published(good, dataset):
     rows, page = good.collate(dataset)
-    assert "**Warning: these are not CIFAR-10 photos.**" in page
+    assert f"> **Warning: Not CIFAR-10.** The images are {dataset}." in page
     assert "Published (" not in page
     assert "73.07" not in page
     assert rows[0]["published_accuracy"] == "0.7307"
@@ -136,7 +137,34 @@ def test_page_of_other_images_warns_and_shows_nothing_published(good, dataset):
 def test_page_of_a_shorter_training_says_so(results, change):
     results.model("pool", 0, right=73, **change)
     results.time(calls("pool", [10.0]))
-    assert "**Warning: published values are not comparable.**" in results.collate("CIFAR-10 (JPEG copies)")[1]
+    assert "> **Warning: Shortened training.** The networks saw " in results.collate("CIFAR-10 (JPEG copies)")[1]
+
+
+def test_page_of_another_protocol_says_so_once(results):
+    for variant in ("pool", "basic"):
+        results.model(variant, 0, right=73, batch_size=128)
+    results.time(calls("pool", [10.0]))
+    _, page = results.collate()
+    words = "> **Warning: Published values are not comparable.** For pool, basic: batches of 128 instead of 32.\n"
+    assert page.count(words) == page.count("**Warning:") == 1
+
+
+def test_page_says_what_agreement_is_with(good):
+    good.predict("pool", 0, right=72, precision="int8")
+    _, page = good.collate()
+    fp32, int8 = page.split("## int8 on cpu")
+    assert "| Agreement with Keras (%) | Difference from Keras |" in fp32
+    assert "| Agreement with fp32 (%) | Difference from fp32 |" in int8
+
+
+def test_page_and_table_warn_in_the_same_words(good):
+    good.timings.clear()
+    good.time(calls("pool", [10.0]), host={"name": "h", "stable": False, "warnings": ["busy | <b>"]})
+    _, page = good.collate("digits")
+    found = re.findall(r"^> \*\*(Warning|Note): (.+?)\.\*\* ", page, re.MULTILINE)
+    expected = [("Warning", "Not CIFAR-10"), ("Note", "One seed"), ("Warning", "Unstable timing on h")]
+    assert found == expected
+    assert r"busy \| \<b>" in page
 
 
 def test_text_from_files_cannot_break_the_page_or_the_table(good):

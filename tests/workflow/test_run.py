@@ -98,6 +98,7 @@ def test_a_changed_network_is_trained_again_and_no_other(spoiled, name: str, var
     [
         ("training", "epochs", 2, {"train", "export", "quantize", "evaluate", "latency", *REPORTING}),
         ("benchmark", "rounds", 2, {"latency", *REPORTING}),
+        ("benchmark", "scenarios", "smoke", {"scenarios", "page", "all"}),
         ("data", "name", "other words", REPORTING),
         ("training", "device", "auto", set()),
         ("data", "window_s", 5, set()),

@@ -314,6 +314,9 @@ def page(
     test: Annotated[Path, typer.Option(help="Test images that `convert` wrote, .npz.")],
     summary: Annotated[Path, typer.Option(help="What `convert --summary` wrote.")],
     config: Annotated[str, typer.Option(help="The configuration, as a JSON object.")] = "{}",
+    scenarios: Annotated[
+        Path | None, typer.Option(help="What `scenarios --results` wrote.  Default: none ran, none are shown.")
+    ] = None,
 ) -> None:
     """Show everything on one page that loads nothing: the answer first, then what stands behind it."""
     from resbench.report.page import write_page
@@ -323,7 +326,7 @@ def page(
     write_page(
         page,
         figures,
-        read_page_inputs(report, comparisons, history, predictions, timings, test, summary, config),
+        read_page_inputs(report, comparisons, history, predictions, timings, test, summary, config, scenarios),
     )
 
 

@@ -62,6 +62,7 @@ rule bundle:
         "workflow/resbench/export/bundle.py",
         "workflow/resbench/export/card.py",
         "workflow/resbench/export/deployment.py",
+        "workflow/resbench/intervals.py",
         report="<results>/report.csv",
         models=expand(
             "<results>/onnx/{{variant}}/seed{seed}/{precision}.onnx",

@@ -1,6 +1,8 @@
 rule collate:
     """Gather every stage's figures in one table."""
     input:
+        "workflow/resbench/intervals.py",
+        "workflow/resbench/report/caveats.py",
         "workflow/resbench/report/comparisons.py",
         "workflow/resbench/report/inputs.py",
         "workflow/resbench/report/latency_summary.py",
@@ -57,6 +59,8 @@ rule page:
         "workflow/resbench/report/comparison_view.py",
         "workflow/resbench/report/figures.py",
         "workflow/resbench/report/hosts.py",
+        "workflow/resbench/report/latency_summary.py",
+        "workflow/resbench/report/latency_view.py",
         "workflow/resbench/report/inputs.py",
         "workflow/resbench/report/look.py",
         "workflow/resbench/report/mistakes.py",
@@ -65,6 +69,7 @@ rule page:
         "workflow/resbench/report/page_inputs.py",
         "workflow/resbench/report/published.py",
         "workflow/resbench/report/rendering.py",
+        "workflow/resbench/report/scenario_view.py",
         "workflow/resbench/report/table_view.py",
         "workflow/resbench/report/templates/page.css",
         "workflow/resbench/report/templates/page.html.j2",
@@ -81,6 +86,7 @@ rule page:
         predictions=all_predictions(),
         samples=expand("<results>/latency/{provider}/samples.csv", provider=config["benchmark"]["providers"]),
         host=expand("<results>/latency/{provider}/host.json", provider=config["benchmark"]["providers"]),
+        scenarios=["<results>/scenarios.csv"] if config["benchmark"]["scenarios"] else [],
         test="<results>/data/test.npz",
         summary="<results>/data/summary.json",
     output:
@@ -105,11 +111,12 @@ rule page:
         predictions=repeated("predictions"),
         samples=repeated("samples"),
         host=repeated("host"),
+        scenarios=repeated("scenarios"),
         config=science(config),
     shell:
         r"""
         resbench page --page {output.page:q} --figures {output.figures:q} --report {input.report:q} \
             --comparisons {input.comparisons:q} --test {input.test:q} --summary {input.summary:q} \
-            {params.history:q} {params.predictions:q} {params.samples:q} {params.host:q} \
+            {params.history:q} {params.predictions:q} {params.samples:q} {params.host:q} {params.scenarios:q} \
             --config {params.config:q} 2>{log:q}
         """

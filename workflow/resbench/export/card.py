@@ -6,13 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from resbench.benchmark.predictions import Predictions
 from resbench.benchmark.sessions import Identity
 from resbench.export.deployment import Measured, Setting
 from resbench.files import sha256
-from resbench.report.statistics import Correct, accuracy_interval, compare_precisions
+from resbench.intervals import Hits, paired_interval, wilson_interval
 from resbench.scores import accuracy_and_loss, agreement, keeps_accuracy
 
 
@@ -128,7 +126,7 @@ def _accuracy(deployed: Candidate, fp32: Candidate, row: Measured) -> str:
     answers, correct = deployed.answers, _correct(deployed)
     accuracy, loss = accuracy_and_loss(answers.probabilities, answers.labels)
     rows = [
-        ("this file", _percent(accuracy, *accuracy_interval(correct))),
+        ("this file", _percent(accuracy, *wilson_interval(correct))),
         (
             f"mean over {row.seeds} seed{'s' if row.seeds > 1 else ''}",
             _percent(row.accuracy_mean, row.accuracy_low, row.accuracy_high),
@@ -136,8 +134,9 @@ def _accuracy(deployed: Candidate, fp32: Candidate, row: Measured) -> str:
     ]
     text = ""
     if deployed.identity.precision != "fp32":
-        change = compare_precisions(correct, _correct(fp32))
-        rows.append(("this file less its fp32 original", _percent(change.estimate, change.low, change.high)))
+        original = _correct(fp32)
+        change = float(correct.mean() - original.mean())
+        rows.append(("this file less its fp32 original", _percent(change, *paired_interval(correct, original))))
         same, _ = agreement(answers.probabilities, fp32.answers.probabilities)
         text = f" It gives {same:.2%} of the images the same class as its fp32 original."
     return (
@@ -147,10 +146,9 @@ def _accuracy(deployed: Candidate, fp32: Candidate, row: Measured) -> str:
     )
 
 
-def _correct(candidate: Candidate) -> Correct:
-    """One seed's row of the table that statistics take."""
+def _correct(candidate: Candidate) -> Hits:
     answers = candidate.answers
-    return (answers.probabilities.argmax(axis=1) == answers.labels)[np.newaxis]
+    return answers.probabilities.argmax(axis=1) == answers.labels
 
 
 def _percent(value: float, low: float, high: float) -> str:

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from resbench.intervals import LEVEL
 from resbench.report.comparisons import PUBLISHED
-from resbench.report.statistics import LEVEL
-from resbench.report.words import percent, points, significant, times, with_unit
+from resbench.report.words import between, percent, points, significant, times, with_unit
 
 TOLERANCE = 0.01  # of accuracy, given up for speed; the page says so
 CONFIDENCE = with_unit("95", "%")
@@ -111,8 +111,8 @@ class Evidence:
 
 def _compared(differences: Differences, first: Candidate, second: Candidate) -> Difference | None:
     found = differences.get((first.model, second.model))
-    for between in ((first.variant, second.precision), (second.variant, first.precision)):
-        steps = differences.get((first.model, between)), differences.get((between, second.model))
+    for middle in ((first.variant, second.precision), (second.variant, first.precision)):
+        steps = differences.get((first.model, middle)), differences.get((middle, second.model))
         if found is None and steps[0] and steps[1]:
             found = steps[0] + steps[1]
     return found
@@ -199,7 +199,8 @@ def _bytes(candidate: Candidate) -> float:
 def _on_accuracy(choice: Candidate, top: Candidate, equals: list[Candidate], evidence: Evidence) -> str:
     got = f"It names the right class for {_percent(choice)} of the test images"
     if choice.accuracy_low is not None and choice.accuracy_high is not None:
-        got += f" ({CONFIDENCE} interval {percent(choice.accuracy_low)} to {percent(choice.accuracy_high)})"
+        ends = between(percent(choice.accuracy_low), percent(choice.accuracy_high), "to")
+        got += f" ({CONFIDENCE} interval {ends})"
     if choice == top:
         others = [c for c in equals if c != top]
         if not others:
@@ -218,10 +219,8 @@ def _interval(choice: Candidate, top: Candidate, evidence: Evidence) -> str:
     difference = _compared(evidence.accuracy, choice, top)
     if difference is None or pd.isna(difference.low):
         return ""
-    text = (
-        f": the difference is {points(difference.estimate)} points, "
-        f"{CONFIDENCE} interval {points(difference.low)} to {points(difference.high)}"
-    )
+    ends = between(points(difference.low), points(difference.high), "to")
+    text = f": the difference is {points(difference.estimate)} points, {CONFIDENCE} interval {ends}"
     return text + (f"; about {difference.seeds_needed} seeds would tell" if difference.seeds_needed else "")
 
 

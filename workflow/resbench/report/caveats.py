@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from resbench.report.comparisons import NOT_COMPARABLE
 from resbench.report.published import HE_2015, NOTEBOOK, is_cifar10
 from resbench.report.words import span
 
@@ -19,15 +20,19 @@ class Caveat(NamedTuple):
     grave: bool
 
 
-def caveats(report: pd.DataFrame, hosts: Sequence[dict[str, Any]], protocol: str | None) -> list[Caveat]:
+def caveats(
+    report: pd.DataFrame, comparisons: pd.DataFrame, hosts: Sequence[dict[str, Any]], protocol: str | None
+) -> list[Caveat]:
     """All that apply to a table and the hosts it was measured on.
 
     Args:
-        report: of report.csv.
+        report, comparisons: rows of report.csv and of comparisons.csv.
         hosts: of host.json, one a provider; `stable` and `warnings` are heeded where they are there.
         protocol: by which the networks were trained, None where unknown.
     """
-    return [*_data(report), *_training(report, protocol), *_seeds(report), *_hosts(hosts), *_code(hosts)]
+    # Either of these already says that published values do not apply.
+    departures = [*_data(report), *_training(report, protocol)] or _published(comparisons)
+    return [*departures, *_seeds(report), *_hosts(hosts), *_code(hosts)]
 
 
 def _data(report: pd.DataFrame) -> list[Caveat]:
@@ -60,6 +65,17 @@ def _training(report: pd.DataFrame, protocol: str | None) -> list[Caveat]:
     ]
 
 
+def _published(comparisons: pd.DataFrame) -> list[Caveat]:
+    variants: dict[str, list[str]] = {}
+    for variant, verdict in zip(comparisons["first"], comparisons["verdict"], strict=True):
+        if verdict.startswith(NOT_COMPARABLE):
+            variants.setdefault(verdict.removeprefix(NOT_COMPARABLE), []).append(variant)
+    if not variants:
+        return []
+    reasons = [f"{', '.join(dict.fromkeys(names))}: {reason}" for reason, names in variants.items()]
+    return [Caveat("Published values are not comparable", f"For {'; '.join(reasons)}.", grave=True)]
+
+
 def _seeds(report: pd.DataFrame) -> list[Caveat]:
     seeds = report["seeds"].dropna()
     if seeds.empty or seeds.min() >= FEWEST_SEEDS:
@@ -80,13 +96,13 @@ def _hosts(hosts: Sequence[dict[str, Any]]) -> list[Caveat]:
         said = host.get("warnings")
         lines = [str(line) for line in said] if isinstance(said, list) else []
         if host.get("stable") is False:
-            text = "Repetitions differ by more than a quiet machine would make them. " + "; ".join(lines)
-            found.append(Caveat(f"Unstable timing on {host['name']}", text.strip(), grave=True))
+            lines.insert(0, "repetitions differ by more than a quiet machine would make them")
+            found.append(Caveat(f"Unstable timing on {host['name']}", _sentence(lines), grave=True))
         elif lines:
-            found.append(Caveat(f"Timing on {host['name']}", f"{'; '.join(lines)}.", grave=False))
+            found.append(Caveat(f"Timing on {host['name']}", _sentence(lines), grave=False))
     names = list(dict.fromkeys(str(host["name"]) for host in hosts))
     if len(names) > 1:
-        text = f"Latencies were taken on {' and '.join(names)}. Each has its own answer; they are not ranked together."
+        text = f"Latencies were taken on {' and '.join(names)}. They are not ranked together."
         found.append(Caveat("Unlike hosts", text, grave=False))
     return found
 
@@ -95,5 +111,10 @@ def _code(hosts: Sequence[dict[str, Any]]) -> list[Caveat]:
     states = [host.get("git") for host in hosts]
     if not any(isinstance(state, dict) and state.get("dirty") for state in states):
         return []
-    text = "The code had changes that no commit holds, so that the commit named below does not reproduce it exactly."
+    text = "The code had changes that no commit holds: the commit recorded with the host does not reproduce it exactly."
     return [Caveat("Uncommitted code", text, grave=False)]
+
+
+def _sentence(parts: list[str]) -> str:
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}."

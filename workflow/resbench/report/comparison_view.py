@@ -7,7 +7,7 @@ import pandas as pd
 
 from resbench.report.comparisons import PUBLISHED
 from resbench.report.hosts import provider_words, setting_words
-from resbench.report.words import NBSP, points
+from resbench.report.words import NBSP, between, points
 
 MINIMUM_P = 0.001
 
@@ -55,7 +55,7 @@ def _line(row: dict[Any, Any]) -> Line:
         f"{row['second']} {row['second_precision']}".strip(),
         place,
         form(row["estimate"]),
-        "" if pd.isna(row["low"]) else f"{form(row['low'])} to {form(row['high'])}",
+        "" if pd.isna(row["low"]) else between(form(row["low"]), form(row["high"]), "to"),
         "" if pd.isna(p) else f"<{NBSP}{MINIMUM_P}" if p < MINIMUM_P else f"{p:.3f}",
         str(row["verdict"]),
     )

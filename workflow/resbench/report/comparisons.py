@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from resbench.intervals import LEVEL
 from resbench.report import statistics
 from resbench.report.inputs import Answer, Inputs, Key, answered, settings
 from resbench.report.latency_summary import FEWEST_ROUNDS, TRIM, Interval, latency_ratio, round_floors
 from resbench.report.published import departure
-from resbench.report.statistics import LEVEL, MOST_SEEDS, Correct, Difference
+from resbench.report.statistics import MOST_SEEDS, Correct, Difference
+from resbench.report.words import between
 from resbench.scores import keeps_accuracy
 
 COMPARISON_COLUMNS = [
@@ -20,6 +22,7 @@ COMPARISON_COLUMNS = [
 ]
 FAMILY = ("metric", "first_precision", "second_precision", "provider")
 PUBLISHED = "published"
+NOT_COMPARABLE = "not comparable: "  # how the verdict on a published accuracy begins where a run departs from it
 
 Row = dict[str, Any]
 
@@ -94,15 +97,16 @@ def _published(inputs: Inputs, dataset: str) -> Iterator[Row]:
         row: Row = {"metric": "accuracy", "first": variant, "first_precision": precision, "second": PUBLISHED}
         row |= {"second_precision": "", "provider": provider}
         if reason := departure(exports[variant], dataset):
-            yield row | {"verdict": f"not comparable: {reason}"}
+            yield row | {"verdict": f"{NOT_COMPARABLE}{reason}"}
             continue
         correct = _correct(answers)
         low, high = statistics.next_run_interval(correct)
         place = "inside" if low <= accuracy <= high else "outside"
         of = "one more run" if len(correct) > 1 else "the one seed over test images"
-        verdict = f"published {accuracy:.2%} is {place} our interval of {of}, {100 * low:.1f} – {high:.1%}"
+        ends = between(f"{100 * low:.1f}", f"{100 * high:.1f}")
+        verdict = f"published {100 * accuracy:.2f} % is {place} our interval of {of}, {ends} %"
         row |= {"estimate": float(correct.mean()) - accuracy, "low": low - accuracy, "high": high - accuracy}
-        yield row | {"verdict": verdict.replace("%", " %")}
+        yield row | {"verdict": verdict}
 
 
 def _correct(answers: dict[str, Answer]) -> Correct:
@@ -149,7 +153,7 @@ def _accuracy_words(difference: Difference, better: bool, needed: int | None) ->
         ends = sorted((abs(100 * difference.low), abs(100 * difference.high)))
         digits = 1 if ends[0] >= 0.1 else 2
         word = "better" if difference.estimate > 0 else "worse"
-        words = f"{word} by {ends[0]:.{digits}f} – {ends[1]:.{digits}f} points"
+        words = f"{word} by {between(*(f'{end:.{digits}f}' for end in ends))} points"
         return f"{words} in these two models; one seed cannot tell more" if one_seed else words
     if one_seed:
         return "not distinguishable with these runs; one seed cannot tell how many would"
@@ -165,7 +169,8 @@ def _latency_words(row: Row, better: bool) -> str:
     faster = row["estimate"] < 1
     low, high = (1 / row["high"], 1 / row["low"]) if faster else (row["low"], row["high"])
     digits = 1 if low >= 1.1 else 2 if low >= 1.01 else 3
-    return f"{'faster' if faster else 'slower'} by a factor of {low:.{digits}f} – {high:.{digits}f}"
+    factor = between(f"{low:.{digits}f}", f"{high:.{digits}f}")
+    return f"{'faster' if faster else 'slower'} by a factor of {factor}"
 
 
 def _latency_p_value(ratio: Interval, rounds: int) -> float | None:

@@ -26,7 +26,7 @@ class Host(NamedTuple):
     def only_threads(self) -> str:
         """The number of threads, in words, where all settings share it."""
         found = {threads for _, threads in self.settings}
-        return f", on {_threads(found.pop())}" if len(found) == 1 else ""
+        return f", on {thread_words(found.pop())}" if len(found) == 1 else ""
 
     def rows_at(self, setting: Setting) -> pd.DataFrame:
         return self.rows[(self.rows["batch_size"] == setting[0]) & (self.rows["threads"] == setting[1])]
@@ -69,8 +69,9 @@ def setting_words(setting: Setting) -> str:
     """(1, 1) → one image at a time on 1 thread; (32, 2) → batches of 32 on 2 threads."""
     batch_size, threads = setting
     images = "one image at a time" if batch_size == 1 else f"batches of {batch_size:.0f}"
-    return f"{images} on {_threads(threads)}"
+    return f"{images} on {thread_words(threads)}"
 
 
-def _threads(number: float) -> str:
+def thread_words(number: float) -> str:
+    """1 → 1 thread; 2 → 2 threads."""
     return f"{number:.0f} {'thread' if number == 1 else 'threads'}"

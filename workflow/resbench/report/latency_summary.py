@@ -39,6 +39,40 @@ class LatencySummary(NamedTuple):
     p999: float | None = None
 
 
+class SettingSummary(NamedTuple):
+    """One model at one setting.  Milliseconds, but for the numbers of calls and rounds.
+
+    load, first: medians over processes.  Percentiles are of all calls; None where they are too few.
+    """
+
+    calls: int
+    rounds: int
+    load: float
+    first: float
+    minimum: float
+    p50: Interval
+    p90: Interval | None
+    p99: float | None
+    p999: float | None
+
+
+def summarize_setting(calls: pd.DataFrame) -> SettingSummary:
+    """Everything that is told of the calls of one model at one setting, rows of samples.csv."""
+    processes = calls.drop_duplicates(["variant", "seed", "round"])
+    steady = summarize_latency(calls["latency_ms"].to_numpy(np.float64))
+    return SettingSummary(
+        calls=len(calls),
+        rounds=calls["round"].nunique(),
+        load=float(processes["load_ms"].median()),
+        first=float(processes["first_ms"].median()),
+        minimum=steady.minimum,
+        p50=p50_interval(calls),
+        p90=None if steady.p90 is None else p90_interval(calls),
+        p99=steady.p99,
+        p999=steady.p999,
+    )
+
+
 def summarize_latency(samples: NDArray[np.float64]) -> LatencySummary:
     """Minimum, median and tail of latencies in milliseconds, shape (n,), n ≥ 1, in any order.
 

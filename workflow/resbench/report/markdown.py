@@ -3,8 +3,12 @@
 import re
 from typing import Any
 
+import pandas as pd
+
+from resbench.report.caveats import caveats
+from resbench.report.comparisons import COMPARISON_COLUMNS
 from resbench.report.inputs import Inputs
-from resbench.report.published import departure, is_cifar10
+from resbench.report.published import is_cifar10
 from resbench.report.words import span
 
 Row = dict[str, Any]
@@ -19,9 +23,9 @@ HOW_TO_READ = """\
   corrected for the number of pairs (Holm), and below 0.05 the verdict names a winner. Ratios of times are those of the
   shortest calls in the same rounds. A published accuracy is of one run, so it is held against one more run of ours.
 - **Loss** is the mean cross-entropy in nats. **Multiply-adds** are for one image.
-- **Agreement** is the share of test images on which the .onnx file and Keras name the same class, the lowest of all
-  seeds; **largest difference** is between any two of their probabilities. Other precisions than fp32 are held against
-  fp32.
+- **Agreement** is the share of test images that get the same class from two models, the lowest of all seeds;
+  **difference** is the largest between any two of their probabilities. fp32 files are held against Keras, those of
+  other precisions against the fp32 file.
 - **p50** and **p90** are percentiles of the time of one call, which is one batch, after warm-up. Every round times
   every model once, in random order and in a fresh process. **Images/s** is the batch size divided by p50.
 - **–** means not measured, or too few calls for this claim: p90 takes 46 of them.
@@ -38,11 +42,12 @@ def render_markdown(rows: list[Row], comparisons: list[Row], inputs: Inputs, dat
     """
     cifar = is_cifar10(dataset)
     parts = ["# Residual networks: accuracy and latency", _conditions(inputs, dataset)]
-    parts += _warnings(inputs, dataset, cifar)
+    parts += _caveats(rows, comparisons, inputs)
     for precision, provider in dict.fromkeys((row["precision"], row["provider"]) for row in rows):
         group = [row for row in rows if (row["precision"], row["provider"]) == (precision, provider)]
         parts.append(f"## {precision or 'unnamed precision'} on {provider}")
-        parts.append(_accuracy_table(group, published=cifar))
+        reference = "Keras" if precision == "fp32" else "fp32"
+        parts.append(_accuracy_table(group, reference, published=cifar))
         if any(row["latency_p50_ms"] is not None for row in group):
             parts.append(_latency_table(group))
     if comparisons:
@@ -60,22 +65,24 @@ def _conditions(inputs: Inputs, dataset: str) -> str:
     )
 
 
-def _warnings(inputs: Inputs, dataset: str, cifar: bool) -> list[str]:
-    if not cifar:
-        return [
-            f"> **Warning: these are not CIFAR-10 photos.** The images are: {_text(dataset)}. They show that all "
-            "stages work, and how fast. Published values do not apply, and no accuracy here tells about CIFAR-10."
-        ]
-    published = [export for export in inputs.parity if export.published_accuracy is not None]
-    reasons = dict.fromkeys(filter(None, (departure(export, dataset) for export in published)))
-    if not reasons:
-        return []
-    return [f"> **Warning: published values are not comparable.** Here it was {'; '.join(map(_text, reasons))}."]
+def _caveats(rows: list[Row], comparisons: list[Row], inputs: Inputs) -> list[str]:
+    protocols = {export.protocol for export in inputs.parity}
+    found = caveats(
+        pd.DataFrame(rows),
+        pd.DataFrame(comparisons, columns=COMPARISON_COLUMNS),
+        inputs.hosts,
+        protocols.pop() if len(protocols) == 1 else None,
+    )
+    return [
+        f"> **{'Warning' if caveat.grave else 'Note'}: {_text(caveat.title)}.** {_text(caveat.text)}"
+        for caveat in found
+    ]
 
 
-def _accuracy_table(group: list[Row], *, published: bool) -> str:
+def _accuracy_table(group: list[Row], reference: str, *, published: bool) -> str:
+    """`reference`: what agreement and difference are with."""
     header = ["Variant", "Test accuracy (%)", "Published (%)", "Loss (nats)", "Published (nats)"]
-    header += ["Parameters", "Multiply-adds (M)", "Agreement (%)", "Largest difference"]
+    header += ["Parameters", "Multiply-adds (M)", f"Agreement with {reference} (%)", f"Difference from {reference}"]
     body = []
     for row in {row["variant"]: row for row in group}.values():
         body.append(

@@ -17,12 +17,14 @@ from resbench.report import words
 from resbench.report.caveats import caveats
 from resbench.report.comparison_view import comparison_view
 from resbench.report.hosts import Host, hosts_of, provider_words, setting_words
+from resbench.report.latency_view import latency_view
 from resbench.report.mistakes import confusions, data_uri, wrong_everywhere
 from resbench.report.page_figures import page_figures
 from resbench.report.page_inputs import PageInputs
 from resbench.report.published import is_cifar10
 from resbench.report.rendering import Figure, chart_library, write_figures
-from resbench.report.table_view import table_view
+from resbench.report.scenario_view import scenario_views
+from resbench.report.table_view import Table, table_view
 
 PAIRS, EXAMPLES = 6, 4  # classes confused most, and images of each
 MISTAKES = 24  # images that no model gets right
@@ -76,8 +78,9 @@ def render(
         script_hashes=[_hash(library), _hash(code)],
         dataset=", ".join(datasets),
         experiment=_experiment(inputs),
-        caveats=caveats(inputs.report, inputs.hosts, inputs.config.get("training", {}).get("protocol")),
-        hosts=[(host, *_table(host, published)) for host in hosts],
+        caveats=caveats(inputs.report, inputs.comparisons, inputs.hosts, _protocol(inputs.config)),
+        hosts=[(host, _table(host, published), latency_view(host)) for host in hosts],
+        scenarios=[] if inputs.scenarios is None else scenario_views(inputs.scenarios, inputs.report),
         figures=drawn,
         specs={figure.name: figure.spec for group in drawn.values() for figure in group},
         comparisons=comparison_view(inputs.comparisons, {a.choice.variant for h in hosts for a in h.answers.values()}),
@@ -112,7 +115,12 @@ def _experiment(inputs: PageInputs) -> dict[str, Any]:
     }
 
 
-def _table(host: Host, published: bool) -> tuple[Any, Any]:
+def _protocol(config: dict[str, Any]) -> str | None:
+    training = config.get("training")
+    return training.get("protocol") if isinstance(training, dict) else None
+
+
+def _table(host: Host, published: bool) -> Table:
     chosen = {(*answer.choice.model, *setting) for setting, answer in host.answers.items()}
     return table_view(host.rows, chosen, published=published)
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from resbench.benchmark import scenarios as loadgen
 from resbench.benchmark.predictions import Predictions, load_predictions
 from resbench.data.store import Split, load_split
 from resbench.errors import ResbenchError, one_line
@@ -17,6 +18,7 @@ from resbench.report.table import REPORT_COLUMNS
 
 TEXTS = ("variant", "precision", "provider", "host", "dataset")
 COMPARISON_TEXTS = ("metric", "first", "first_precision", "second", "second_precision", "provider", "verdict")
+SCENARIO_TEXTS = ("model", "variant", "precision", "provider", "scenario", "preset", "verdict", "reason", "loadgen", "host")
 HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy"]
 
 
@@ -25,6 +27,7 @@ class PageInputs(NamedTuple):
 
     timings, hosts: one for each provider, see `read_timings`.
     test: the images that predictions are of.  config: what the workflow was run with.
+    scenarios: of scenarios.csv, None where LoadGen did not run.
     """
 
     report: pd.DataFrame
@@ -36,6 +39,7 @@ class PageInputs(NamedTuple):
     test: Split
     summary: dict[str, Any]
     config: dict[str, Any]
+    scenarios: pd.DataFrame | None = None
 
 
 def read_page_inputs(
@@ -47,6 +51,7 @@ def read_page_inputs(
     test: Path,
     summary: Path,
     config: str,
+    scenarios: Path | None = None,
 ) -> PageInputs:
     """Read everything and make sure that it belongs together.
 
@@ -54,6 +59,7 @@ def read_page_inputs(
         histories: what `train --history` wrote, each at …/VARIANT/seedN/NAME.csv.
         timings: what `latency` wrote, (samples, host) for each provider.
         config: a JSON object.
+        scenarios: what `scenarios --results` wrote, where it ran.
 
     Raises:
         ResbenchError: a file is missing, damaged or of another experiment.
@@ -74,6 +80,7 @@ def read_page_inputs(
         split,
         read_summary(summary),
         _read_config(config),
+        _read_scenarios(scenarios) if scenarios else None,
     )
 
 
@@ -106,6 +113,18 @@ def _read_history(path: Path) -> pd.DataFrame:
         raise ResbenchError(f"{path}: variant and seed are not in its path; name it …/VARIANT/seedN/{path.name}")
     table = _read_table(path, HISTORY_COLUMNS, (), "resbench train --history")
     return table.assign(variant=path.parent.parent.name, seed=int(seed[1]))
+
+
+def _read_scenarios(path: Path) -> pd.DataFrame:
+    table = _read_table(path, loadgen.COLUMNS, SCENARIO_TEXTS, "resbench scenarios --results")
+    for name in ("threads", "batch_size", "rate_ips", "p50_ms", "p90_ms", "p99_ms"):
+        if not (table[name] > 0).all():
+            raise ResbenchError(f"{path}: {name} is not a positive number everywhere; run `resbench scenarios` again")
+    if not table["verdict"].isin(["VALID", "INVALID"]).all():
+        raise ResbenchError(f"{path}: a verdict is neither VALID nor INVALID; run `resbench scenarios` again")
+    if table.duplicated(["variant", "seed", "precision", "provider", "threads", "host", "preset", "scenario"]).any():
+        raise ResbenchError(f"{path}: two rows are of the same model and scenario; leave one of them out")
+    return table
 
 
 def _read_config(text: str) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri, stdtrit
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import proportion_confint
 
-LEVEL = 0.05  # of the tests; intervals cover 1 - LEVEL
+from resbench.intervals import LEVEL, paired_interval, wilson_interval
+
 POWER = 0.8  # with which `seeds_needed` would tell
 MOST_SEEDS = 100  # more than anybody trains
 SMALLEST_P = 1e-12  # smaller ones are given as this
@@ -59,8 +59,7 @@ def accuracy_interval(correct: Correct) -> tuple[float, float]:
     Of one seed, Wilson's (1927), which is about this model alone.
     """
     if len(correct) == 1:
-        low, high = proportion_confint(int(correct.sum()), correct.size, LEVEL, method="wilson")
-        return float(low), float(high)
+        return wilson_interval(correct[0])
     mean = float(correct.mean())
     margin = _margin(_noise(correct.astype(np.int8)), LEVEL)
     return max(0.0, mean - margin), min(1.0, mean + margin)
@@ -175,8 +174,4 @@ def _difference(noise: Noise, estimate: float) -> Difference:
 def _compare_two_models(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Difference:
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     p_value = float(mcnemar([[0, only_first], [only_second, 0]], exact=True).pvalue)
-    images, gap = len(first), only_first - only_second
-    centre = gap / (images + 2)
-    variance = (only_first + only_second + 1) - gap**2 / (images + 2)
-    margin = float(-ndtri(LEVEL / 2)) * variance**0.5 / (images + 2)
-    return Difference(gap / images, centre - margin, centre + margin, p_value, None)
+    return Difference((only_first - only_second) / len(first), *paired_interval(first, second), p_value, None)

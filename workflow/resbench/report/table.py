@@ -13,7 +13,7 @@ import pandas as pd
 from resbench.files import atomic
 from resbench.report.comparisons import COMPARISON_COLUMNS, comparison_rows
 from resbench.report.inputs import Answer, Inputs, Parity, answered, read_inputs, settings
-from resbench.report.latency_summary import p50_interval, summarize_latency
+from resbench.report.latency_summary import summarize_setting
 from resbench.report.markdown import render_markdown
 from resbench.report.statistics import accuracy_interval
 
@@ -127,20 +127,17 @@ def _likeness(models: Sequence[Parity | Answer]) -> Row:
 
 
 def _latency(calls: pd.DataFrame) -> Row:
-    """Steady state over all calls; loading and the first call as medians over processes."""
-    steady = summarize_latency(calls["latency_ms"].to_numpy(np.float64))
-    median = p50_interval(calls)
-    processes = calls.drop_duplicates(["variant", "seed", "round"])
+    found = summarize_setting(calls)
     return {
-        "load_ms": float(processes["load_ms"].median()),
-        "first_ms": float(processes["first_ms"].median()),
-        "latency_min_ms": steady.minimum,
-        "latency_p50_ms": steady.p50,
-        "latency_p50_low_ms": median.low,
-        "latency_p50_high_ms": median.high,
-        "latency_p90_ms": steady.p90,
-        "latency_p99_ms": steady.p99,
-        "throughput_ips": float(calls["batch_size"].iloc[0]) / steady.p50 * 1000,
+        "load_ms": found.load,
+        "first_ms": found.first,
+        "latency_min_ms": found.minimum,
+        "latency_p50_ms": found.p50.estimate,
+        "latency_p50_low_ms": found.p50.low,
+        "latency_p50_high_ms": found.p50.high,
+        "latency_p90_ms": found.p90.estimate if found.p90 else None,
+        "latency_p99_ms": found.p99,
+        "throughput_ips": float(calls["batch_size"].iloc[0]) / found.p50.estimate * 1000,
         "peak_rss_mb": float(calls["peak_rss_mb"].max()),
         "host": calls["host"].iloc[0],
     }

@@ -27,6 +27,11 @@ def times(ratio: float) -> str:
     return f"{ratio:.2f}" if ratio < 1.1 else f"{ratio:.1f}" if ratio < 10 else f"{ratio:.0f}"
 
 
+def change(ratio: float) -> str:
+    """How far one number is from another, by their ratio: 1.034 → +3 %, 0.97 → −3 %."""
+    return with_unit(_signed(f"{round(100 * (ratio - 1)):+d}"), "%")
+
+
 def significant(value: float, digits: int = 3) -> str:
     """`value` rounded to so many significant digits, without an exponent, with thousands set apart."""
     if value == 0 or not math.isfinite(value):
@@ -35,13 +40,18 @@ def significant(value: float, digits: int = 3) -> str:
     return _signed(f"{value:,.{decimals}f}")
 
 
+def between(low: str, high: str, link: str = "–") -> str:
+    """A range of two numbers as they are written, said once where both are written alike: 1.5, or 1.5 – 1.6."""
+    return low if low == high else f"{low} {link} {high}"
+
+
 def span(values: Iterable[float]) -> str:
     """The one number that all share, or the range: 5,000 to 50,000.  NaN is left out."""
     known = [value for value in values if not math.isnan(value)]
     if not known:
         return "unknown"
     low, high = min(known), max(known)
-    return f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
+    return between(f"{low:,.0f}", f"{high:,.0f}", "to")
 
 
 def _signed(text: str) -> str:
