@@ -203,11 +203,13 @@ def evaluate(
     provider: Annotated[Provider, typer.Option(help="Execution provider; used as asked for, or an error.")],
     predictions: Annotated[Path, typer.Option(help="Class probabilities of every image, .npz.")],
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  Default: all cores.")] = None,
+    provider_option: ProviderOptions = None,
 ) -> None:
     """Run a model over all images with ONNX Runtime and keep its predictions."""
     from resbench.benchmark.predictions import evaluate_model
 
-    evaluate_model(model, data, provider.value, predictions, threads=threads)
+    options = _provider_options(provider_option).get(provider.value)
+    evaluate_model(model, data, provider.value, predictions, threads=threads, options=options)
 
 
 @app.command()

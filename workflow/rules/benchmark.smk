@@ -15,9 +15,11 @@ rule evaluate:
     resources:
         gpu=lambda wildcards: int(wildcards.provider != "cpu"),
         mem_mb=2000,
+    params:
+        options=lambda wildcards: option_words([wildcards.provider]),
     shell:
         r"""
-        resbench evaluate {input.model:q} --data {input.test:q} --provider {wildcards.provider} \
+        resbench evaluate {input.model:q} --data {input.test:q} --provider {wildcards.provider} {params.options:q} \
             --threads {threads} --predictions {output:q} 2>{log:q}
         """
 
@@ -55,14 +57,15 @@ rule latency:
         checkpoints=f"{config['pathvars']['results']}/checkpoints/latency/{{provider}}",
         batch_sizes=",".join(map(str, config["benchmark"]["batch_sizes"])),
         threads=",".join(map(str, config["benchmark"]["threads"])),
-        settings=given(config["benchmark"], "preset", "rounds") + option_words(),
+        settings=given(config["benchmark"], "preset", "rounds"),
+        options=lambda wildcards: option_words([wildcards.provider]),
         predictions=repeated("predictions"),
         notes=[word for line in SKIPPED for word in ("--note", line)],
     shell:
         r"""
         resbench latency {input.models:q} --data {input.test:q} --provider {wildcards.provider} \
             --batch-sizes {params.batch_sizes} --threads {params.threads} {params.settings:q} \
-            {params.predictions:q} {params.notes:q} --checkpoints {params.checkpoints:q} \
+            {params.options:q} {params.predictions:q} {params.notes:q} --checkpoints {params.checkpoints:q} \
             --samples {output.samples:q} --host {output.host:q} 2>&1 | tee -i {log:q} >&2
         """
 
@@ -99,7 +102,7 @@ rule scenarios:
         batch_size=max(config["benchmark"]["batch_sizes"]),
         p99_ms=config["benchmark"]["server_p99_ms"],
         providers=[word for name in config["benchmark"]["providers"] for word in ("--provider", name)],
-        options=option_words(),
+        options=option_words(PROVIDER_OPTIONS),
     shell:
         r"""
         resbench scenarios {input.models:q} --data {input.test:q} {params.providers:q} {params.options:q} \

@@ -79,12 +79,12 @@ def repeated(option):
     return words
 
 
-def option_words():
-    """Command-line words for the providers' options."""
+def option_words(providers):
+    """Command-line words for these providers' options."""
     return [
         word
-        for provider, options in PROVIDER_OPTIONS.items()
-        for name, value in options.items()
+        for provider in providers
+        for name, value in PROVIDER_OPTIONS.get(provider, {}).items()
         for word in ("--provider-option", f"{provider}.{name}={value}")
     ]
 

@@ -36,14 +36,22 @@ class Predictions(NamedTuple):
     model_sha256: str
 
 
-def evaluate_model(model: Path, data: Path, provider: str, predictions_path: Path, *, threads: int | None) -> None:
+def evaluate_model(
+    model: Path,
+    data: Path,
+    provider: str,
+    predictions_path: Path,
+    *,
+    threads: int | None,
+    options: dict[str, str] | None = None,
+) -> None:
     """Run `model` over all images of `data` and write a `Predictions` file.
 
     Raises:
         ResbenchError: see `open_session`, `load_split` and `infer`; or model and data have
             different classes.
     """
-    session = open_session(model, provider, threads)
+    session = open_session(model, provider, threads, options)
     identity = identify(session, model)
     split = load_split(data)
     classes = tuple(split.classes.tolist())
