@@ -10,6 +10,7 @@ from resbench.data.store import Split
 from resbench.errors import ResbenchError
 from resbench.progress import Progress
 from resbench.training import fit
+from resbench.training.adam import FusedAdam
 from resbench.training.job import split
 from resbench.training.protocols import PROTOCOLS, Protocol
 
@@ -134,3 +135,22 @@ def test_splitting():
     assert split(data, None, 0)[1] is None
     with pytest.raises(ResbenchError, match="leaves none"):
         split(data, 3, 3)
+
+
+def train_by(optimizer, start, gradients):
+    """The weights and the optimizer's state after a step for each gradient, in a graph as training has them."""
+    weights = keras.Variable(start)
+    optimizer.build([weights])
+    step = tf.function(lambda gradient: optimizer.apply([gradient], [weights]))
+    for gradient in gradients:
+        step(tf.constant(gradient))
+    return [weights.numpy(), *(state.numpy() for state in optimizer.variables)]
+
+
+def test_adam_is_kerass():
+    random = np.random.default_rng(0)
+    start, gradients = random.normal(size=(5, 7)).astype(np.float32), random.normal(size=(10, 5, 7)).astype(np.float32)
+    ours, theirs = (train_by(adam, start, gradients) for adam in (FusedAdam(), keras.optimizers.Adam()))
+    for mine, reference in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine, reference, rtol=1e-5, atol=1e-7)
+    assert not np.allclose(ours[0], start, atol=1e-3)

@@ -2,8 +2,10 @@ rule train:
     """Fit one variant from one random seed."""
     input:
         network_files,
-        "workflow/resbench/training/protocols.py",
+        "workflow/resbench/training/adam.py",
         "workflow/resbench/training/fit.py",
+        "workflow/resbench/training/job.py",
+        "workflow/resbench/training/protocols.py",
         train="<results>/data/train.npz",
         test="<results>/data/test.npz",
     output:

@@ -18,8 +18,8 @@ from resbench.report.table import REPORT_COLUMNS
 
 TEXTS = ("variant", "precision", "provider", "host", "dataset")
 COMPARISON_TEXTS = ("metric", "first", "first_precision", "second", "second_precision", "provider", "verdict")
-SCENARIO_TEXTS = ("model", "variant", "seed", "precision", "provider", "host", "scenario", "preset", "verdict")
-SCENARIO_TEXTS += ("reason", "loadgen")
+SCENARIO_PLACE = ("model", "variant", "seed", "precision", "provider", "host")
+SCENARIO_TEXTS = (*SCENARIO_PLACE, "scenario", "preset", "verdict", "reason", "loadgen")
 HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy"]
 
 

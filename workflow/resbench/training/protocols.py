@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import keras
 
 from resbench.errors import ResbenchError
+from resbench.training.adam import FusedAdam
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Protocol:
 
 
 def _adam(steps: int, warm_up: bool) -> keras.Optimizer:
-    return keras.optimizers.Adam()
+    return FusedAdam()
 
 
 def _stepped_sgd(steps: int, warm_up: bool) -> keras.Optimizer:
