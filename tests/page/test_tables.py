@@ -114,6 +114,9 @@ def test_scenarios_of_another_place_are_not_compared_and_gaps_are_dashes(experim
     (view,) = scenario_views(only, inputs.report)
     assert (lines(view.table)["SingleStream"], lines(view.table)["Server"]) == (["–"], ["–"])
     assert len(lines(view.table)["Our p90"]) == 1
+    seeds = pd.concat([inputs.scenarios, inputs.scenarios.assign(seed="1")])
+    (view,) = scenario_views(seeds, inputs.report)
+    assert [lines(view.table, n)["Seed"] for n in (0, 6)] == [["0"], ["1"]]
     both = pd.concat([inputs.scenarios, inputs.scenarios.assign(preset="mlperf")])
     assert [view.caption.split(", ")[1] for view in scenario_views(both, inputs.report)] == [
         "preset smoke",
