@@ -115,13 +115,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Tree:
     base = tmp_path_factory.getbasetemp()
     folder = (base if worker_id == "master" else base.parent) / "finished"
     with FileLock(f"{folder}.lock"):
-        tree = Tree(folder) if folder.exists() else Tree.fresh(folder)
         if not (folder / "complete").exists():
+            folder.mkdir()
+            tree = Tree.fresh(folder)
             tree.configure(**settings())
             status, output = tree.snakemake()
             assert status == 0, output
             (folder / "complete").touch()
-    return tree
+    return Tree(folder)
 
 
 @pytest.fixture
