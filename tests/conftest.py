@@ -1,8 +1,15 @@
 """What holds for all tests."""
 
+import signal
+
 import pytest
 
 LONGEST = ("contract/test_variants.py", "workflow/test_run.py", "workflow/test_slurm.py")
+
+
+def pytest_configure() -> None:
+    """A shell's background job ignores Ctrl-C, and so would every process that a test starts in order to interrupt it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
