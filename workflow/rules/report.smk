@@ -54,14 +54,16 @@ rule collate:
 rule page:
     """Show everything on one page that loads nothing, with its charts as files beside it."""
     input:
+        "workflow/resbench/intervals.py",
         "workflow/resbench/report/answer.py",
         "workflow/resbench/report/caveats.py",
         "workflow/resbench/report/comparison_view.py",
+        "workflow/resbench/report/comparisons.py",
         "workflow/resbench/report/figures.py",
         "workflow/resbench/report/hosts.py",
+        "workflow/resbench/report/inputs.py",
         "workflow/resbench/report/latency_summary.py",
         "workflow/resbench/report/latency_view.py",
-        "workflow/resbench/report/inputs.py",
         "workflow/resbench/report/look.py",
         "workflow/resbench/report/mistakes.py",
         "workflow/resbench/report/page.py",

@@ -25,7 +25,6 @@ MAX_STEPS = 24 * MAX_ROWS  # opcodes of one pickle: a label takes up to 2, a fil
 
 TEST = 0  # number of the test batch; training batches are 1 to 5
 
-
 Parsed = TypeVar("Parsed")
 
 
