@@ -8,7 +8,7 @@ LONGEST = ("contract/test_variants.py", "workflow/test_run.py", "workflow/test_s
 
 
 def pytest_configure() -> None:
-    """A shell's background job ignores Ctrl-C, and so would every process that a test starts in order to interrupt it."""
+    """A shell's background job ignores Ctrl-C, and so would every process that a test starts to interrupt it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
