@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable
 
 import harness
-import numpy as np
 from harness import Verdict
 
 IMAGES = 50_000
@@ -87,7 +86,10 @@ def memory() -> dict[str, float]:
     return found
 
 
-def random_images(count: int) -> tuple[np.ndarray, np.ndarray]:
+def random_images(count: int):
+    """Images and labels.  numpy is imported here, not above: `resbench train` sets memory up before numpy is there."""
+    import numpy as np
+
     random = np.random.default_rng(0)
     return random.integers(0, 256, (count, 32, 32, 3), np.uint8), random.integers(0, 10, count, np.uint8)
 
@@ -123,6 +125,7 @@ def set_up_keras(threads: int) -> Callable[[str, int], Callable[[int], float]]:
 
 def ours(variant: str, count: int) -> Callable[[int], float]:
     """A function that trains a step and then so many more on `count` images, and returns the seconds of the latter."""
+    import numpy as np
     from resbench.data.store import Split
     from resbench.progress import Progress
     from resbench.training import fit
@@ -159,7 +162,7 @@ def keras_fit(variant: str, count: int) -> Callable[[int], float]:
     network = keras.models.clone_model(model, input_tensors=keras.Input((32, 32, 3), dtype="float32"))
     network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=gpu)
     images, labels = random_images(count)
-    images = images.astype(np.float32)
+    images = images.astype("float32")
 
     def train(steps: int) -> float:
         clock = Clock()
