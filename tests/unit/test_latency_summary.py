@@ -13,7 +13,7 @@ from resbench.report.latency_summary import (
     p50_interval,
     p90_interval,
     round_floors,
-    summarize_latency,
+    summarize_setting,
 )
 
 RUNS = 2000  # coverage then has a standard error of 0.5 points
@@ -129,7 +129,20 @@ def test_floor_is_the_shortest_call_of_each_round_in_order():
     assert round_floors(calls.sample(frac=1, random_state=0)).tolist() == [2.0, 4.0, 1.0]
 
 
-def test_a_thousandth_needs_thousands():
+def summary(samples):
+    """Of one round's calls, in ms."""
+    same = {"variant": "pool", "seed": "0", "load_ms": 1.0, "first_ms": 1.0}
+    return summarize_setting(table([samples]).assign(**same))
+
+
+def test_percentiles_appear_with_the_samples_they_need():
     samples = np.arange(1.0, FEWEST_FOR_P999 + 1)
-    assert summarize_latency(samples).p999 == pytest.approx(1 + 0.999 * (FEWEST_FOR_P999 - 1))
-    assert summarize_latency(samples[1:]).p999 is None
+    found = {n: summary(samples[:n]) for n in (1, 45, 46, 481, 482, len(samples) - 1, len(samples))}
+    assert (found[1].minimum, found[1].p50.estimate, found[1].p90, found[1].p99) == (1.0, 1.0, None, None)
+    assert (found[45].p50.estimate, found[45].p90) == (23.0, None)
+    assert (found[46].p50.estimate, found[46].p90.estimate, found[46].p99) == (23.5, pytest.approx(41.5), None)
+    assert found[481].p99 is None
+    assert found[482].p99 == pytest.approx(1 + 481 * 0.99)
+    assert found[len(samples) - 1].p999 is None
+    assert found[len(samples)].p999 == pytest.approx(1 + 0.999 * (len(samples) - 1))
+    assert summary(samples[:482][::-1]) == found[482]

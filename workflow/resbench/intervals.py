@@ -16,13 +16,18 @@ def wilson_interval(correct: Hits) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def discordant(first: Hits, second: Hits) -> tuple[int, int]:
+    """How many images the first alone gets right, and how many the second alone."""
+    return int((first & ~second).sum()), int((second & ~first).sum())
+
+
 def paired_interval(first: Hits, second: Hits) -> tuple[float, float]:
     """Of the accuracy of `first` less that of `second` on the same images.
 
     Agresti & Min, Simple improved confidence intervals for comparing matched proportions,
     Statistics in Medicine 24, 2005.
     """
-    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    only_first, only_second = discordant(first, second)
     images, gap = len(first), only_first - only_second
     centre = gap / (images + 2)
     variance = (only_first + only_second + 1) - gap**2 / (images + 2)

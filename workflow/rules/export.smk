@@ -63,6 +63,7 @@ rule bundle:
         "workflow/resbench/export/card.py",
         "workflow/resbench/export/deployment.py",
         "workflow/resbench/intervals.py",
+        "workflow/resbench/markdown.py",
         report="<results>/report.csv",
         models=expand(
             "<results>/onnx/{{variant}}/seed{seed}/{precision}.onnx",

@@ -2,6 +2,7 @@ rule collate:
     """Gather every stage's figures in one table."""
     input:
         "workflow/resbench/intervals.py",
+        "workflow/resbench/markdown.py",
         "workflow/resbench/report/caveats.py",
         "workflow/resbench/report/comparisons.py",
         "workflow/resbench/report/inputs.py",

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ from resbench.benchmark.sessions import Identity
 from resbench.export.deployment import Measured, Setting
 from resbench.files import sha256
 from resbench.intervals import Hits, paired_interval, wilson_interval
+from resbench.markdown import escaped, table
 from resbench.scores import accuracy_and_loss, agreement, keeps_accuracy
 
 
@@ -43,14 +43,14 @@ def render_card(
     sections = [
         f"# {identity.variant}, {identity.precision}",
         f"Classifies an RGB image of 32 × 32 pixels as one of {len(identity.classes)} classes: "
-        f"{', '.join(map(_plain, identity.classes))}.",
+        f"{', '.join(map(escaped, identity.classes))}.",
         _what(deployed, times[0].dataset),
         "## Why this file",
         _why(identity, here, setting, wanted),
         "## Accuracy",
         _accuracy(deployed, fp32, times[0]),
         "## Latency",
-        f"ONNX Runtime, provider `{setting.provider}`, on {_plain(times[0].host)}. A call is one batch.",
+        f"ONNX Runtime, provider `{setting.provider}`, on {escaped(times[0].host)}. A call is one batch.",
         _latency(times),
         "## How to call it",
         CALL,
@@ -85,15 +85,15 @@ before you distribute weights learned from them."""
 
 def _what(deployed: Candidate, dataset: str) -> str:
     facts = {name: _fact(deployed.facts.get(name, "")) for name in ("parameters", "macs", "train_images", "epochs")}
-    protocol = _plain(deployed.facts.get("protocol", "unknown"))
+    protocol = escaped(deployed.facts.get("protocol", "unknown"))
     rows = [
         ("network", f"{deployed.identity.variant}: {facts['parameters']} parameters, {facts['macs']} multiply-adds"),
-        ("training data", f"{_plain(dataset)}: {facts['train_images']} images"),
+        ("training data", f"{escaped(dataset)}: {facts['train_images']} images"),
         ("training", f"{facts['epochs']} epochs, protocol {protocol}, seed {deployed.identity.seed}"),
         ("file", f"`1/model.onnx`, {deployed.model.stat().st_size / 1e6:.2f} MB, SHA-256 `{sha256(deployed.model)}`"),
-        ("made by", f"resbench {_plain(deployed.facts.get('resbench', ''))}, commit {_commit(deployed.facts)}"),
+        ("made by", f"resbench {escaped(deployed.facts.get('resbench', ''))}, commit {_commit(deployed.facts)}"),
     ]
-    return _table(["what", ""], rows)
+    return "\n".join(f"- {name}: {words}" for name, words in rows)
 
 
 def _why(identity: Identity, here: list[Measured], setting: Setting, wanted: str) -> str:
@@ -116,7 +116,7 @@ def _why(identity: Identity, here: list[Measured], setting: Setting, wanted: str
     )
     return (
         f"Precision: {rule}. Compared on `{setting.provider}`, {calls}; accuracy is the mean over all seeds.\n\n"
-        + _table(["precision", "accuracy", "keeps 99 %", "shortest call (ms)"], rows)
+        + table(["precision", "accuracy", "keeps 99 %", "shortest call (ms)"], rows)
         + f"\n\nSeed: {identity.seed}, the first in the configuration's list. It was not chosen by its accuracy on the "
         "test images, which would have made that figure too good."
     )
@@ -141,7 +141,7 @@ def _accuracy(deployed: Candidate, fp32: Candidate, row: Measured) -> str:
         text = f" It gives {same:.2%} of the images the same class as its fp32 original."
     return (
         f"On {len(answers.labels):,} test images, which neither training nor calibration has seen.\n\n"
-        + _table(["accuracy", "95 % interval in brackets"], rows)
+        + table(["accuracy", "95 % interval in brackets"], rows)
         + f"\n\nLoss of this file: {loss:.4f} nats.{text}"
     )
 
@@ -164,7 +164,7 @@ def _latency(times: list[Measured]) -> str:
         )
         for row in times
     ]
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _limits(precision: str) -> str:
@@ -183,7 +183,7 @@ def _licence(dataset: str) -> str:
     data = (
         CIFAR10
         if dataset.startswith("CIFAR-10")
-        else f"Whether weights learned from these data ({_plain(dataset)}) may be distributed, their own terms decide."
+        else f"Whether weights learned from these data ({escaped(dataset)}) may be distributed, their own terms decide."
     )
     return f"The code that made this file is under the MIT licence. {data}"
 
@@ -191,7 +191,7 @@ def _licence(dataset: str) -> str:
 def _commit(facts: dict[str, str]) -> str:
     try:
         git = json.loads(facts.get("git", "null"))
-        return "unknown" if git is None else f"`{_plain(git['commit'])}`{', with changes' if git['dirty'] else ''}"
+        return "unknown" if git is None else f"`{escaped(git['commit'])}`{', with changes' if git['dirty'] else ''}"
     except (ValueError, TypeError, KeyError, RecursionError):
         return "unknown"
 
@@ -202,12 +202,3 @@ def _fact(text: str) -> str:
 
 def _ms(value: float | None) -> str:
     return "–" if value is None else f"{value:.3g}"
-
-
-def _plain(text: str) -> str:
-    """Words from a file, unable to break out of their line, cell or paragraph."""
-    return re.sub(r"([\\`*_{}\[\]<>#|!])", r"\\\1", "".join(c for c in " ".join(text.split()) if c.isprintable()))
-
-
-def _table(header: list[str], rows: Iterable[tuple[str, ...]]) -> str:
-    return "\n".join("| " + " | ".join(line) + " |" for line in [header, ["---"] * len(header), *rows])

@@ -29,20 +29,11 @@ class Interval(NamedTuple):
     high: float | None
 
 
-class LatencySummary(NamedTuple):
-    """Milliseconds per call; None where the samples are too few."""
-
-    minimum: float
-    p50: float
-    p90: float | None
-    p99: float | None
-    p999: float | None = None
-
-
 class SettingSummary(NamedTuple):
     """One model at one setting.  Milliseconds, but for the numbers of calls and rounds.
 
-    load, first: medians over processes.  Percentiles are of all calls; None where they are too few.
+    load, first: medians over processes.  Percentiles are of all calls, interpolated linearly
+    (Hyndman & Fan's type 7, numpy's default); None where they are too few.
     """
 
     calls: int
@@ -59,32 +50,17 @@ class SettingSummary(NamedTuple):
 def summarize_setting(calls: pd.DataFrame) -> SettingSummary:
     """Everything that is told of the calls of one model at one setting, rows of samples.csv."""
     processes = calls.drop_duplicates(["variant", "seed", "round"])
-    steady = summarize_latency(calls["latency_ms"].to_numpy(np.float64))
+    times = calls["latency_ms"].to_numpy(np.float64)
     return SettingSummary(
         calls=len(calls),
         rounds=calls["round"].nunique(),
         load=float(processes["load_ms"].median()),
         first=float(processes["first_ms"].median()),
-        minimum=steady.minimum,
+        minimum=float(times.min()),
         p50=p50_interval(calls),
-        p90=None if steady.p90 is None else p90_interval(calls),
-        p99=steady.p99,
-        p999=steady.p999,
-    )
-
-
-def summarize_latency(samples: NDArray[np.float64]) -> LatencySummary:
-    """Minimum, median and tail of latencies in milliseconds, shape (n,), n ≥ 1, in any order.
-
-    Percentiles are interpolated linearly (Hyndman & Fan's type 7, numpy's default).
-    """
-    p50, p90, p99, p999 = np.percentile(samples, [50, 90, 99, 99.9]).tolist()
-    return LatencySummary(
-        minimum=float(samples.min()),
-        p50=p50,
-        p90=p90 if len(samples) >= FEWEST_FOR_P90 else None,
-        p99=p99 if len(samples) >= FEWEST_FOR_P99 else None,
-        p999=p999 if len(samples) >= FEWEST_FOR_P999 else None,
+        p90=p90_interval(calls) if len(times) >= FEWEST_FOR_P90 else None,
+        p99=float(np.quantile(times, 0.99)) if len(times) >= FEWEST_FOR_P99 else None,
+        p999=float(np.quantile(times, 0.999)) if len(times) >= FEWEST_FOR_P999 else None,
     )
 
 

@@ -1,10 +1,10 @@
 """The report as a page of Markdown."""
 
-import re
 from typing import Any
 
 import pandas as pd
 
+from resbench.markdown import escaped, table
 from resbench.report.caveats import caveats
 from resbench.report.comparisons import COMPARISON_COLUMNS
 from resbench.report.inputs import Inputs
@@ -99,7 +99,7 @@ def _accuracy_table(group: list[Row], reference: str, *, published: bool) -> str
             ]
         )
     kept = [n for n in range(len(header)) if published or not header[n].startswith("Published")]
-    return _table([header[n] for n in kept], [[line[n] for n in kept] for line in body])
+    return table([header[n] for n in kept], [[line[n] for n in kept] for line in body])
 
 
 def _latency_table(group: list[Row]) -> str:
@@ -117,7 +117,7 @@ def _latency_table(group: list[Row]) -> str:
             p50, p90 = (_number(row.get(name), "{:.2f}") for name in ("latency_p50_ms", "latency_p90_ms"))
             line += [f"{p50} / {p90}" if row else "–", _number(row.get("throughput_ips"), "{:,.0f}")]
         body.append(line)
-    return _table(header, body)
+    return table(header, body)
 
 
 def _comparisons(comparisons: list[Row]) -> list[str]:
@@ -144,7 +144,7 @@ def _comparisons(comparisons: list[Row]) -> list[str]:
             line = [" – ".join(name.strip() for name in names), row["provider"], *setting, estimate]
             body.append([*line, _number(row["p_adjusted"], "{:.2g}"), row["verdict"]])
         if body:
-            tables.append(_table(header, body))
+            tables.append(table(header, body))
     return tables
 
 
@@ -180,11 +180,4 @@ def _number(value: float | None, form: str, factor: float = 1) -> str:
 
 
 def _text(value: Any) -> str:
-    """Words from a file, unable to break out of their line or table cell."""
-    words = "".join(c for c in " ".join(str(value if value is not None else "unknown").split()) if c.isprintable())
-    return re.sub(r"([|<`\[])", r"\\\1", words)
-
-
-def _table(header: list[str], body: list[list[str]]) -> str:
-    rule = ["---", *["---:"] * (len(header) - 1)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in [header, rule, *body])
+    return escaped("unknown" if value is None else str(value))

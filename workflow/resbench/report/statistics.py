@@ -18,7 +18,7 @@ from scipy.special import ndtr, ndtri, stdtrit
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from resbench.intervals import LEVEL, paired_interval, wilson_interval
+from resbench.intervals import LEVEL, Hits, discordant, paired_interval, wilson_interval
 
 POWER = 0.8  # with which `seeds_needed` would tell
 MOST_SEEDS = 100  # more than anybody trains
@@ -171,7 +171,7 @@ def _difference(noise: Noise, estimate: float) -> Difference:
     return Difference(estimate, estimate - margin, estimate + margin, p_value, noise)
 
 
-def _compare_two_models(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Difference:
-    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+def _compare_two_models(first: Hits, second: Hits) -> Difference:
+    only_first, only_second = discordant(first, second)
     p_value = float(mcnemar([[0, only_first], [only_second, 0]], exact=True).pvalue)
     return Difference((only_first - only_second) / len(first), *paired_interval(first, second), p_value, None)
