@@ -30,10 +30,13 @@ def test_gpu_leads_the_name_only_where_it_is_measured(monkeypatch):
     assert describe_host("cpu")["gpus"] == [{"name": "NVIDIA H100", "driver": "570.1"}]
 
 
-def test_nvidia_smi_is_read(monkeypatch):
+def test_nvidia_smi_is_read(monkeypatch, tmp_path):
+    program = tmp_path / "nvidia-smi"
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     answer = "NVIDIA H100 80GB HBM3, 570.1, 1980, 1980, 2619, 700.00, Enabled\n"
     answer += "NVIDIA T4, 570.1, 300, 1590, 405, 70.00, Disabled"
-    monkeypatch.setattr(host, "_run", lambda command: answer)
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\n")
+    program.chmod(0o755)
     first, second = host._gpus()
     assert first == {
         "name": "NVIDIA H100 80GB HBM3",
@@ -45,7 +48,7 @@ def test_nvidia_smi_is_read(monkeypatch):
         "persistence": "Enabled",
     }
     assert (second["name"], second["clock_mhz"]) == ("NVIDIA T4", "300")
-    monkeypatch.setattr(host, "_run", lambda command: None)
+    program.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed' && exit 9\n")
     assert host._gpus() == []
 
 

@@ -14,7 +14,7 @@ from resbench.data.store import Split, save_split
 from resbench.errors import ResbenchError
 from tiny_models import CLASSES, tiny_model
 
-no_gpu = pytest.mark.skipif(sessions._gpu_present(), reason="needs a machine without GPU")
+no_gpu = pytest.mark.skipif(sessions.missing("cuda") is None, reason="needs a machine without GPU")
 
 
 def test_cpu_session_runs_on_the_cpu_with_the_threads_asked_for(tmp_path):

@@ -3,7 +3,6 @@
 import importlib.metadata
 import os
 import platform
-import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import onnxruntime as ort
 import psutil
 
+from resbench import nvidia
 from resbench.benchmark.sessions import available_cores, core_numbers
 
 PACKAGES = (
@@ -30,7 +30,7 @@ GPU_QUERY = {
     "persistence": "persistence_mode",
 }
 SYSTEM_CORES = Path("/sys/devices/system/cpu")
-TIMEOUT_S = 30  # nvidia-smi can hang on a broken driver
+TIMEOUT_S = 30  # git, on a file system that does not answer
 
 
 def describe_host(provider: str) -> dict[str, Any]:
@@ -113,9 +113,7 @@ def _smt() -> bool | None:
 
 def _gpus() -> list[dict[str, str]]:
     """What nvidia-smi says of each card, as text; clocks are those of this moment."""
-    listing = _run(["nvidia-smi", f"--query-gpu={','.join(GPU_QUERY.values())}", "--format=csv,noheader,nounits"])
-    rows = [line.split(", ") for line in (listing or "").splitlines()]
-    return [dict(zip(GPU_QUERY, row, strict=True)) for row in rows if len(row) == len(GPU_QUERY)]
+    return [dict(zip(GPU_QUERY, row, strict=True)) for row in nvidia.cards(list(GPU_QUERY.values()))]
 
 
 def _operating_system() -> str:
@@ -142,18 +140,16 @@ def _version(package: str) -> str | None:
 
 def git_state() -> dict[str, Any] | None:
     """Commit of the code that runs, and whether tracked files differ from it; None outside a checkout."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    commit = _run([*git, "rev-parse", "HEAD"])
+    commit = _git("rev-parse", "HEAD")
     if commit is None:
         return None
-    return {"commit": commit, "dirty": _run([*git, "status", "--porcelain", "--untracked-files=no"]) != ""}
+    return {"commit": commit, "dirty": _git("status", "--porcelain", "--untracked-files=no") != ""}
 
 
-def _run(command: list[str]) -> str | None:
-    if not shutil.which(command[0]):
-        return None
+def _git(*words: str) -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), *words]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired:
+    except (OSError, subprocess.TimeoutExpired):
         return None
     return result.stdout.strip() if result.returncode == 0 else None

@@ -4,8 +4,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from resbench import nvidia
 from resbench.errors import ResbenchError, one_line
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
@@ -50,7 +49,7 @@ def missing(provider: str) -> str | None:
     """
     if PROVIDERS[provider] not in ort.get_available_providers():
         return "this build of onnxruntime lacks it; install resbench[gpu]"
-    if provider != "cpu" and not _gpu_present():
+    if provider != "cpu" and not (any(Path("/dev").glob("nvidia[0-9]*")) or nvidia.cards(["index"])):
         return (
             "no NVIDIA GPU here (no /dev/nvidia*, and nvidia-smi lists none); "
             "run on a GPU machine, or use --provider cpu"
@@ -203,12 +202,3 @@ def _check_contract(session: ort.InferenceSession, model: Path) -> None:
 def _signature(nodes: list[tuple[str, str, list[Any]]]) -> str:
     text = ", ".join(f"{name}: {kind}{shape}" for name, kind, shape in nodes) or "nothing"
     return "".join(c for c in text if c.isprintable())[:200].replace("'", "")
-
-
-def _gpu_present() -> bool:
-    if any(Path("/dev").glob("nvidia[0-9]*")):
-        return True
-    if not shutil.which("nvidia-smi"):
-        return False
-    listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    return listing.returncode == 0 and "GPU" in listing.stdout

@@ -1,7 +1,6 @@
 """Which processor trains, and with how many threads."""
 
 import os
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from resbench import nvidia
 from resbench.errors import ResbenchError
 from resbench.memory import keep_freed_memory
 from resbench.progress import say
@@ -32,7 +32,7 @@ def claim_device(device: str, threads: int | None) -> Iterator[None]:
         if device == "cpu":
             os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         elif "CUDA_VISIBLE_DEVICES" not in os.environ:
-            cards = _cards()
+            cards = [index for (index,) in nvidia.cards(["index"])]
             if len(cards) > 1:
                 os.environ["CUDA_VISIBLE_DEVICES"] = held.enter_context(_free_card(cards))
         keep_freed_memory()
@@ -58,17 +58,6 @@ def _set_up_tensorflow(device: str, threads: int) -> None:
         )
     if device == "auto" and not gpus:
         say(f"no GPU found: training on the CPU with {threads} threads")
-
-
-def _cards() -> list[str]:
-    """Indices of the machine's NVIDIA cards; none where nvidia-smi does not answer."""
-    try:
-        answer = subprocess.run(
-            ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"], capture_output=True, text=True, timeout=30
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return answer.stdout.split() if answer.returncode == 0 else []
 
 
 @contextmanager

@@ -1,0 +1,17 @@
+"""The NVIDIA cards of this machine, as the driver's own tool tells."""
+
+import subprocess
+from collections.abc import Sequence
+
+TIMEOUT_S = 30  # nvidia-smi can hang on a broken driver
+
+
+def cards(fields: Sequence[str]) -> list[list[str]]:
+    """These of nvidia-smi's fields, as text, for each card; none where it is not there or does not answer."""
+    command = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    rows = [line.split(", ") for line in answer.stdout.splitlines()] if answer.returncode == 0 else []
+    return [row for row in rows if len(row) == len(fields)]
