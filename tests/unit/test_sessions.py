@@ -40,7 +40,7 @@ def test_gpu_provider_without_a_gpu_is_refused_with_the_reason(tmp_path, provide
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
 def test_runtime_that_would_fall_back_to_the_cpu_is_refused(tmp_path, monkeypatch, capfd, provider):
     """A GPU is present, its libraries are not: ONNX Runtime alone would now run on the CPU without an error."""
-    monkeypatch.setattr(sessions, "_gpu_present", lambda: True)
+    monkeypatch.setattr(sessions.nvidia, "cards", lambda fields: [["0"]])
     with pytest.raises(ResbenchError, match=f"does not run on {provider}") as caught:
         open_session(tiny_model(tmp_path / "m.onnx"), provider, 1)
     assert "\n" not in str(caught.value)
