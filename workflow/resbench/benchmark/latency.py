@@ -23,7 +23,6 @@ from resbench.benchmark.rounds import Rounds
 from resbench.benchmark.sessions import (
     Identity,
     Probabilities,
-    available_cores,
     check_provider,
     identify,
     open_session,
@@ -31,6 +30,7 @@ from resbench.benchmark.sessions import (
 from resbench.data.store import Split, load_split
 from resbench.errors import ResbenchError
 from resbench.files import atomic, sha256, write_json
+from resbench.machine import available_cores
 from resbench.progress import Progress, say
 
 COLUMNS = [
@@ -129,7 +129,9 @@ def measure_latency(
         "models": list(hashes.values()),
         "images": hashlib.sha256(rotate(images, max(batch_sizes)).tobytes()).hexdigest(),
         "settings": [provider, options, batch_sizes, threads, least_calls, plan.seconds],
-        "host": {key: host[key] for key in ("name", "gpus", "kernel", "packages", "git")},
+        "host": {key: host[key] for key in ("name", "kernel", "packages", "git")},
+        # Not their clocks, which are those of the moment.
+        "gpus": [(gpu["name"], gpu["driver"]) for gpu in host["gpus"]],
     }
     finished = Rounds(checkpoints, conditions)
     settings = [Setting(*combination) for combination in product(models, batch_sizes, threads)]
