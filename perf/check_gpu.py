@@ -27,10 +27,11 @@ import numpy as np
 import train
 from resbench.benchmark.host import describe_host
 from resbench.benchmark.predictions import predict
-from resbench.benchmark.sessions import Probabilities, available_cores, nodes_by_provider, open_session, provider_share
+from resbench.benchmark.sessions import Probabilities, nodes_by_provider, open_session, provider_share
 from resbench.data.store import load_split
 from resbench.errors import ResbenchError, one_line
 from resbench.files import read_json
+from resbench.machine import available_cores
 from resbench.scores import agreement
 
 PACKAGE = Path(__file__).parents[1] / "workflow"

@@ -2,6 +2,13 @@
 
 import pytest
 from report_files import Results, calls
+from resbench.benchmark import sessions
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    """As on a machine without one, whatever this machine has."""
+    monkeypatch.setattr(sessions, "missing", lambda provider: None if provider == "cpu" else "no NVIDIA GPU here")
 
 
 @pytest.fixture

@@ -78,6 +78,16 @@ def test_help_says_what_the_stage_does(stage: str) -> None:
     assert stage in STAGES or stage in ("digits", "variants"), "a stage whose bad input is not tested here"
 
 
-@pytest.mark.parametrize("words", [["nonsense"], ["convert"], ["evaluate", "x", "--provider", "tpu"]])
-def test_wrong_usage_is_status_2(words: list[str]) -> None:
-    assert CliRunner().invoke(app, words).exit_code == 2
+WRONG_USAGE = {
+    "no such stage": "nonsense",
+    "nothing to convert": "convert",
+    "no such provider": "evaluate x --provider tpu",
+    "a seed below 0": "train pool --data a --seed -1 --model m --history h",
+    "timings without host": "collate --report r --comparisons c --markdown m --dataset d --summary s --parity p"
+    " --predictions p --samples a --samples b --host h",
+}
+
+
+@pytest.mark.parametrize("words", WRONG_USAGE.values(), ids=WRONG_USAGE)
+def test_wrong_usage_is_status_2(words: str) -> None:
+    assert CliRunner().invoke(app, words.split()).exit_code == 2

@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from resbench.benchmark import host
 from resbench.benchmark.host import describe_host
-from resbench.benchmark.sessions import available_cores
+from resbench.machine import available_cores
 
 
 def test_description_is_json_and_names_machine_and_versions():

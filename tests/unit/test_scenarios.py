@@ -106,10 +106,10 @@ def refused(folder, images, match, model, provider="cpu"):
     assert not list(folder.glob("*scenarios*"))
 
 
-def test_what_cannot_run_is_refused_and_nothing_is_written(tmp_path, images):
+def test_what_cannot_run_is_refused_and_nothing_is_written(tmp_path, images, no_gpu):
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     refused(tmp_path, images, r"bad\.onnx: not a model", tmp_path / "bad.onnx")
     half = tiny_model(tmp_path / "half.onnx", precision="fp16")
     refused(tmp_path, images, "none of the models' precisions suits", half)
     refused(tmp_path, images, r"broken\.onnx: answers NaN", tiny_model(tmp_path / "broken.onnx", scale=float("inf")))
-    refused(tmp_path, images, "no NVIDIA GPU here|does not run on cuda", tiny_model(tmp_path / "m.onnx"), "cuda")
+    refused(tmp_path, images, "no NVIDIA GPU here", tiny_model(tmp_path / "m.onnx"), "cuda")

@@ -9,9 +9,10 @@ import onnx
 import pytest
 from onnx import TensorProto
 from resbench.benchmark import sessions
-from resbench.benchmark.sessions import Identity, available_cores, identify, infer, nodes_by_provider, open_session
+from resbench.benchmark.sessions import Identity, identify, infer, nodes_by_provider, open_session
 from resbench.data.store import Split, save_split
 from resbench.errors import ResbenchError
+from resbench.machine import available_cores
 from tiny_models import CLASSES, tiny_model
 
 no_gpu = pytest.mark.skipif(sessions.missing("cuda") is None, reason="needs a machine without GPU")
@@ -40,7 +41,7 @@ def test_gpu_provider_without_a_gpu_is_refused_with_the_reason(tmp_path, provide
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
 def test_runtime_that_would_fall_back_to_the_cpu_is_refused(tmp_path, monkeypatch, capfd, provider):
     """A GPU is present, its libraries are not: ONNX Runtime alone would now run on the CPU without an error."""
-    monkeypatch.setattr(sessions.nvidia, "cards", lambda fields: [["0"]])
+    monkeypatch.setattr(sessions, "cards", lambda fields: [["0"]])
     with pytest.raises(ResbenchError, match=f"does not run on {provider}") as caught:
         open_session(tiny_model(tmp_path / "m.onnx"), provider, 1)
     assert "\n" not in str(caught.value)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import resbench.networks.deep  # noqa: F401  Keras must know its layer to load one
 from resbench.data.store import Split, save_split
+from resbench.training.job import read_record
 
 EPOCHS = 3
 
@@ -110,5 +111,6 @@ def test_what_cannot_be_is_one_line_and_exit_1(data, tmp_path, monkeypatch, opti
 def test_mixed_precision_is_trained_and_saved_in_float32(data, tmp_path):
     answer = run(tmp_path, data, "--mixed-precision", "--epochs", "1", "--limit", "8")
     assert answer.returncode == 0, answer.stderr
+    assert read_record(tmp_path / "model.keras")["mixed_precision"]
     model = keras.models.load_model(tmp_path / "model.keras", compile=False)
     assert {layer.compute_dtype for layer in model.layers} <= {"float32", "uint8"}

@@ -65,12 +65,13 @@ Data = Annotated[Path, typer.Option("--data", help="An .npz written by `resbench
 
 @app.callback()
 def options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; before the command.")] = False,
 ) -> None:
     """Train, export and measure small residual networks on CIFAR-10-sized images.
 
     The stages, in order: download, convert, train, export, quantize, evaluate, latency, scenarios, collate,
-    page, bundle.  Each reads and writes files; `snakemake --cores 4` runs them all.
+    page, bundle.  Each reads and writes files; `snakemake --cores 4` runs them
+    all, scenarios where the configuration asks for them.
     """
 
 
@@ -125,7 +126,9 @@ def convert(
 def train(
     variant: Annotated[str, typer.Argument(help="A name that `resbench variants` lists.")],
     data: Data,
-    seed: Annotated[int, typer.Option(help="Initial weights, order and augmentation derive from it.")],
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Initial weights, order and augmentation derive from it.")
+    ],
     model: Annotated[Path, typer.Option(help="Model to write, .keras.")],
     history: Annotated[Path, typer.Option(help="One row an epoch, .csv.")],
     test: Annotated[Path | None, typer.Option(help="Test images, measured once, after the last epoch.")] = None,
@@ -299,7 +302,7 @@ def collate(
     """Gather every stage's figures in one table."""
     from resbench.report.table import collate_report
 
-    timings = list(zip(samples, host, strict=True))
+    timings = _timings(samples, host)
     collate_report(report, comparisons, markdown, dataset, summary, parity, predictions, timings)
 
 
@@ -324,7 +327,7 @@ def page(
     from resbench.report.page import write_page
     from resbench.report.page_inputs import read_page_inputs
 
-    timings = list(zip(samples, host, strict=True))
+    timings = _timings(samples, host)
     write_page(
         page,
         figures,
@@ -355,7 +358,10 @@ def bundle(
 @app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="An .onnx that `resbench export` wrote.")],
-    images: Annotated[list[Path], typer.Argument(help="Image files of any size and format, or folders of them.")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(help="Pictures of any size (PNG, JPEG, WebP, GIF, BMP, TIFF, PPM), or folders of them."),
+    ],
     json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
 ) -> None:
     """Name what is on each image: the three likeliest classes with their probabilities."""
@@ -372,6 +378,12 @@ def variants() -> None:
 
     for line in describe_variants():
         print(line)
+
+
+def _timings(samples: list[Path], host: list[Path]) -> list[tuple[Path, Path]]:
+    if len(samples) != len(host):
+        raise typer.BadParameter(f"{len(samples)} of --samples and {len(host)} of --host: one of each a provider")
+    return list(zip(samples, host, strict=True))
 
 
 def _numbers(text: str, option: str) -> list[int]:

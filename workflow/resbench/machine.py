@@ -1,9 +1,19 @@
-"""The NVIDIA cards of this machine, as the driver's own tool tells."""
+"""What this machine has for this process: cores and NVIDIA cards."""
 
+import os
 import subprocess
 from collections.abc import Sequence
 
 TIMEOUT_S = 30  # nvidia-smi can hang on a broken driver
+
+
+def core_numbers() -> set[int]:
+    """Cores this process may use: fewer than the machine's in a batch job or a cpuset."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+
+
+def available_cores() -> int:
+    return len(core_numbers())
 
 
 def cards(fields: Sequence[str]) -> list[list[str]]:

@@ -51,7 +51,6 @@ rule latency:
         gpu=lambda wildcards: int(wildcards.provider != "cpu"),
         mem_mb=2000,
         runtime=240,
-        cpus_per_task=max(config["benchmark"]["threads"]),
     params:
         # Not an output: a failed job's outputs are deleted, and the next try goes on from here.
         checkpoints=f"{config['pathvars']['results']}/checkpoints/latency/{{provider}}",
@@ -95,7 +94,6 @@ rule scenarios:
         gpu=int(config["benchmark"]["providers"] != ["cpu"]),
         mem_mb=2000,
         runtime=720,
-        cpus_per_task=max(config["benchmark"]["threads"]),
     params:
         preset=config["benchmark"]["scenarios"] or "smoke",
         threads=config["benchmark"]["threads"][0],

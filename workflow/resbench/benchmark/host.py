@@ -11,8 +11,7 @@ from typing import Any
 import onnxruntime as ort
 import psutil
 
-from resbench import nvidia
-from resbench.benchmark.sessions import available_cores, core_numbers
+from resbench.machine import available_cores, cards, core_numbers
 
 PACKAGES = (
     *("resbench", "onnxruntime", "onnxruntime-gpu", "numpy", "tensorflow", "mlcommons-loadgen"),
@@ -113,7 +112,7 @@ def _smt() -> bool | None:
 
 def _gpus() -> list[dict[str, str]]:
     """What nvidia-smi says of each card, as text; clocks are those of this moment."""
-    return [dict(zip(GPU_QUERY, row, strict=True)) for row in nvidia.cards(list(GPU_QUERY.values()))]
+    return [dict(zip(GPU_QUERY, row, strict=True)) for row in cards(list(GPU_QUERY.values()))]
 
 
 def _operating_system() -> str:

@@ -23,7 +23,7 @@ COLUMNS = [
 
 # So many images that no cache holds them all; MLPerf asks the same of its image classifier.
 IMAGES = 1024
-# The rate is halved until it is kept, and the step above it then bisected: to some 3 % of it.
+# The rate is halved until it is kept, and the step above it then bisected: to 3 to 6 % of it.
 HALVINGS = 12
 BISECTIONS = 4
 # A rate that only just held in a short trial may fail the long run; then a little less is tried.
@@ -127,7 +127,7 @@ def run_scenarios(job: Job, images: bytes, sizes: dict[str, Size]) -> dict[str, 
 
 
 def search_rate(trial: Callable[[float], Outcome], highest: float) -> tuple[float, Outcome]:
-    """The highest rate below `highest` that is VALID, to some 3 %, and its outcome.
+    """The highest rate below `highest` that is VALID, to 3 to 6 %, and its outcome.
 
     Where none is, the lowest that was tried, which tells why.
     """

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import re
 import sys
 from collections import Counter
@@ -13,8 +12,8 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from resbench import nvidia
 from resbench.errors import ResbenchError, one_line
+from resbench.machine import available_cores, cards
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 IMAGE_SHAPE = [32, 32, 3]
@@ -33,15 +32,6 @@ class Identity(NamedTuple):
     classes: tuple[str, ...]
 
 
-def core_numbers() -> set[int]:
-    """Cores this process may use: fewer than the machine's in a batch job or a cpuset."""
-    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
-
-
-def available_cores() -> int:
-    return len(core_numbers())
-
-
 def missing(provider: str) -> str | None:
     """What this machine or this build of ONNX Runtime lacks for `provider`; None where nothing is known to be.
 
@@ -49,7 +39,7 @@ def missing(provider: str) -> str | None:
     """
     if PROVIDERS[provider] not in ort.get_available_providers():
         return "this build of onnxruntime lacks it; install resbench[gpu]"
-    if provider != "cpu" and not (any(Path("/dev").glob("nvidia[0-9]*")) or nvidia.cards(["index"])):
+    if provider != "cpu" and not (any(Path("/dev").glob("nvidia[0-9]*")) or cards(["index"])):
         return (
             "no NVIDIA GPU here (no /dev/nvidia*, and nvidia-smi lists none); "
             "run on a GPU machine, or use --provider cpu"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from resbench import nvidia
 from resbench.errors import ResbenchError
+from resbench.machine import available_cores, cards
 from resbench.memory import keep_freed_memory
 from resbench.progress import say
 
@@ -32,11 +32,11 @@ def claim_device(device: str, threads: int | None) -> Iterator[None]:
         if device == "cpu":
             os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         elif "CUDA_VISIBLE_DEVICES" not in os.environ:
-            cards = [index for (index,) in nvidia.cards(["index"])]
-            if len(cards) > 1:
-                os.environ["CUDA_VISIBLE_DEVICES"] = held.enter_context(_free_card(cards))
+            indices = [index for (index,) in cards(["index"])]
+            if len(indices) > 1:
+                os.environ["CUDA_VISIBLE_DEVICES"] = held.enter_context(_free_card(indices))
         keep_freed_memory()
-        _set_up_tensorflow(device, threads or len(os.sched_getaffinity(0)))
+        _set_up_tensorflow(device, threads or available_cores())
         yield
 
 
@@ -61,9 +61,9 @@ def _set_up_tensorflow(device: str, threads: int) -> None:
 
 
 @contextmanager
-def _free_card(cards: list[str]) -> Iterator[str]:
+def _free_card(indices: list[str]) -> Iterator[str]:
     """Hold the lock of the first free card, waiting until there is one."""
-    locks = {card: FileLock(Path(tempfile.gettempdir()) / f"resbench-gpu{card}.lock", mode=0o666) for card in cards}
+    locks = {card: FileLock(Path(tempfile.gettempdir()) / f"resbench-gpu{card}.lock", mode=0o666) for card in indices}
     waiting = False
     while True:
         for card, lock in locks.items():
@@ -77,5 +77,5 @@ def _free_card(cards: list[str]) -> Iterator[str]:
                 lock.release()
             return
         if not waiting:
-            say(f"all {len(cards)} GPUs are taken by other jobs; waiting for one")
+            say(f"all {len(indices)} GPUs are taken by other jobs; waiting for one")
             waiting = True
