@@ -1,6 +1,6 @@
 """Is this machine fit to train, and to run models, on its GPU?  Run by `make check-gpu`; reads well in a bug report.
 
-    python perf/check_gpu.py [--providers cuda,tensorrt]
+    python perf/check_gpu.py [--providers cuda,tensorrt]     default: TensorRT where it is installed
 
 Prints what machine and software this is, then a line for each check: PASS and what was found, or FAIL with
 what is missing and how to mend it; at the end PASS, or FAIL and the checks that failed, with exit status 1.
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,7 +63,7 @@ REPORT = "none known; put all of this into a bug report"
 FIXES = {
     "cuda": "install requirements-gpu.lock anew (rm -r .venv && make check-gpu)",
     "tensorrt": "no lock file brings TensorRT: pip install 'tensorrt-cu12==10.*', and name its folder tensorrt_libs in "
-    "LD_LIBRARY_PATH; or do without: python perf/check_gpu.py --providers cuda",
+    "LD_LIBRARY_PATH",
 }
 
 
@@ -172,7 +173,7 @@ def ask(model: Path, provider: str, images: np.ndarray) -> tuple[dict[str, int],
 
 def main() -> None:
     parser = harness.parser(__doc__)
-    parser.add_argument("--providers", default="cuda,tensorrt")
+    parser.add_argument("--providers", default="cuda,tensorrt" if find_spec("tensorrt_libs") else "cuda")
     providers = parser.parse_args().providers.split(",")
     if strangers := set(providers) - set(FIXES):
         parser.error(f"unknown: {', '.join(strangers)}; there are {', '.join(FIXES)}")
@@ -186,6 +187,8 @@ def main() -> None:
     for name, passed, words in findings(providers, host["gpus"]):
         print(f"{'PASS' if passed else 'FAIL'}  {name}: {words}", flush=True)
         failed += [] if passed else [name]
+    if "tensorrt" not in providers:
+        print(f"SKIP  tensorrt: not asked for, or not installed.  Fix: {FIXES['tensorrt']}")
     print(f"FAIL: {', '.join(failed)}" if failed else "PASS")
     sys.exit(bool(failed))
 
