@@ -187,3 +187,14 @@ def test_few_images_are_no_error():
         for first, second in ((wrong(2, images), ~wrong(3, images)), (wrong(1, images), ~wrong(1, images))):
             assert all(np.isfinite(compare_networks(first, second)[:4]))
             assert 0 <= accuracy_interval(first)[0] <= accuracy_interval(first)[1] <= 1
+
+
+def test_seeds_that_agree_by_chance_prove_nothing():
+    """Each of three seeds loses one image of 10,000, another one each."""
+    full = np.ones((3, 10_000), bool)
+    lower = full.copy()
+    lower[[0, 1, 2], [10, 20, 30]] = False
+    found = compare_precisions(lower, full)
+    assert found.estimate == pytest.approx(-1e-4)
+    assert found.low < 0 < found.high
+    assert found.p_value > 0.05

@@ -136,7 +136,9 @@ def _noise(*sets: NDArray[np.int8]) -> Noise:
         of_seeds, of_images = values.mean(axis=1), values.mean(axis=0)
         total = np.count_nonzero(values) - images * np.sum(of_seeds**2) - count * np.sum(of_images**2)
         residual = (total + count * images * values.mean() ** 2) / ((count - 1) * max(1, images - 1))
-        seeds.append((float(of_seeds.var(ddof=1)), count))
+        # Seeds that agree exactly have done so by chance: luck alone is the least that they differ by.
+        variance = of_seeds.var(ddof=1) if np.ptp(of_seeds) else residual / images
+        seeds.append((float(variance), count))
         residuals += residual / (count * images)
         profile += sign * of_images
     spread = float(profile.var(ddof=1)) / images if images > 1 else 0.0
