@@ -65,7 +65,7 @@ class Difference:
     def __add__(self, other: "Difference") -> "Difference":
         """Through something third: ends add up, which is wide enough whatever the two have in common."""
         low, high = self.low + other.low, self.high + other.high
-        return Difference(self.estimate + other.estimate, low, high, not low <= 0 <= high)
+        return Difference(self.estimate + other.estimate, low, high, low > 0 or high < 0)
 
 
 Differences = dict[tuple[Model, Model], Difference]
@@ -105,7 +105,7 @@ class Evidence:
     def less_accurate(self, first: Candidate, second: Candidate) -> bool:
         """Whether `first` is shown to be less accurate than `second`."""
         found = _compared(self.accuracy, first, second)
-        return first.accuracy < second.accuracy and (found is None or found.proven)
+        return first.accuracy < second.accuracy if found is None else found.proven and found.estimate < 0
 
     def slower(self, first: Candidate, second: Candidate) -> bool:
         """Whether `first` is shown to be slower than `second`."""
@@ -149,7 +149,7 @@ def evidence_of(comparisons: pd.DataFrame, provider: str, batch_size: float, thr
 
 
 def _differences(comparisons: pd.DataFrame) -> Differences:
-    """Without an adjusted p-value there was too little to tell by: not proven."""
+    """Those that have an interval: the others were not compared, and the measured values stand."""
     return {
         ((row["first"], row["first_precision"]), (row["second"], row["second_precision"])): Difference(
             row["estimate"],
@@ -158,7 +158,7 @@ def _differences(comparisons: pd.DataFrame) -> Differences:
             row["p_adjusted"] < LEVEL,
             None if pd.isna(row["seeds_needed"]) else int(row["seeds_needed"]),
         )
-        for row in comparisons.to_dict("records")
+        for row in comparisons.dropna(subset=["low"]).to_dict("records")
     }
 
 
@@ -174,12 +174,16 @@ def answer(candidates: Sequence[Candidate], evidence: Evidence) -> Answer | None
     equals = [c for c in candidates if not evidence.less_accurate(c, top)]
     close = [c for c in candidates if c in equals or c.accuracy > top.accuracy - TOLERANCE]
     choice = fastest(close, evidence)
+    quickest = fastest(candidates, evidence)
     return Answer(
         choice,
-        [_on_accuracy(choice, top, equals, evidence), _on_latency(choice, top, candidates, close, evidence)],
+        [
+            _on_accuracy(choice, top, candidates, equals, evidence),
+            _on_latency(choice, top, candidates, close, evidence),
+        ],
         [
             _alternative("Accuracy first", top, choice, evidence),
-            _alternative("Latency first", fastest(candidates, evidence), choice, evidence),
+            _alternative("Latency first", quickest if evidence.slower(choice, quickest) else choice, choice, evidence),
             _alternative("Size first", smallest(candidates), choice, evidence),
         ],
     )
@@ -201,16 +205,20 @@ def _bytes(candidate: Candidate) -> float:
     return float("inf") if candidate.model_bytes is None else candidate.model_bytes
 
 
-def _on_accuracy(choice: Candidate, top: Candidate, equals: list[Candidate], evidence: Evidence) -> str:
+def _on_accuracy(
+    choice: Candidate, top: Candidate, candidates: Sequence[Candidate], equals: list[Candidate], evidence: Evidence
+) -> str:
     got = f"It names the right class for {_percent(choice)} of the test images"
     if choice.accuracy_low is not None and choice.accuracy_high is not None:
         ends = between(percent(choice.accuracy_low), percent(choice.accuracy_high), "to")
         got += f" ({CONFIDENCE} interval {ends})"
     if choice == top:
-        others = [c for c in equals if c != top]
+        others = [c for c in candidates if c != top]
         if not others:
-            return f"{got}, more than any other."
-        return f"{got}, more than any other, but {_listing(others)} cannot be told from it with these runs."
+            return f"{got}."
+        got += ", more than any other" if all(c.accuracy < top.accuracy for c in others) else ", and none more"
+        untold = [c for c in equals if c != top]
+        return f"{got}, but {_listing(untold)} cannot be told from it with these runs." if untold else f"{got}."
     best = f"the most accurate, {top.name} ({_percent(top)})"
     if choice in equals:
         return f"{got}. It is not distinguishable with these runs from {best}{_interval(choice, top, evidence)}."
@@ -222,7 +230,7 @@ def _on_accuracy(choice: Candidate, top: Candidate, equals: list[Candidate], evi
 
 def _interval(choice: Candidate, top: Candidate, evidence: Evidence) -> str:
     difference = _compared(evidence.accuracy, choice, top)
-    if difference is None or pd.isna(difference.low):
+    if difference is None:
         return ""
     ends = between(points(difference.low), points(difference.high), "to")
     text = f": the difference is {points(difference.estimate)} points, {CONFIDENCE} interval {ends}"
@@ -232,30 +240,36 @@ def _interval(choice: Candidate, top: Candidate, evidence: Evidence) -> str:
 def _on_latency(
     choice: Candidate, top: Candidate, candidates: Sequence[Candidate], close: list[Candidate], evidence: Evidence
 ) -> str:
-    text = f"It takes {with_unit(significant(choice.latency_ms), 'ms')}"
-    if len(candidates) == 1:
+    median, shortest = (with_unit(significant(ms), "ms") for ms in (choice.latency_ms, choice.shortest_ms))
+    text = f"It takes {median} in the median, {shortest} at the shortest"
+    others = [c for c in candidates if c != choice]
+    if not others:
         return f"{text}. No other model was measured."
     as_fast = [c for c in close if c != choice and not evidence.slower(c, choice) and not evidence.slower(choice, c)]
+    as_fast = [c for c in as_fast if _bytes(c) >= _bytes(choice)]
     if as_fast:
-        return f"{text}, as {_listing(as_fast)} within the noise; its file is not larger."
+        return f"{text}, which is as fast as {_listing(as_fast)} within the noise; its file is not larger."
     if choice != top:
-        return f"{text}, {times(top.shortest_ms / choice.shortest_ms)} times faster than {top.name}."
-    quicker = fastest(candidates, evidence)
-    if quicker == choice:
-        return f"{text} and is faster than any other."
-    return (
-        f"{text}. {quicker.name} is {times(choice.shortest_ms / quicker.shortest_ms)} times faster, "
-        f"but {points(choice.accuracy - quicker.accuracy)} points less accurate."
-    )
+        return f"{text}, which is {times(top.shortest_ms / choice.shortest_ms)} times faster than {top.name}."
+    quicker = [c for c in others if evidence.slower(choice, c)]
+    if quicker:
+        first = min(quicker, key=lambda c: c.shortest_ms)
+        return (
+            f"{text}. {first.name} is {times(choice.shortest_ms / first.shortest_ms)} times faster, "
+            f"but {points(choice.accuracy - first.accuracy)} points less accurate."
+        )
+    if all(evidence.slower(c, choice) for c in others):
+        return f"{text}, which is faster than any other."
+    return f"{text}. No other is shown to be faster."
 
 
 def _alternative(priority: str, candidate: Candidate, choice: Candidate, evidence: Evidence) -> Choice:
     if candidate == choice:
         return Choice(priority, candidate, "The same model.")
     gain = candidate.accuracy - choice.accuracy
-    accuracy = f"{points(abs(gain))} points {'more' if gain > 0 else 'less'} accurate"
+    accuracy = f"{points(abs(gain))} points {'more' if gain > 0 else 'less'} accurate" if gain else "as accurate"
     difference = _compared(evidence.accuracy, candidate, choice)
-    if difference is not None and not difference.proven:
+    if gain and difference is not None and not difference.proven:
         accuracy += " as measured (which may be chance)"
     ratio = candidate.shortest_ms / choice.shortest_ms
     speed = f"{times(ratio)} times slower" if ratio > 1 else f"{times(1 / ratio)} times faster"
