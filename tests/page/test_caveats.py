@@ -32,7 +32,7 @@ def test_a_sound_run_has_none():
         ({"seeds": 2}, [("2 seeds", False)]),
         ({"hosts": [{"name": "h", "stable": False}]}, [("Unstable timing on h", True)]),
         ({"hosts": [{"name": "h", "warnings": ["busy"]}]}, [("Timing on h", False)]),
-        ({"hosts": [{"name": "h"}, {"name": "g"}]}, [("Unlike hosts", False)]),
+        ({"hosts": [{"name": "h"}, {"name": "g"}]}, [("Several hosts or devices", False)]),
         ({"hosts": [{"name": "h", "git": {"dirty": True}}]}, [("Uncommitted code", False)]),
         ({"hosts": [{"name": "h", "warnings": "not a list", "git": "nor this"}]}, []),
     ],

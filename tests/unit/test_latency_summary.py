@@ -3,12 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from resbench.report.latency_summary import (
     FEWEST_FOR_P999,
     FEWEST_ROUNDS,
     FEWEST_ROUNDS_FOR_P50,
     FEWEST_ROUNDS_FOR_P90,
-    Interval,
+    Ratio,
     latency_ratio,
     p50_interval,
     p90_interval,
@@ -102,12 +104,20 @@ def test_ratio_is_not_moved_by_a_spoilt_round_and_inverts():
     spoilt = first * [1, 1, 5, 1, 1]
     assert latency_ratio(spoilt, second).estimate == pytest.approx(1.2)
     forth, back = latency_ratio(spoilt, second * 1.01), latency_ratio(second * 1.01, spoilt)
-    assert back == pytest.approx((1 / forth.estimate, 1 / forth.high, 1 / forth.low))
+    assert back == pytest.approx((1 / forth.estimate, 1 / forth.high, 1 / forth.low, forth.p_value))
+
+
+@given(st.lists(st.floats(1, 2), min_size=3, max_size=20), st.integers(0, 2**32 - 1))
+def test_the_p_value_is_below_5_percent_where_the_interval_excludes_1(times, seed):
+    second = np.array(times) * np.exp(np.random.default_rng(seed).normal(0, 0.1, len(times)))
+    found = latency_ratio(np.array(times), second)
+    assert (found.p_value < 0.05) == (not found.low <= 1 <= found.high)
 
 
 def test_ratio_of_equal_times_is_exact():
     times = np.array([10.0, 11.0, 12.0])
-    assert latency_ratio(2 * times, times) == pytest.approx(Interval(2.0, 2.0, 2.0))
+    assert latency_ratio(2 * times, times)[:3] == pytest.approx((2.0, 2.0, 2.0))
+    assert latency_ratio(times, times).p_value == 1.0
 
 
 def test_few_rounds_give_an_estimate_and_no_interval():
@@ -115,7 +125,7 @@ def test_few_rounds_give_an_estimate_and_no_interval():
     for fewest, interval in ((FEWEST_ROUNDS_FOR_P50, p50_interval), (FEWEST_ROUNDS_FOR_P90, p90_interval)):
         assert interval(table([times] * (fewest - 1)))[1:] == (None, None)
         assert None not in interval(table([times] * fewest))
-    assert latency_ratio(times[: FEWEST_ROUNDS - 1], times[: FEWEST_ROUNDS - 1]) == Interval(1.0, None, None)
+    assert latency_ratio(times[: FEWEST_ROUNDS - 1], times[: FEWEST_ROUNDS - 1]) == Ratio(1.0, None, None, None)
 
 
 def test_estimates_are_the_percentiles_of_all_calls():

@@ -79,7 +79,8 @@ def _unavailable(provider: str) -> str:
     command = [sys.executable, "-m", "resbench.benchmark.probe", provider]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     probe = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    return probe.stderr.strip().splitlines()[-1] if probe.returncode else ""
+    said = probe.stderr.strip().splitlines() or [f"trying it ended with status {probe.returncode}"]
+    return said[-1] if probe.returncode else ""
 
 
 def _fill(config: dict[str, Any], schema: dict[str, Any]) -> None:

@@ -41,7 +41,8 @@ class Progress:
         self.last = now
         gained = fraction - self.already
         left = duration((now - self.start) * (1 - fraction) / gained) if gained > 0 else "?"
-        line = f"{self.title}: {fraction:4.0%} {detail}, {left} left"
+        done = f"{fraction:.0%} {detail}".strip()
+        line = f"{self.title}: {done:>4}, {left} left"
         if self.live:
             print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
         else:

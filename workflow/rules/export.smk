@@ -64,6 +64,7 @@ rule bundle:
         "workflow/resbench/export/deployment.py",
         "workflow/resbench/intervals.py",
         "workflow/resbench/markdown.py",
+        "workflow/resbench/scores.py",
         report="<results>/report.csv",
         models=expand(
             "<results>/onnx/{{variant}}/seed{seed}/{precision}.onnx",

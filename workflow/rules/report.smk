@@ -12,6 +12,7 @@ rule collate:
         "workflow/resbench/report/statistics.py",
         "workflow/resbench/report/table.py",
         "workflow/resbench/report/words.py",
+        "workflow/resbench/scores.py",
         summary="<results>/data/summary.json",
         parity=expand(
             "<results>/onnx/{variant}/seed{seed}/parity.json",

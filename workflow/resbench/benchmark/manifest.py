@@ -46,9 +46,9 @@ def summarize_settings(
     """How well each setting repeated, and where its nodes ran, ready for JSON.
 
     Keys: the setting as above; `median_spread` and `floor_spread`, see `spread`, of the rounds'
-    medians and of their shortest calls; `warmed_up`, in all rounds; `stable`: warmed up, and neither spread is above
-    STABLE_SPREAD, None for one round; `nodes`, by ONNX Runtime's names of providers, and `provider_share`, the
-    fraction of them that `provider` ran.
+    medians and of their shortest calls; `warmed_up`, in all rounds; `stable`: warmed up, and the
+    medians' spread is not above STABLE_SPREAD, None for one round; `nodes`, by ONNX Runtime's names of
+    providers, and `provider_share`, the fraction of them that `provider` ran.
     """
     summaries = []
     for setting in dict.fromkeys(one.setting for one in measured):
@@ -63,7 +63,7 @@ def summarize_settings(
                 "median_spread": medians,
                 "floor_spread": floors,
                 "warmed_up": warmed_up,
-                "stable": None if medians is None or floors is None else warmed_up and medians <= STABLE_SPREAD,
+                "stable": None if medians is None else warmed_up and medians <= STABLE_SPREAD,
                 "nodes": nodes,
                 "provider_share": provider_share(nodes, provider),
             }

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from resbench.benchmark.predictions import Predictions
 from resbench.benchmark.sessions import Identity
+from resbench.data.sources import is_cifar10
 from resbench.export.deployment import Measured, Setting
 from resbench.files import sha256
 from resbench.intervals import Hits, paired_interval, wilson_interval
@@ -182,7 +183,7 @@ def _limits(precision: str) -> str:
 def _licence(dataset: str) -> str:
     data = (
         CIFAR10
-        if dataset.startswith("CIFAR-10")
+        if is_cifar10(dataset)
         else f"Whether weights learned from these data ({escaped(dataset)}) may be distributed, their own terms decide."
     )
     return f"The code that made this file is under the MIT licence. {data}"

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from resbench.data.sources import is_cifar10
 from resbench.report.comparisons import NOT_COMPARABLE
-from resbench.report.published import HE_2015, NOTEBOOK, is_cifar10
+from resbench.report.published import HE_2015, NOTEBOOK
 from resbench.report.words import span
 
 FEWEST_SEEDS = 3
@@ -96,14 +97,14 @@ def _hosts(hosts: Sequence[dict[str, Any]]) -> list[Caveat]:
         said = host.get("warnings")
         lines = [str(line) for line in said] if isinstance(said, list) else []
         if host.get("stable") is False:
-            lines.insert(0, "repetitions differ by more than a quiet machine would make them")
+            lines.insert(0, "repetitions differ by more than on a quiet machine, or warming up did not end")
             found.append(Caveat(f"Unstable timing on {host['name']}", _sentence(lines), grave=True))
         elif lines:
             found.append(Caveat(f"Timing on {host['name']}", _sentence(lines), grave=False))
     names = list(dict.fromkeys(str(host["name"]) for host in hosts))
     if len(names) > 1:
         text = f"Latencies were taken on {' and '.join(names)}. They are not ranked together."
-        found.append(Caveat("Unlike hosts", text, grave=False))
+        found.append(Caveat("Several hosts or devices", text, grave=False))
     return found
 
 

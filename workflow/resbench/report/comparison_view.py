@@ -7,9 +7,7 @@ import pandas as pd
 
 from resbench.report.comparisons import PUBLISHED
 from resbench.report.hosts import provider_words, setting_words
-from resbench.report.words import NBSP, between, points
-
-MINIMUM_P = 0.001
+from resbench.report.words import MINIMUM_P, NBSP, between, points
 
 
 class Line(NamedTuple):
@@ -45,7 +43,7 @@ def comparison_view(comparisons: pd.DataFrame, foremost: Collection[str]) -> dic
 
 
 def _line(row: dict[Any, Any]) -> Line:
-    form = "{:.2f}".format if row["metric"] == "latency" else points
+    form = "{:.3f}".format if row["metric"] == "latency" else points
     place = provider_words(str(row["provider"]))
     if not pd.isna(row["batch_size"]):
         place += f", {setting_words((row['batch_size'], row['threads']))}"

@@ -5,12 +5,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from resbench.intervals import LEVEL
 from resbench.report import statistics
 from resbench.report.inputs import Answer, Inputs, Key, answered, settings
-from resbench.report.latency_summary import FEWEST_ROUNDS, TRIM, Interval, latency_ratio, round_floors
+from resbench.report.latency_summary import FEWEST_ROUNDS, latency_ratio, round_floors
 from resbench.report.published import departure
 from resbench.report.statistics import MOST_SEEDS, Correct, Difference
 from resbench.report.words import between
@@ -85,7 +84,7 @@ def _latency(inputs: Inputs) -> Iterator[Row]:
         if rounds:
             ratio = latency_ratio(*(np.array([floors[key][number] for number in rounds]) for key in (first, second)))
             row = _names(first, second) | {"metric": "latency", "batch_size": first[3], "threads": first[4]}
-            yield row | ratio._asdict() | {"p_value": _latency_p_value(ratio, len(rounds))}
+            yield row | ratio._asdict()
 
 
 def _published(inputs: Inputs, dataset: str) -> Iterator[Row]:
@@ -171,14 +170,3 @@ def _latency_words(row: Row, better: bool) -> str:
     digits = 1 if low >= 1.1 else 2 if low >= 1.01 else 3
     factor = between(f"{low:.{digits}f}", f"{high:.{digits}f}")
     return f"{'faster' if faster else 'slower'} by a factor of {factor}"
-
-
-def _latency_p_value(ratio: Interval, rounds: int) -> float | None:
-    """Of no difference, from `latency_ratio`'s own Student interval of the trimmed mean on the log scale."""
-    if ratio.low is None or ratio.high is None:
-        return None
-    freedom = rounds - 2 * int(TRIM * rounds) - 1
-    half = (np.log(ratio.high) - np.log(ratio.low)) / 2
-    if not half:
-        return float(ratio.estimate == 1)
-    return 2 * float(stats.t.sf(abs(np.log(ratio.estimate)) / half * stats.t.isf(LEVEL / 2, freedom), freedom))

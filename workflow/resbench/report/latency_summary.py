@@ -7,6 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special, stats
 
+from resbench.intervals import LEVEL
+
 # With this many independent samples, order statistics bound the percentile on both sides with 95 %
 # probability (David & Nagaraja, Order Statistics, §7.1), with some to spare.  With fewer, the
 # percentile is not reported.
@@ -113,7 +115,7 @@ def _half_width(rounds: NDArray[Any], below: NDArray[np.bool_]) -> float:
     counts = np.bincount(member)
     excess = np.bincount(member, weights=below - below.mean()) / counts.mean()
     n = len(counts)
-    return float(stats.t.ppf(0.975, n - 1) * np.sqrt(np.sum(excess**2) / (n * (n - 1))))
+    return float(stats.t.isf(LEVEL / 2, n - 1) * np.sqrt(np.sum(excess**2) / (n * (n - 1))))
 
 
 def round_floors(calls: pd.DataFrame) -> NDArray[np.float64]:
@@ -130,7 +132,16 @@ def round_floors(calls: pd.DataFrame) -> NDArray[np.float64]:
     return calls.groupby("round", sort=True)["latency_ms"].min().to_numpy(np.float64)
 
 
-def latency_ratio(first: NDArray[np.float64], second: NDArray[np.float64]) -> Interval:
+class Ratio(NamedTuple):
+    """An estimate, its 95 % interval and the p-value of no difference; all but the first None where rounds are few."""
+
+    estimate: float
+    low: float | None
+    high: float | None
+    p_value: float | None
+
+
+def latency_ratio(first: NDArray[np.float64], second: NDArray[np.float64]) -> Ratio:
     """How many times as long `first` takes as `second`, from their times in the same rounds.
 
     What slows a whole round down slows both alike and cancels in the round's ratio.  The estimate
@@ -147,8 +158,10 @@ def latency_ratio(first: NDArray[np.float64], second: NDArray[np.float64]) -> In
     kept = n - 2 * cut
     mean = float(logs[cut : n - cut].mean())
     if n < FEWEST_ROUNDS:
-        return Interval(float(np.exp(mean)), None, None)
+        return Ratio(float(np.exp(mean)), None, None, None)
     winsorized = np.clip(logs, logs[cut], logs[n - cut - 1])
     error = np.sqrt((n - 1) * winsorized.var(ddof=1) / (kept * (kept - 1)))
-    half = stats.t.ppf(0.975, kept - 1) * error
-    return Interval(*(float(np.exp(mean + offset)) for offset in (0.0, -half, half)))
+    half = stats.t.isf(LEVEL / 2, kept - 1) * error
+    p_value = 2 * stats.t.sf(abs(mean) / error, kept - 1) if error else float(mean == 0)
+    low, high = float(np.exp(mean - half)), float(np.exp(mean + half))
+    return Ratio(float(np.exp(mean)), low, high, float(p_value))

@@ -87,7 +87,7 @@ class Look(NamedTuple):
     def colour(self, *, legend: bool = True) -> alt.Color:
         return alt.Color("group:N", scale=self.palette, legend=alt.Legend() if legend else None)
 
-    def shape(self, *, legend: bool = True) -> alt.Shape:
+    def shape(self) -> alt.Shape:
         shapes = [*SHAPES[: len(self.featured)], *(["circle"] if self.others else [])]
         scale = alt.Scale(domain=self.domain, range=shapes)
-        return alt.Shape("group:N", scale=scale, legend=alt.Legend() if legend else None)
+        return alt.Shape("group:N", scale=scale)

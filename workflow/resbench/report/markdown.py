@@ -4,16 +4,17 @@ from typing import Any
 
 import pandas as pd
 
+from resbench.data.sources import is_cifar10
 from resbench.markdown import escaped, table
 from resbench.report.caveats import caveats
 from resbench.report.comparisons import COMPARISON_COLUMNS
 from resbench.report.inputs import Inputs
-from resbench.report.published import is_cifar10
-from resbench.report.words import span
+from resbench.report.latency_summary import FEWEST_FOR_P90
+from resbench.report.words import MINIMUM_P, span
 
 Row = dict[str, Any]
 
-HOW_TO_READ = """\
+HOW_TO_READ = f"""\
 ## How to read this
 
 - **Accuracy** is the share of test images whose likeliest class is right, by ONNX Runtime, in the mean of all seeds
@@ -28,7 +29,7 @@ HOW_TO_READ = """\
   other precisions against the fp32 file.
 - **p50** and **p90** are percentiles of the time of one call, which is one batch, after warm-up. Every round times
   every model once, in random order and in a fresh process. **Images/s** is the batch size divided by p50.
-- **–** means not measured, or too few calls for this claim: p90 takes 46 of them.
+- **–** means not measured, or too few calls for this claim: p90 takes {FEWEST_FOR_P90} of them.
 """
 
 
@@ -38,7 +39,7 @@ def render_markdown(rows: list[Row], comparisons: list[Row], inputs: Inputs, dat
     Args:
         rows: of `report_rows`.
         comparisons: of `comparison_rows`.
-        dataset: in words; published values stand beside measured ones where this begins with CIFAR-10.
+        dataset: in words; published values stand beside measured ones where this is CIFAR-10.
     """
     cifar = is_cifar10(dataset)
     parts = ["# Residual networks: accuracy and latency", _conditions(inputs, dataset)]
@@ -142,7 +143,7 @@ def _comparisons(comparisons: list[Row]) -> list[str]:
             setting = [str(row["batch_size"]), str(row["threads"])] if metric == "latency" else []
             estimate = _estimate(row, "{:+.2f}", 100) if metric == "accuracy" else _estimate(row, "{:.3f}", 1)
             line = [" – ".join(name.strip() for name in names), row["provider"], *setting, estimate]
-            body.append([*line, _number(row["p_adjusted"], "{:.2g}"), row["verdict"]])
+            body.append([*line, _p_value(row["p_adjusted"]), row["verdict"]])
         if body:
             tables.append(table(header, body))
     return tables
@@ -153,6 +154,10 @@ def _estimate(row: Row, form: str, factor: float) -> str:
     if row["low"] is None:
         return text
     return f"{text} [{_number(row['low'], form, factor)}, {_number(row['high'], form, factor)}]"
+
+
+def _p_value(p: float | None) -> str:
+    return "–" if p is None else f"< {MINIMUM_P}" if p < MINIMUM_P else f"{p:.3f}"
 
 
 def _provenance(inputs: Inputs) -> str:

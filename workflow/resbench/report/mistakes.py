@@ -24,7 +24,7 @@ class Confusion(NamedTuple):
 
 
 class Mistake(NamedTuple):
-    """An image that no model gets right: the class named most, and the mean probability given to it."""
+    """An image that no model gets right: the wrong class with the highest mean probability, and that."""
 
     image: int
     true: int

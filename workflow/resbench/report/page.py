@@ -12,6 +12,7 @@ import jinja2
 import yaml
 
 from resbench.benchmark.predictions import Predictions
+from resbench.data.sources import is_cifar10
 from resbench.files import write_text
 from resbench.report import words
 from resbench.report.caveats import caveats
@@ -21,7 +22,6 @@ from resbench.report.latency_view import latency_view
 from resbench.report.mistakes import confusions, data_uri, wrong_everywhere
 from resbench.report.page_figures import page_figures
 from resbench.report.page_inputs import PageInputs
-from resbench.report.published import is_cifar10
 from resbench.report.rendering import Figure, chart_library, write_figures
 from resbench.report.scenario_view import scenario_views
 from resbench.report.table_view import Table, table_view

@@ -1,8 +1,8 @@
 """Published figures: when a run may be held against them."""
 
-import re
 from typing import NamedTuple
 
+from resbench.data.sources import is_cifar10
 from resbench.report.inputs import Parity
 
 
@@ -15,11 +15,6 @@ class Run(NamedTuple):
 
 NOTEBOOK = Run("published", 10, 32, 50_000)
 HE_2015 = Run("he2015", 164, 128, 50_000)  # 64,000 steps
-
-
-def is_cifar10(dataset: str) -> bool:
-    """Whether the images, in words, are CIFAR-10's."""
-    return re.match(r"CIFAR-10\b", dataset) is not None
 
 
 def departure(export: Parity, dataset: str) -> str | None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 
 MINUS = "−"
+MINIMUM_P = 0.001  # smaller ones are not told apart
 NBSP = "\u00a0"  # so that a number and its unit stay on one line
 
 
@@ -14,7 +15,7 @@ def percent(fraction: float) -> str:
 
 def points(fraction: float) -> str:
     """A difference of accuracies, in percentage points: -0.0123 → −1.23."""
-    return _signed(f"{100 * fraction:.2f}")
+    return _signed(f"{round(100 * fraction, 2) + 0.0:.2f}")  # 0.0: no minus before a rounded zero
 
 
 def with_unit(number: str, unit: str) -> str:
