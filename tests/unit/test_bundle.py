@@ -200,3 +200,10 @@ def test_an_empty_folder_is_filled_and_a_failure_leaves_none(tmp_path):
     with pytest.raises(IsADirectoryError), atomic_folder(tmp_path / "b") as temporary:
         temporary.write_text("fails, since this is a folder")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize(("provider", "accelerators"), [("cuda", []), ("tensorrt", ["tensorrt"])])
+def test_triton_runs_what_was_measured(provider, accelerators):
+    config = text_format.Parse(triton_config("pool", 10, Setting(provider, 1, 1), 32), ModelConfig())
+    found = config.optimization.execution_accelerators.gpu_execution_accelerator
+    assert [accelerator.name for accelerator in found] == accelerators

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from resbench.data.store import Split
 from resbench.errors import ResbenchError
 from resbench.progress import Progress
-from resbench.training import fit
+from resbench.training import fit, job
 from resbench.training.adam import FusedAdam
 from resbench.training.job import split
 from resbench.training.protocols import PROTOCOLS, Protocol
@@ -114,6 +114,15 @@ def test_a_loss_that_is_not_finite_is_an_error():
     run_steps = fit.training_steps(model, optimizer, PROTOCOLS["published"], random_split(8), xla=False)
     with pytest.raises(ResbenchError, match="training diverged"):
         fit.run_epoch(run_steps, np.arange(8, dtype=np.int32), np.zeros((8, 3), np.int32), 4, 1, Progress("test"))
+
+
+def test_whatever_tensorflow_fails_at_is_one_line(monkeypatch, tmp_path):
+    def fail(*_):
+        raise tf.errors.UnimplementedError(None, None, "no kernel\n[[node]]")
+
+    monkeypatch.setattr(job, "_run", fail)
+    with pytest.raises(ResbenchError, match=r"^pool: TensorFlow failed \(no kernel \[\[node\]\]\); try --no-xla"):
+        job.run_job(job.Job("pool", "published", 0, 1), *[tmp_path / "x"] * 3, test_path=None, checkpoints_folder=None)
 
 
 @pytest.mark.parametrize("warm_up", [False, True])

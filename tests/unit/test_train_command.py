@@ -97,6 +97,7 @@ def test_history_has_a_row_an_epoch_and_test_figures_in_the_last(uninterrupted):
         (["--device", "gpu"], "finds no GPU"),
         (["--protocol", "he2016"], "unknown protocol"),
         (["--validation", "80"], "leaves none"),
+        (["--model", "model.h5"], "name a file that ends in .keras"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_exit_1(data, tmp_path, monkeypatch, options, complaint):
@@ -108,8 +109,9 @@ def test_what_cannot_be_is_one_line_and_exit_1(data, tmp_path, monkeypatch, opti
     assert not any(tmp_path.iterdir())
 
 
-def test_mixed_precision_is_trained_and_saved_in_float32(data, tmp_path):
-    answer = run(tmp_path, data, "--mixed-precision", "--epochs", "1", "--limit", "8")
+def test_what_a_gpu_does_by_default_trains_and_is_saved_in_float32(data, tmp_path):
+    """XLA and mixed precision, with max pooling in the network."""
+    answer = run(tmp_path, data, "--xla", "--mixed-precision", "--epochs", "1", "--limit", "8")
     assert answer.returncode == 0, answer.stderr
     assert read_record(tmp_path / "model.keras")["mixed_precision"]
     model = keras.models.load_model(tmp_path / "model.keras", compile=False)

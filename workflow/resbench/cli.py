@@ -142,7 +142,10 @@ def train(
     checkpoints: Annotated[
         Path | None, typer.Option(help="Folder to save in after each epoch and resume from.")
     ] = None,
-    xla: Annotated[bool | None, typer.Option(help="Compile with XLA.  Default: on the GPU only.")] = None,
+    xla: Annotated[
+        bool | None,
+        typer.Option(help="Compile with XLA: faster on a GPU, not bit for bit the same.  Default: there only."),
+    ] = None,
     mixed_precision: Annotated[bool | None, typer.Option(help="float16 arithmetic.  Default: on the GPU only.")] = None,
 ) -> None:
     """Fit one variant from one random seed."""

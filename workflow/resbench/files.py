@@ -1,4 +1,4 @@
-"""Files: outputs that appear whole or not at all, and a stderr that says only what we say."""
+"""Files: outputs that appear whole or not at all."""
 
 import hashlib
 import json
@@ -79,16 +79,3 @@ def read_json(path: Path) -> Any:
 def sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-@contextmanager
-def silenced_stderr() -> Iterator[None]:
-    """Send what C++ libraries write straight to file descriptor 2 nowhere; Python exceptions still pass."""
-    saved = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)

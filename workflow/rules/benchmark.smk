@@ -51,6 +51,8 @@ rule latency:
         gpu=lambda wildcards: int(wildcards.provider != "cpu"),
         mem_mb=2000,
         runtime=240,
+        # Inside its SLURM job, Snakemake is given all cores of the node: this keeps to what was asked for.
+        cpus_per_task=max(config["benchmark"]["threads"]),
     params:
         # Not an output: a failed job's outputs are deleted, and the next try goes on from here.
         checkpoints=f"{config['pathvars']['results']}/checkpoints/latency/{{provider}}",
@@ -94,6 +96,7 @@ rule scenarios:
         gpu=int(config["benchmark"]["providers"] != ["cpu"]),
         mem_mb=2000,
         runtime=720,
+        cpus_per_task=max(config["benchmark"]["threads"]),
     params:
         preset=config["benchmark"]["scenarios"] or "smoke",
         threads=config["benchmark"]["threads"][0],

@@ -62,6 +62,7 @@ rule bundle:
         "workflow/resbench/export/bundle.py",
         "workflow/resbench/export/card.py",
         "workflow/resbench/export/deployment.py",
+        "workflow/resbench/datasets.py",
         "workflow/resbench/intervals.py",
         "workflow/resbench/markdown.py",
         "workflow/resbench/scores.py",

@@ -1,6 +1,7 @@
 rule collate:
     """Gather every stage's figures in one table."""
     input:
+        "workflow/resbench/datasets.py",
         "workflow/resbench/intervals.py",
         "workflow/resbench/markdown.py",
         "workflow/resbench/report/caveats.py",
@@ -56,6 +57,7 @@ rule collate:
 rule page:
     """Show everything on one page that loads nothing, with its charts as files beside it."""
     input:
+        "workflow/resbench/datasets.py",
         "workflow/resbench/intervals.py",
         "workflow/resbench/report/answer.py",
         "workflow/resbench/report/caveats.py",

@@ -3,6 +3,7 @@
 `run_fresh` is the parent's end, `answer_parent` that of the process.
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -58,9 +59,17 @@ def answer_parent(make_job: Callable[..., Any], run: Callable[[Any, bytes], Any]
 
     A ResbenchError ends the process with its text on stderr.
     """
+    _die_with_parent()
     job = make_job(**json.loads(sys.argv[1]))
     try:
         result = run(job, sys.stdin.buffer.read())
     except ResbenchError as error:
         sys.exit(str(error))
     print(json.dumps(result._asdict()))
+
+
+def _die_with_parent() -> None:
+    """On Linux, also where the parent is killed and cannot say so: see prctl(2), PR_SET_PDEATHSIG."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "prctl"):
+        library.prctl(1, signal.SIGKILL)

@@ -12,11 +12,11 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from resbench import IMAGE_SHAPE
 from resbench.errors import ResbenchError, one_line
 from resbench.machine import available_cores, cards
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
-IMAGE_SHAPE = [32, 32, 3]
 MAX_CLASSES = 256  # labels are uint8
 LOG_ERRORS = 3
 
@@ -177,7 +177,7 @@ def _check_contract(session: ort.InferenceSession, model: Path) -> None:
     inputs = [(node.name, node.type, node.shape) for node in session.get_inputs()]
     outputs = [(node.name, node.type, node.shape) for node in session.get_outputs()]
     any_batch = len(inputs) == 1 and len(inputs[0][2]) == 4 and not isinstance(inputs[0][2][0], int)
-    if not any_batch or inputs[0][:2] != ("image", "tensor(uint8)") or inputs[0][2][1:] != IMAGE_SHAPE:
+    if not any_batch or inputs[0][:2] != ("image", "tensor(uint8)") or inputs[0][2][1:] != list(IMAGE_SHAPE):
         raise ResbenchError(
             f"{model}: takes {_signature(inputs)} instead of image: uint8[N,32,32,3]; make it with `resbench export`"
         )

@@ -24,11 +24,6 @@ PAUSE = 0.5  # seconds before the second attempt, doubled before each later one
 PATIENCE = 60.0  # seconds of silence that even the last resort is not granted
 
 
-def is_cifar10(dataset: str) -> bool:
-    """Whether a data set's name begins with CIFAR-10, and not with one of its relatives, CIFAR-100 or CIFAR-10.1."""
-    return re.match(r"CIFAR-10(?![\w.-])", dataset) is not None
-
-
 def download_archive(
     dest: Path, sources: Sequence[str], expected_sha256: str | None, *, min_rate_kb: float, window_s: float
 ) -> dict[str, Any]:

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from resbench import IMAGE_SHAPE
 from resbench.errors import ResbenchError, one_line
 from resbench.files import atomic
-
-IMAGE_SHAPE = (32, 32, 3)
 
 
 class Split(NamedTuple):

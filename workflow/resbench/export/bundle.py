@@ -69,6 +69,10 @@ def match(models: list[Path], predictions: list[Path]) -> dict[str, Candidate]:
     return candidates
 
 
+# Without this, Triton's ONNX Runtime backend uses CUDA on a GPU.
+TENSORRT = 'optimization { execution_accelerators { gpu_execution_accelerator : [ { name : "tensorrt" } ] } }\n'
+
+
 def triton_config(name: str, classes: int, setting: Setting, largest_batch: int) -> str:
     """config.pbtxt for Triton's ONNX Runtime backend; requests that wait at the same time become one batch."""
     kind = "KIND_CPU" if setting.provider == "cpu" else "KIND_GPU"
@@ -81,4 +85,4 @@ output [ {{ name: "probabilities" data_type: TYPE_FP32 dims: [ {classes} ] label
 dynamic_batching {{ }}
 instance_group [ {{ count: 1 kind: {kind} }} ]
 parameters {{ key: "intra_op_thread_count" value: {{ string_value: "{setting.threads}" }} }}
-"""
+{TENSORRT if setting.provider == "tensorrt" else ""}"""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from resbench.benchmark.predictions import Predictions
 from resbench.benchmark.sessions import Identity
-from resbench.data.sources import is_cifar10
+from resbench.datasets import is_cifar10
 from resbench.export.deployment import Measured, Setting
 from resbench.files import sha256
 from resbench.intervals import Hits, paired_interval, wilson_interval

@@ -10,8 +10,6 @@ import tensorflow as tf
 import tf2onnx
 from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 
-from resbench.files import silenced_stderr
-
 OPSET = 17  # global average pooling stays one node, and every runtime since 2022 reads it
 IR_VERSION = 8  # the one of ONNX 1.12, which brought opset 17
 BATCH = "N"
@@ -27,8 +25,7 @@ def to_onnx(model: keras.Model) -> ModelProto:
     """
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name="image")]
     function = tf.function(lambda image: {"probabilities": model(image, training=False)}, input_signature=signature)
-    with silenced_stderr():
-        traced, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
+    traced, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
     slim: ModelProto = onnxslim.slim(traced)
     flatten_channels_first(slim.graph)
     merge_dense_bias(slim.graph)

@@ -1,9 +1,23 @@
 """The networks.  Importing this package imports TensorFlow, whose start-up chatter is kept off stderr."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from resbench.files import silenced_stderr
+
+@contextmanager
+def _silenced_stderr() -> Iterator[None]:
+    """Send what C++ libraries write straight to file descriptor 2 nowhere; Python exceptions still pass."""
+    saved = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-with silenced_stderr():
+with _silenced_stderr():
     import tensorflow  # noqa: F401

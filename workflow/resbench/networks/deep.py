@@ -8,7 +8,8 @@ bottleneck blocks on CIFAR-10, whose widths are four times the inner ones.
 import keras
 from keras import KerasTensor, layers, ops
 
-from resbench.networks.layers import IMAGE_SHAPE, probabilities
+from resbench import IMAGE_SHAPE
+from resbench.networks.layers import probabilities
 
 INNER_WIDTHS = (16, 32, 64)  # of the three stages, at 32×32, 16×16 and 8×8
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import keras
 from keras import KerasTensor, layers
 
-Block = Callable[[KerasTensor, int], KerasTensor]
+from resbench import IMAGE_SHAPE
 
-IMAGE_SHAPE = (32, 32, 3)
+Block = Callable[[KerasTensor, int], KerasTensor]
 
 
 def conv(x: KerasTensor, filters: int, size: int) -> KerasTensor:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from resbench.data.sources import is_cifar10
+from resbench.datasets import is_cifar10
 from resbench.report.comparisons import NOT_COMPARABLE
 from resbench.report.published import HE_2015, NOTEBOOK
 from resbench.report.words import span

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from resbench.data.sources import is_cifar10
+from resbench.datasets import is_cifar10
 from resbench.markdown import escaped, table
 from resbench.report.caveats import caveats
 from resbench.report.comparisons import COMPARISON_COLUMNS

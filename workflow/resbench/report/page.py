@@ -12,7 +12,7 @@ import jinja2
 import yaml
 
 from resbench.benchmark.predictions import Predictions
-from resbench.data.sources import is_cifar10
+from resbench.datasets import is_cifar10
 from resbench.files import write_text
 from resbench.report import words
 from resbench.report.caveats import caveats

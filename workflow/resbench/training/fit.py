@@ -33,11 +33,16 @@ def training_steps(
 ) -> RunSteps:
     """Put the images on the device, once, and compile the steps over them.
 
+    Without XLA, every operation is made deterministic, so that a seed gives the same weights on the
+    same device; XLA refuses to compile the gradient of max pooling that way, and goes without.
+
     Returns:
         A function of image indices, int32 (steps, batch), and their random draws, int32
         (steps, batch, 3), that trains a step on each row and returns the sum of the losses and the
         number of correct predictions over all images.
     """
+    if not xla:
+        tf.config.experimental.enable_op_determinism()
     images, labels = tf.constant(data.images), tf.constant(data.labels, tf.int32)
 
     @tf.function(jit_compile=xla, autograph=False)

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from resbench.data.store import Split, load_split
-from resbench.errors import ResbenchError
+from resbench.errors import ResbenchError, one_line
 from resbench.files import atomic, sha256
 from resbench.networks.deep import Centre
 from resbench.networks.registry import variant
@@ -69,17 +69,24 @@ def run_job(
     """Train and write the model and its history; with checkpoints, go on where a killed run stopped.
 
     Raises:
-        ResbenchError: unknown variant or protocol, unusable data, a loss that is not finite, no memory.
+        ResbenchError: unknown variant or protocol, unusable data or names of outputs, a loss that is not finite, no
+            memory, or whatever else TensorFlow fails at.
     """
     try:
         _run(job, data_path, model_path, history_path, test_path, checkpoints_folder)
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         raise ResbenchError(f"{job.variant}: memory ran out; train with a smaller --batch-size") from error
+    except tf.errors.OpError as error:
+        raise ResbenchError(
+            f"{job.variant}: TensorFlow failed ({one_line(error)}); try --no-xla, or --device cpu"
+        ) from error
 
 
 def _run(
     job: Job, data_path: Path, model_path: Path, history_path: Path, test_path: Path | None, folder: Path | None
 ) -> None:
+    if model_path.suffix != ".keras" or model_path.is_dir() or history_path.is_dir():
+        raise ResbenchError(f"{model_path}: name a file that ends in .keras, and a file for the history")
     module, recipe = variant(job.variant), protocol(job.protocol)
     data = load_split(data_path)
     test = load_split(test_path) if test_path else None
