@@ -10,13 +10,13 @@ from resbench.cli import app
 from resbench.data.store import Split, save_split
 from typer.testing import CliRunner
 
-# The words of each stage's command line; IN is the input that is spoiled, OUT1 to OUT3 what it would write.
+# The words of each stage's command line; IN is the input that is spoiled, OUT… what it would write.
 STAGES = {
     "download": ["download", "OUT1", "--sha256", "0" * 64, "--source", "IN"],
     "convert": ["convert", "IN", "--train", "OUT1", "--test", "OUT2"],
     "train": [
         *("train", "pool", "--data", "IN", "--seed", "0", "--device", "cpu"),
-        *("--model", "OUT1", "--history", "OUT2"),
+        *("--model", "OUT.keras", "--history", "OUT2"),
     ],
     "export": ["export", "IN", "--data", "DATA", "--onnx", "OUT1", "--parity", "OUT2"],
     "quantize": ["quantize", "IN", "--data", "DATA", "--precision", "int8", "--onnx", "OUT1"],
@@ -59,7 +59,8 @@ def test_bad_input_is_one_line_and_nothing_is_left(stage: str, kind: str, data: 
     outputs.mkdir()
     if SPOILED[kind] is not None:
         spoiled.write_bytes(SPOILED[kind])
-    places = {"IN": spoiled, "DATA": data} | {f"OUT{number}": outputs / f"out{number}" for number in (1, 2, 3)}
+    places = {"IN": spoiled, "DATA": data, "OUT.keras": outputs / "out.keras"}
+    places |= {f"OUT{number}": outputs / f"out{number}" for number in (1, 2, 3)}
     answer = resbench(*(str(places.get(word, word)) for word in STAGES[stage]))
     errors = [line for line in answer.stderr.splitlines() if line.startswith("resbench: error: ")]
     assert answer.returncode == 1, answer.stderr

@@ -198,3 +198,13 @@ def test_seeds_that_agree_by_chance_prove_nothing():
     assert found.estimate == pytest.approx(-1e-4)
     assert found.low < 0 < found.high
     assert found.p_value > 0.05
+
+
+def test_seeds_that_agree_on_every_image_have_no_noise():
+    """Rounding must not make a negative variance of it: 10,000 images, and accuracies that no binary number equals."""
+    rng = np.random.default_rng(0)
+    for right in rng.integers(1, 10_000, 20):
+        one = np.tile(np.arange(10_000) < right, (3, 1))
+        low, high = accuracy_interval(one)
+        assert low < right / 10_000 < high
+        assert compare_networks(one, one).p_value == 1.0

@@ -135,7 +135,8 @@ def _noise(*sets: NDArray[np.int8]) -> Noise:
         count = len(values)
         of_seeds, of_images = values.mean(axis=1), values.mean(axis=0)
         total = np.count_nonzero(values) - images * np.sum(of_seeds**2) - count * np.sum(of_images**2)
-        residual = (total + count * images * values.mean() ** 2) / ((count - 1) * max(1, images - 1))
+        squares = max(0.0, total + count * images * values.mean() ** 2)  # rounding alone can make it negative
+        residual = squares / ((count - 1) * max(1, images - 1))
         # Seeds that agree exactly have done so by chance: luck alone is the least that they differ by.
         variance = of_seeds.var(ddof=1) if np.ptp(of_seeds) else residual / images
         seeds.append((float(variance), count))
