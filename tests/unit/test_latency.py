@@ -340,6 +340,33 @@ def test_process_that_hangs_is_killed(tmp_path, monkeypatch):
     assert psutil.Process().children() == before
 
 
+WORKER = (
+    "from resbench.benchmark.process import answer_parent; import time; answer_parent(dict, lambda *_: time.sleep(60))"
+)
+PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1], '{}'], stdin=subprocess.DEVNULL)"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent was killed")
+def test_a_killed_parent_takes_its_worker_along():
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, WORKER], env=env)
+    deadline, workers = time.monotonic() + 30, []
+    while not workers and time.monotonic() < deadline:
+        time.sleep(0.05)
+        # Asleep in `run`: by then it has asked to be told.
+        workers = [
+            child
+            for child in psutil.Process(parent.pid).children()
+            if child.status() == psutil.STATUS_SLEEPING and child.cpu_times().user > 0
+        ]
+    time.sleep(1)
+    parent.kill()
+    parent.wait()
+    assert workers
+    gone, alive = psutil.wait_procs(workers, timeout=10)
+    assert (len(gone), alive) == (1, [])
+
+
 COMMAND_LINE = "import sys; sys.executable = sys.argv.pop(1); from resbench.cli import main; main()"
 
 
