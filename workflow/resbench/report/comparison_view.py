@@ -7,7 +7,7 @@ import pandas as pd
 
 from resbench.report.comparisons import PUBLISHED
 from resbench.report.hosts import provider_words, setting_words
-from resbench.report.words import MINIMUM_P, NBSP, between, points
+from resbench.report.words import between, p_value, points
 
 
 class Line(NamedTuple):
@@ -54,6 +54,6 @@ def _line(row: dict[Any, Any]) -> Line:
         place,
         form(row["estimate"]),
         "" if pd.isna(row["low"]) else between(form(row["low"]), form(row["high"]), "to"),
-        "" if pd.isna(p) else f"<{NBSP}{MINIMUM_P}" if p < MINIMUM_P else f"{p:.3f}",
+        "" if pd.isna(p) else p_value(p),
         str(row["verdict"]),
     )

@@ -10,7 +10,7 @@ from resbench.report.caveats import caveats
 from resbench.report.comparisons import COMPARISON_COLUMNS
 from resbench.report.inputs import Inputs
 from resbench.report.latency_summary import FEWEST_FOR_P90
-from resbench.report.words import MINIMUM_P, span
+from resbench.report.words import p_value, span
 
 Row = dict[str, Any]
 
@@ -143,7 +143,7 @@ def _comparisons(comparisons: list[Row]) -> list[str]:
             setting = [str(row["batch_size"]), str(row["threads"])] if metric == "latency" else []
             estimate = _estimate(row, "{:+.2f}", 100) if metric == "accuracy" else _estimate(row, "{:.3f}", 1)
             line = [" – ".join(name.strip() for name in names), row["provider"], *setting, estimate]
-            body.append([*line, _p_value(row["p_adjusted"]), row["verdict"]])
+            body.append([*line, "–" if row["p_adjusted"] is None else p_value(row["p_adjusted"]), row["verdict"]])
         if body:
             tables.append(table(header, body))
     return tables
@@ -154,10 +154,6 @@ def _estimate(row: Row, form: str, factor: float) -> str:
     if row["low"] is None:
         return text
     return f"{text} [{_number(row['low'], form, factor)}, {_number(row['high'], form, factor)}]"
-
-
-def _p_value(p: float | None) -> str:
-    return "–" if p is None else f"< {MINIMUM_P}" if p < MINIMUM_P else f"{p:.3f}"
 
 
 def _provenance(inputs: Inputs) -> str:

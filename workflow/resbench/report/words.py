@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable
 
 MINUS = "−"
-MINIMUM_P = 0.001  # smaller ones are not told apart
 NBSP = "\u00a0"  # so that a number and its unit stay on one line
 
 
@@ -26,6 +25,11 @@ def with_unit(number: str, unit: str) -> str:
 def times(ratio: float) -> str:
     """A ratio: 3.217 → 3.2, 12.4 → 12, 1.043 → 1.04."""
     return f"{ratio:.2f}" if ratio < 1.1 else f"{ratio:.1f}" if ratio < 10 else f"{ratio:.0f}"
+
+
+def p_value(p: float) -> str:
+    """0.0123 → 0.012; smaller ones than 0.001 are not told apart."""
+    return f"<{NBSP}0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def change(ratio: float) -> str:
