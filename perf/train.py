@@ -132,7 +132,7 @@ def ours(variant: str, count: int) -> Callable[[int], float]:
     from resbench.training.protocols import PROTOCOLS
 
     model, gpu = build(variant)
-    protocol = PROTOCOLS["published"]
+    protocol = PROTOCOLS["notebook"]
     optimizer = protocol.optimizer(IMAGES // BATCH, False)
     optimizer.build(model.trainable_variables)
     data = Split(*random_images(count), np.arange(10).astype(str))

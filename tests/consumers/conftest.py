@@ -44,7 +44,7 @@ def models(tmp_path_factory) -> Path:
     convert_archive(folder / "digits.tar.gz", folder / "train.npz", folder / "all.npz", **others)
     test = load_split(folder / "all.npz")
     save_split(folder / "test.npz", Split(test.images[:IMAGES], test.labels[:IMAGES], test.classes))
-    job = Job(variant="pool", protocol="published", seed=0, epochs=2, batch_size=8, limit=160)
+    job = Job(variant="pool", protocol="notebook", seed=0, epochs=2, batch_size=8, limit=160)
     model = folder / "model.keras"
     run_job(job, folder / "train.npz", model, folder / "history.csv", test_path=None, checkpoints_folder=None)
     fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"

@@ -74,7 +74,7 @@ class Experiment:
             [(self.samples, self.host_json)],
             self.test,
             self.summary,
-            json.dumps({"variants": list(self.networks), "seeds": self.seeds, "training": {"protocol": "published"}}),
+            json.dumps({"variants": list(self.networks), "seeds": self.seeds, "training": {"protocol": "notebook"}}),
             self.scenarios,
         )
 

@@ -7,7 +7,7 @@ from resbench.report.caveats import caveats
 SOUND = {"dataset": "CIFAR-10", "train_images": 50_000, "epochs": 10, "seeds": 3}
 
 
-def titles(hosts=({"name": "h"},), protocol="published", verdict="better by 2.0 points", **changes):
+def titles(hosts=({"name": "h"},), protocol="notebook", verdict="better by 2.0 points", **changes):
     comparisons = pd.DataFrame({"first": ["pool", "pool"], "verdict": ["proven", verdict]})
     return [(c.title, c.grave) for c in caveats(pd.DataFrame([SOUND | changes]), comparisons, hosts, protocol)]
 

@@ -28,7 +28,7 @@ class Results:
         content = {
             "variant": variant,
             "seed": seed,
-            "protocol": "published",
+            "protocol": "notebook",
             "epochs": 10,
             "batch_size": 32,
             "train_images": 50000,

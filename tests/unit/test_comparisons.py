@@ -190,8 +190,8 @@ def test_published_accuracy_is_held_against_the_next_run(results):
         ("pool", "CIFAR-10", {"epochs": 2}, "2 epochs instead of 10"),
         ("pool", "CIFAR-10", {"train_images": 5000}, "5,000 training images instead of 50,000"),
         ("pool", "CIFAR-10", {"batch_size": 128}, "batches of 128 instead of 32"),
-        ("pool", "CIFAR-10", {"protocol": "he2015"}, "the protocol he2015 instead of published"),
-        ("resnet20", "CIFAR-10", {}, "the protocol published instead of he2015"),
+        ("pool", "CIFAR-10", {"protocol": "he2015"}, "the protocol he2015 instead of notebook"),
+        ("resnet20", "CIFAR-10", {}, "the protocol notebook instead of he2015"),
         ("resnet20", "CIFAR-10", {"protocol": "he2015"}, "10 epochs instead of 164"),
     ],
 )

@@ -55,7 +55,7 @@ def test_training_is_keras_fit():
     ours, theirs = tiny_model(), tiny_model()
     optimizer = keras.optimizers.Adam()
     optimizer.build(ours.trainable_variables)
-    run_steps = fit.training_steps(ours, optimizer, PROTOCOLS["published"], data, xla=False)
+    run_steps = fit.training_steps(ours, optimizer, PROTOCOLS["notebook"], data, xla=False)
     result = fit.run_epoch(run_steps, order, np.zeros((70, 3), np.int32), 32, 5, Progress("test"))
 
     theirs.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
@@ -86,7 +86,7 @@ def test_timing_leaves_no_trace():
     optimizer = keras.optimizers.Adam()
     optimizer.build(model.trainable_variables)
     before = [value.numpy() for value in model.weights + optimizer.variables]
-    run_steps = fit.training_steps(model, optimizer, PROTOCOLS["published"], random_split(40), xla=False)
+    run_steps = fit.training_steps(model, optimizer, PROTOCOLS["notebook"], random_split(40), xla=False)
     assert fit.seconds_per_step(run_steps, model, optimizer, 32, 40) > 0
     after = [value.numpy() for value in model.weights + optimizer.variables]
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
@@ -111,7 +111,7 @@ def test_a_loss_that_is_not_finite_is_an_error():
     model.layers[-1].kernel.assign(np.full((3072, 3), np.nan, np.float32))
     optimizer = keras.optimizers.SGD(0.1)
     optimizer.build(model.trainable_variables)
-    run_steps = fit.training_steps(model, optimizer, PROTOCOLS["published"], random_split(8), xla=False)
+    run_steps = fit.training_steps(model, optimizer, PROTOCOLS["notebook"], random_split(8), xla=False)
     with pytest.raises(ResbenchError, match="training diverged"):
         fit.run_epoch(run_steps, np.arange(8, dtype=np.int32), np.zeros((8, 3), np.int32), 4, 1, Progress("test"))
 
@@ -122,7 +122,7 @@ def test_whatever_tensorflow_fails_at_is_one_line(monkeypatch, tmp_path):
 
     monkeypatch.setattr(job, "_run", fail)
     with pytest.raises(ResbenchError, match=r"^pool: TensorFlow failed \(no kernel \[\[node\]\]\); try --no-xla"):
-        job.run_job(job.Job("pool", "published", 0, 1), *[tmp_path / "x"] * 3, test_path=None, checkpoints_folder=None)
+        job.run_job(job.Job("pool", "notebook", 0, 1), *[tmp_path / "x"] * 3, test_path=None, checkpoints_folder=None)
 
 
 @pytest.mark.parametrize("warm_up", [False, True])

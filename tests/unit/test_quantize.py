@@ -30,7 +30,7 @@ def data(tmp_path):
 
 @pytest.fixture
 def fp32(tmp_path, data):
-    facts = {"train_sha256": sha256(data), "train_images": "20", "top1_agreement": "1.0", "protocol": "published"}
+    facts = {"train_sha256": sha256(data), "train_images": "20", "top1_agreement": "1.0", "protocol": "notebook"}
     return tiny_network(tmp_path / "fp32.onnx", **facts)
 
 
@@ -93,7 +93,7 @@ def test_fp16_takes_pixels_and_gives_float32(fp32, data, tmp_path):
 def test_metadata_say_how_and_keep_the_rest(fp32, data, tmp_path):
     quantize.quantize_model(fp32, data, "int8", tmp_path / "int8.onnx", **INT8)
     facts = read_metadata(onnx.load(tmp_path / "int8.onnx"))
-    assert (facts["precision"], facts["variant"], facts["protocol"]) == ("int8", "tiny", "published")
+    assert (facts["precision"], facts["variant"], facts["protocol"]) == ("int8", "tiny", "notebook")
     assert facts["fp32_sha256"] == sha256(fp32)
     assert "top1_agreement" not in facts  # it was fp32's
     calibration = json.loads(facts["calibration"])

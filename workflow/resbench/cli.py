@@ -29,6 +29,12 @@ class Device(StrEnum):
     cpu = "cpu"
 
 
+class MixedPrecision(StrEnum):
+    none = "none"
+    float16 = "float16"
+    bfloat16 = "bfloat16"
+
+
 class Precision(StrEnum):
     int8 = "int8"
     fp16 = "fp16"
@@ -135,7 +141,7 @@ def train(
     epochs: Annotated[int, typer.Option(min=1)] = 10,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Default: the protocol's.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Use only the first N training images.")] = None,
-    protocol: Annotated[str, typer.Option(help="published or he2015.")] = "published",
+    protocol: Annotated[str, typer.Option(help="notebook, he2015 or onecycle.")] = "notebook",
     validation: Annotated[int, typer.Option(min=0, help="Hold out the last N training images.")] = 0,
     device: Annotated[Device, typer.Option(help="auto: the GPU where there is one.")] = Device.auto,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  Default: all cores.")] = None,
@@ -146,7 +152,10 @@ def train(
         bool | None,
         typer.Option(help="Compile with XLA: faster on a GPU, not bit for bit the same.  Default: there only."),
     ] = None,
-    mixed_precision: Annotated[bool | None, typer.Option(help="float16 arithmetic.  Default: on the GPU only.")] = None,
+    mixed_precision: Annotated[
+        MixedPrecision | None,
+        typer.Option(help="Arithmetic, with float32 weights.  Default: float16 on the GPU, none on the CPU."),
+    ] = None,
 ) -> None:
     """Fit one variant from one random seed."""
     from resbench.training.devices import claim_device
@@ -163,7 +172,7 @@ def train(
             limit=limit,
             validation=validation,
             xla=xla,
-            mixed_precision=mixed_precision,
+            mixed_precision=mixed_precision and mixed_precision.value,
         )
         run_job(job, data, model, history, test_path=test, checkpoints_folder=checkpoints)
 

@@ -13,7 +13,7 @@ class Run(NamedTuple):
     train_images: int
 
 
-NOTEBOOK = Run("published", 10, 32, 50_000)
+NOTEBOOK = Run("notebook", 10, 32, 50_000)
 HE_2015 = Run("he2015", 164, 128, 50_000)  # 64,000 steps
 
 

@@ -13,6 +13,7 @@ from resbench.data.store import Split
 from resbench.errors import ResbenchError
 from resbench.progress import Progress
 from resbench.scores import accuracy_and_loss
+from resbench.training.normalization import fused_batch_normalization
 from resbench.training.protocols import Protocol
 
 BATCH = 500  # images that are predicted at once
@@ -50,7 +51,7 @@ def training_steps(
         batch, truth = tf.gather(images, indices), tf.gather(labels, indices)
         if protocol.augment:
             batch = pad_crop_flip(batch, draws)
-        with tf.GradientTape() as tape:
+        with fused_batch_normalization(model), tf.GradientTape() as tape:
             probabilities = model(batch, training=True)
             losses = keras.losses.sparse_categorical_crossentropy(truth, probabilities)
             objective = tf.reduce_mean(losses)
@@ -148,7 +149,7 @@ def run_epoch(
         if not np.isfinite(loss):
             raise ResbenchError(
                 f"training diverged: the loss is {loss} after {done} images of this epoch; "
-                "try another seed or protocol, or --no-mixed-precision where that is on"
+                "try another seed or protocol, or --mixed-precision none where another is used"
             )
         progress.update(done / len(order), f"loss {loss / done:.4f}")
     progress.clear()

@@ -25,6 +25,7 @@ from resbench.training.protocols import protocol
 RECORD = "resbench.json"  # the member of a .keras file that says how the model was made
 EXECUTION_SECONDS = 1.0  # how long one execution should take: progress and Ctrl-C wait for its end
 MOST_STEPS = 200  # in one execution
+POLICIES = {"none": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}  # Keras's, by our names
 HISTORY_COLUMNS = (
     "epoch",
     "loss",
@@ -42,8 +43,8 @@ HISTORY_COLUMNS = (
 class Job:
     """What decides the resulting weights, together with the images and the number of threads.
 
-    batch_size None is the protocol's; limit None is every image; xla and mixed_precision None are
-    on where they pay, on a GPU.
+    batch_size None is the protocol's; limit None is every image; xla None is on where it pays, on a GPU;
+    mixed_precision None is float16 there and none on a CPU.
     """
 
     variant: str
@@ -54,7 +55,7 @@ class Job:
     limit: int | None = None
     validation: int = 0
     xla: bool | None = None
-    mixed_precision: bool | None = None
+    mixed_precision: str | None = None
 
 
 def run_job(
@@ -96,10 +97,10 @@ def _run(
     count, batch_size = len(training.images), min(job.batch_size or recipe.batch_size, len(training.images))
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     xla = on_gpu if job.xla is None else job.xla
-    mixed = on_gpu if job.mixed_precision is None else job.mixed_precision
+    mixed = job.mixed_precision or ("float16" if on_gpu else "none")
 
     keras.utils.set_random_seed(job.seed)
-    keras.mixed_precision.set_global_policy("mixed_float16" if mixed else "float32")
+    keras.mixed_precision.set_global_policy(POLICIES[mixed])
     model = module.build(len(classes))
     if model.output_shape != (None, len(classes)):
         raise ResbenchError(
@@ -107,7 +108,7 @@ def _run(
         )
     set_centre(model, training)
     optimizer = recipe.optimizer(job.epochs * -(-count // batch_size), getattr(module, "WARM_UP", False))
-    if mixed:
+    if mixed == "float16":  # whose small gradients would vanish; bfloat16 has float32's range
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(model.trainable_variables)
 
@@ -157,7 +158,7 @@ def _run(
             state = checkpoints.State(fit.values(model.weights), fit.values(optimizer.variables), history)
             checkpoints.save(folder, fingerprint, state)
 
-    if mixed:
+    if mixed != "none":
         model = in_float32(model, module.build, len(classes))
     if test:
         history[-1]["test_accuracy"], history[-1]["test_loss"] = fit.measure(model, test)
