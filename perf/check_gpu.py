@@ -28,12 +28,12 @@ import numpy as np
 import train
 from resbench.benchmark.host import describe_host
 from resbench.benchmark.predictions import predict
-from resbench.benchmark.sessions import Probabilities, nodes_by_provider, open_session, provider_share
+from resbench.common.errors import ResbenchError, one_line
+from resbench.common.files import read_json
+from resbench.common.system import available_cores
 from resbench.data.store import load_split
-from resbench.errors import ResbenchError, one_line
-from resbench.files import read_json
-from resbench.machine import available_cores
-from resbench.scores import agreement
+from resbench.runtime.sessions import Probabilities, nodes_by_provider, open_session, provider_share
+from resbench.statistics.metrics import agreement
 
 PACKAGE = Path(__file__).parents[1] / "workflow"
 DRIVER = 525  # the oldest for CUDA 12 (docs/hpc.md)

@@ -20,7 +20,7 @@ from pathlib import Path
 import harness
 import numpy as np
 from harness import Verdict
-from resbench.report.latency_summary import latency_ratio
+from resbench.statistics.latency import latency_ratio
 
 SPEED_UP = 2.5  # int8 against fp32 in ONNX Runtime, at least, with VNNI
 OPENVINO = 1.1  # int8 in ONNX Runtime against OpenVINO on the same file, at most
@@ -32,7 +32,7 @@ Call = Callable[[np.ndarray], np.ndarray]  # uint8 (1, 32, 32, 3) → float32 (1
 
 
 def onnx_runtime(model: Path) -> Call:
-    from resbench.benchmark.sessions import open_session
+    from resbench.runtime.sessions import open_session
 
     session = open_session(model, "cpu", 1)
     return lambda image: session.run(["probabilities"], {"image": image})[0]

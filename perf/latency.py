@@ -26,7 +26,7 @@ from harness import Verdict
 from resbench.benchmark.loadgen_worker import Job, Outcome
 from resbench.benchmark.process import run_fresh
 from resbench.data.store import load_split
-from resbench.report.latency_summary import latency_ratio, round_floors
+from resbench.statistics.latency import latency_ratio, round_floors
 
 MOVES = 0.05  # a ratio between two models, from run to run, at most
 AGREES = 0.10  # our p50 and p90 with LoadGen's, at most

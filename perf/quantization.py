@@ -21,10 +21,10 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 from resbench.benchmark.predictions import predict
-from resbench.benchmark.sessions import identify, open_session
 from resbench.data.store import Split, load_split
 from resbench.export.metadata import read_metadata
 from resbench.export.quantize import METHODS, ends, to_int8
+from resbench.runtime.sessions import identify, open_session
 
 HEADER = ["network", "method", "weights", "in float"]
 HEADER += ["accuracy (points)", "agreement", "mean difference", "largest", "time"]

@@ -126,9 +126,9 @@ def set_up_keras(threads: int) -> Callable[[str, int], Callable[[int], float]]:
 def ours(variant: str, count: int) -> Callable[[int], float]:
     """A function that trains a step and then so many more on `count` images, and returns the seconds of the latter."""
     import numpy as np
+    from resbench.common.progress import Progress
     from resbench.data.store import Split
-    from resbench.progress import Progress
-    from resbench.training import fit
+    from resbench.training import loop
     from resbench.training.protocols import PROTOCOLS
 
     model, gpu = build(variant)
@@ -136,13 +136,13 @@ def ours(variant: str, count: int) -> Callable[[int], float]:
     optimizer = protocol.optimizer(IMAGES // BATCH, False)
     optimizer.build(model.trainable_variables)
     data = Split(*random_images(count), np.arange(10).astype(str))
-    run_steps = fit.training_steps(model, optimizer, protocol, data, gpu)
-    order, draws = fit.epoch_plan(0, 1, count)
+    run_steps = loop.training_steps(model, optimizer, protocol, data, gpu)
+    order, draws = loop.epoch_plan(0, 1, count)
 
     def train(steps: int) -> float:
         first, rest = slice(0, BATCH), slice(BATCH, (steps + 1) * BATCH)
-        fit.run_epoch(run_steps, order[first], draws[first], BATCH, 1, Progress(""))
-        return fit.run_epoch(run_steps, order[rest], draws[rest], BATCH, min(steps, 200), Progress("")).seconds
+        loop.run_epoch(run_steps, order[first], draws[first], BATCH, 1, Progress(""))
+        return loop.run_epoch(run_steps, order[rest], draws[rest], BATCH, min(steps, 200), Progress("")).seconds
 
     return train
 

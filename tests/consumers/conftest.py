@@ -11,8 +11,8 @@ from resbench.benchmark.predictions import evaluate_model, load_predictions
 from resbench.data.convert import convert_archive
 from resbench.data.digits import write_digits_archive
 from resbench.data.store import Split, load_split, save_split
-from resbench.export.bundle import write_bundle
-from resbench.export.deployment import Setting
+from resbench.deploy.bundle import write_bundle
+from resbench.deploy.deployment import Setting
 
 IMAGES = 32
 PICTURE = "photo.png"

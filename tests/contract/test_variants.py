@@ -43,9 +43,9 @@ def quick_graphs():
 @pytest.fixture
 def one_step(monkeypatch):
     """`run_job` of a step alone: without the steps that estimate its time, and without making a graph of it."""
-    from resbench.training import fit, job
+    from resbench.training import job, loop
 
-    monkeypatch.setattr(fit, "seconds_per_step", lambda *_: 1.0)
+    monkeypatch.setattr(loop, "seconds_per_step", lambda *_: 1.0)
 
     def run(*arguments, **options):
         tf.config.run_functions_eagerly(True)

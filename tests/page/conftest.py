@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from browser import Browser
 from experiment import Experiment
-from resbench.report.page import write_page
+from resbench.report.html.page import write_page
 
 
 @pytest.fixture(scope="session")

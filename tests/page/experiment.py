@@ -12,7 +12,7 @@ from resbench.benchmark.latency import COLUMNS
 from resbench.benchmark.predictions import Predictions
 from resbench.data.store import Split, save_split
 from resbench.report.comparisons import COMPARISON_COLUMNS
-from resbench.report.page_inputs import PageInputs, read_page_inputs
+from resbench.report.html.page_inputs import PageInputs, read_page_inputs
 from resbench.report.table import REPORT_COLUMNS
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from resbench.report.answer import TOLERANCE, Candidate, Difference, Evidence, answer, evidence_of
 from resbench.report.comparisons import COMPARISON_COLUMNS
+from resbench.report.recommendation import TOLERANCE, Candidate, Difference, Evidence, answer, evidence_of
 
 SMALL, LARGE = 1e6, 8e6
 

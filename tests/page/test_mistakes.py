@@ -6,7 +6,7 @@ import io
 import numpy as np
 from PIL import Image
 from resbench.benchmark.predictions import Predictions
-from resbench.report.mistakes import confusion_matrix, confusions, data_uri, wrong_everywhere
+from resbench.report.html.mistakes import confusion_matrix, confusions, data_uri, wrong_everywhere
 
 LABELS = np.array([0, 0, 0, 1, 1, 2], np.uint8)
 

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from experiment import HOST, SETTINGS, Experiment
 from PIL import Image
-from resbench.errors import ResbenchError
-from resbench.report.comparison_view import comparison_view
-from resbench.report.figures import pareto
-from resbench.report.hosts import hosts_of
-from resbench.report.page import write_page
+from resbench.common.errors import ResbenchError
+from resbench.report.html.comparison_view import comparison_view
+from resbench.report.html.figures import pareto
+from resbench.report.html.hosts import hosts_of
+from resbench.report.html.page import write_page
 
 
 def test_the_command_writes_one_file_and_the_figures_beside_it(experiment: Experiment, page, tmp_path):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from axe_core_python.selenium import Axe
 from experiment import CALLS, CLASSES, EPOCHS, ROUNDS, SETTINGS, Experiment
-from resbench.report.page import write_page
+from resbench.report.html.page import write_page
 from selenium.webdriver.common.keys import Keys
 
 PHONE, DESK = 360, 1440

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from experiment import CALLS, HOST, ROUNDS, Experiment
-from resbench.errors import ResbenchError
-from resbench.report.hosts import Host, hosts_of
-from resbench.report.latency_view import latency_view
-from resbench.report.page import write_page
-from resbench.report.scenario_view import scenario_views
-from resbench.report.table_view import table_view
+from resbench.common.errors import ResbenchError
+from resbench.report.html.hosts import Host, hosts_of
+from resbench.report.html.latency_view import latency_view
+from resbench.report.html.page import write_page
+from resbench.report.html.scenario_view import scenario_views
+from resbench.report.html.table_view import table_view
 
 
 def lines(table, row=0):

@@ -2,7 +2,7 @@
 
 import pytest
 from report_files import Results, calls
-from resbench.benchmark import sessions
+from resbench.runtime import sessions
 
 
 @pytest.fixture

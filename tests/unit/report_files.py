@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 from resbench.benchmark.latency import COLUMNS
-from resbench.errors import ResbenchError
+from resbench.common.errors import ResbenchError
 from resbench.report.table import collate_report
 
 LABELS = np.array([0, 1] * 50, np.uint8)

@@ -9,9 +9,9 @@ import check_gpu
 import harness
 import numpy as np
 import pytest
-from resbench.benchmark.sessions import missing
+from resbench.common.errors import ResbenchError
 from resbench.data.store import Split, save_split
-from resbench.errors import ResbenchError
+from resbench.runtime.sessions import missing
 from tiny_models import CLASSES, tiny_model
 
 ROOT = Path(__file__).parents[2]

@@ -9,9 +9,10 @@ import pytest
 import yaml
 from resbench import cli
 from resbench import config as configuration
-from resbench.benchmark import latency, scenarios, sessions
+from resbench.benchmark import latency, scenarios
 from resbench.data.sources import OFFICIAL_SOURCES
 from resbench.export import quantize
+from resbench.runtime import sessions
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from resbench.benchmark.sessions import missing
+from resbench.runtime.sessions import missing
 
 pytestmark = pytest.mark.skipif(missing("cuda") is None, reason="needs a machine without GPU")
 

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
-from resbench.errors import ResbenchError
-from resbench.progress import say
+from resbench.common.errors import ResbenchError
+from resbench.common.progress import say
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -101,8 +101,8 @@ def download(
     window: Annotated[float, typer.Option(help="Seconds over which the rate is measured.")] = 20.0,
 ) -> None:
     """Fetch the archive from the first source that delivers it, resuming what an earlier run began."""
+    from resbench.common.files import write_json
     from resbench.data.sources import OFFICIAL_SOURCES, download_archive
-    from resbench.files import write_json
 
     expected = None if sha256.lower() == "none" else sha256
     result = download_archive(dest, source or OFFICIAL_SOURCES, expected, min_rate_kb=min_rate, window_s=window)
@@ -120,7 +120,7 @@ def convert(
     samples: Annotated[Path | None, typer.Option(help="Write a labelled contact sheet here, .png.")] = None,
 ) -> None:
     """Read an untrusted archive into two array files; nothing in it is unpacked or executed."""
-    from resbench.memory import keep_freed_memory
+    from resbench.common.memory import keep_freed_memory
 
     keep_freed_memory()
     from resbench.data.convert import convert_archive
@@ -336,8 +336,8 @@ def page(
     ] = None,
 ) -> None:
     """Show everything on one page that loads nothing: the answer first, then what stands behind it."""
-    from resbench.report.page import write_page
-    from resbench.report.page_inputs import read_page_inputs
+    from resbench.report.html.page import write_page
+    from resbench.report.html.page_inputs import read_page_inputs
 
     timings = _timings(samples, host)
     write_page(
@@ -361,8 +361,8 @@ def bundle(
     ] = "fastest",
 ) -> None:
     """Put a model in a folder that Triton serves, with labels and a model card."""
-    from resbench.export.bundle import write_bundle
-    from resbench.export.deployment import Setting
+    from resbench.deploy.bundle import write_bundle
+    from resbench.deploy.deployment import Setting
 
     write_bundle(folder, models, predictions, report, Setting(provider.value, batch_size, threads), precision)
 
@@ -377,7 +377,7 @@ def predict(
     json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
 ) -> None:
     """Name what is on each image: the three likeliest classes with their probabilities."""
-    from resbench.benchmark.predict import predict_images
+    from resbench.deploy.predict import predict_images
 
     if not predict_images(model, images, as_json=json):
         raise typer.Exit(1)

@@ -76,7 +76,7 @@ def _unavailable(provider: str) -> str:
     """Why a model cannot run there; empty where it can."""
     if provider == "cpu":
         return ""
-    command = [sys.executable, "-m", "resbench.benchmark.probe", provider]
+    command = [sys.executable, "-m", "resbench.runtime.probe", provider]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     probe = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     said = probe.stderr.strip().splitlines() or [f"trying it ended with status {probe.returncode}"]

@@ -2,7 +2,7 @@ rule evaluate:
     """Run a model over the test set with ONNX Runtime and keep its predictions."""
     input:
         "workflow/resbench/benchmark/predictions.py",
-        "workflow/resbench/benchmark/sessions.py",
+        "workflow/resbench/runtime/sessions.py",
         model="<results>/onnx/{variant}/seed{seed}/{precision}.onnx",
         test="<results>/data/test.npz",
     output:
@@ -32,7 +32,7 @@ rule latency:
         "workflow/resbench/benchmark/latency.py",
         "workflow/resbench/benchmark/latency_worker.py",
         "workflow/resbench/benchmark/manifest.py",
-        "workflow/resbench/benchmark/sessions.py",
+        "workflow/resbench/runtime/sessions.py",
         models=lambda wildcards: timed("<results>/onnx/{variant}/seed{seed}/{precision}.onnx", wildcards.provider),
         predictions=lambda wildcards: timed(
             "<results>/predictions/{variant}/seed{seed}/{precision}-{provider}.npz", wildcards.provider
@@ -76,7 +76,7 @@ rule scenarios:
     input:
         "workflow/resbench/benchmark/loadgen_worker.py",
         "workflow/resbench/benchmark/scenarios.py",
-        "workflow/resbench/benchmark/sessions.py",
+        "workflow/resbench/runtime/sessions.py",
         models=sorted(
             {
                 path

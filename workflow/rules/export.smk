@@ -59,13 +59,13 @@ localrules:
 rule bundle:
     """Put the model to deploy in a folder that Triton serves: of the first seed, in the precision that the report decides."""
     input:
-        "workflow/resbench/export/bundle.py",
-        "workflow/resbench/export/card.py",
-        "workflow/resbench/export/deployment.py",
-        "workflow/resbench/datasets.py",
-        "workflow/resbench/intervals.py",
-        "workflow/resbench/markdown.py",
-        "workflow/resbench/scores.py",
+        "workflow/resbench/deploy/bundle.py",
+        "workflow/resbench/deploy/card.py",
+        "workflow/resbench/deploy/deployment.py",
+        "workflow/resbench/data/datasets.py",
+        "workflow/resbench/statistics/intervals.py",
+        "workflow/resbench/common/markdown.py",
+        "workflow/resbench/statistics/metrics.py",
         report="<results>/report.csv",
         models=expand(
             "<results>/onnx/{{variant}}/seed{seed}/{precision}.onnx",

@@ -3,7 +3,7 @@ rule train:
     input:
         network_files,
         "workflow/resbench/training/adam.py",
-        "workflow/resbench/training/fit.py",
+        "workflow/resbench/training/loop.py",
         "workflow/resbench/training/job.py",
         "workflow/resbench/training/protocols.py",
         train="<results>/data/train.npz",

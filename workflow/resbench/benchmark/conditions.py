@@ -8,7 +8,7 @@ from typing import NamedTuple
 import psutil
 
 from resbench.benchmark.host import cgroup_folders, governor
-from resbench.machine import core_numbers
+from resbench.common.system import core_numbers
 
 BUSY_CORES = 0.25  # of other processes: beyond what an idle machine's services take
 STEAL = 0.01  # of the time: beyond this, the hypervisor gave our cores to others

@@ -11,7 +11,7 @@ from typing import Any
 import onnxruntime as ort
 import psutil
 
-from resbench.machine import available_cores, cards, core_numbers
+from resbench.common.system import available_cores, cards, core_numbers
 
 PACKAGES = (
     *("resbench", "onnxruntime", "onnxruntime-gpu", "numpy", "tensorflow", "mlcommons-loadgen"),

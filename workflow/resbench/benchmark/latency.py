@@ -20,18 +20,18 @@ from resbench.benchmark.manifest import Measurement, Setting, describe_measureme
 from resbench.benchmark.predictions import load_predictions
 from resbench.benchmark.process import run_fresh
 from resbench.benchmark.rounds import Rounds
-from resbench.benchmark.sessions import (
+from resbench.common.errors import ResbenchError
+from resbench.common.files import atomic, sha256, write_json
+from resbench.common.progress import Progress, say
+from resbench.common.system import available_cores
+from resbench.data.store import Split, load_split
+from resbench.runtime.sessions import (
     Identity,
     Probabilities,
     check_provider,
     identify,
     open_session,
 )
-from resbench.data.store import Split, load_split
-from resbench.errors import ResbenchError
-from resbench.files import atomic, sha256, write_json
-from resbench.machine import available_cores
-from resbench.progress import Progress, say
 
 COLUMNS = [
     *("model", "variant", "seed", "precision", "provider", "batch_size", "threads", "round"),
@@ -52,7 +52,7 @@ class Preset(NamedTuple):
     seconds: float
 
 
-# 46 calls carry a 90th percentile, 482 a 99th (resbench.report.latency_summary).
+# 46 calls carry a 90th percentile, 482 a 99th (resbench.statistics.latency).
 PRESETS = {
     "smoke": Preset(rounds=3, calls=46, seconds=0.2),
     "quick": Preset(rounds=10, calls=46, seconds=1.0),

@@ -21,7 +21,8 @@ import numpy as np
 
 from resbench.benchmark.conditions import disturbance, read_counters
 from resbench.benchmark.process import answer_parent
-from resbench.benchmark.sessions import (
+from resbench.common.errors import ResbenchError, one_line
+from resbench.runtime.sessions import (
     PROVIDERS,
     Probabilities,
     check_probabilities,
@@ -30,7 +31,6 @@ from resbench.benchmark.sessions import (
     nodes_by_provider,
     open_session,
 )
-from resbench.errors import ResbenchError, one_line
 
 # Warm-up ends when this many stretches of calls in a row were no faster than the fastest before:
 # caches are full, the processor has left its idle state, a GPU library has picked its algorithms.

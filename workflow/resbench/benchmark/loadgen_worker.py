@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from resbench.benchmark.latency_worker import warm_up
 from resbench.benchmark.process import answer_parent
-from resbench.benchmark.sessions import infer, open_session
-from resbench.errors import ResbenchError, one_line
+from resbench.common.errors import ResbenchError, one_line
+from resbench.runtime.sessions import infer, open_session
 
 # LoadGen lays out the queries before it starts, by the speed it is told; too few would end the run early.
 HEADROOM = 2.0

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resbench.benchmark.latency_worker import Timing
-from resbench.benchmark.sessions import Identity, provider_share
+from resbench.runtime.sessions import Identity, provider_share
 
 # Rounds that scatter more do not repeat well enough to be quoted to two digits.
 STABLE_SPREAD = 0.05

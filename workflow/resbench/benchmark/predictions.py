@@ -8,12 +8,12 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from resbench.benchmark.sessions import Probabilities, class_count, identify, infer, open_session
+from resbench.common.errors import ResbenchError, one_line
+from resbench.common.files import atomic, sha256
+from resbench.common.progress import Progress, say
 from resbench.data.store import load_split
-from resbench.errors import ResbenchError, one_line
-from resbench.files import atomic, sha256
-from resbench.progress import Progress, say
-from resbench.scores import accuracy_and_loss
+from resbench.runtime.sessions import Probabilities, class_count, identify, infer, open_session
+from resbench.statistics.metrics import accuracy_and_loss
 
 BATCH = 256  # large enough to keep every core busy; its activations take some 100 MB in the published networks
 TEXTS = ("variant", "seed", "precision", "provider", "model_sha256")

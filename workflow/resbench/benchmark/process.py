@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from resbench.errors import ResbenchError
+from resbench.common.errors import ResbenchError
 
 # Far above any measurement (TensorRT builds an engine for minutes): only a hanging model gets here.
 TIMEOUT_S = 3600

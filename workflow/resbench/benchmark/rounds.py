@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from resbench.benchmark.latency_worker import Timing
-from resbench.errors import ResbenchError
-from resbench.files import read_json, write_json
+from resbench.common.errors import ResbenchError
+from resbench.common.files import read_json, write_json
 
 
 class Rounds:

@@ -9,12 +9,12 @@ from resbench.benchmark.host import describe_host
 from resbench.benchmark.latency import identify_all
 from resbench.benchmark.loadgen_worker import Job, Outcome
 from resbench.benchmark.process import run_fresh
-from resbench.benchmark.sessions import check_provider
+from resbench.common.errors import ResbenchError
+from resbench.common.files import atomic
+from resbench.common.progress import Progress, say
 from resbench.config import suits
 from resbench.data.store import load_split
-from resbench.errors import ResbenchError
-from resbench.files import atomic
-from resbench.progress import Progress, say
+from resbench.runtime.sessions import check_provider
 
 COLUMNS = [
     *("model", "variant", "seed", "precision", "provider", "threads", "scenario", "preset", "batch_size"),

@@ -12,10 +12,10 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from resbench.common.errors import ResbenchError
 from resbench.data.store import Split
 from resbench.data.tarball import ArchiveError, Gunzip, Hash, members, printable
 from resbench.data.unpickle import unpickle
-from resbench.errors import ResbenchError
 
 PIXELS = 32 * 32 * 3
 MAX_ROWS = 20_000  # of one batch; CIFAR-10's have 10,000

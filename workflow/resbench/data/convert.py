@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from resbench.common.errors import ResbenchError
+from resbench.common.files import atomic, read_json, write_json
 from resbench.data.archive import read_archive
 from resbench.data.store import Split, write_arrays
-from resbench.errors import ResbenchError
-from resbench.files import atomic, read_json, write_json
 
 
 def convert_archive(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from resbench.files import atomic
+from resbench.common.files import atomic
 
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 BATCH = 300  # images of each of the five training batches; the other 297 are for testing

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from resbench.errors import ResbenchError
-from resbench.files import write_json
+from resbench.common.errors import ResbenchError
+from resbench.common.files import write_json
 
 
 @dataclass

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from resbench.common.errors import ResbenchError
+from resbench.common.files import sha256
+from resbench.common.progress import say
 from resbench.data.partial import Partial, open_partial
 from resbench.data.transfer import RateLimit, SlowError, SourceError, TransientError, plain_reason, receive
-from resbench.errors import ResbenchError
-from resbench.files import sha256
-from resbench.progress import say
 
 # The official host has been throttled to some 70 kB/s, which takes the better part of an hour: it comes last.
 OFFICIAL_SOURCES = (

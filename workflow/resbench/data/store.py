@@ -10,8 +10,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from resbench import IMAGE_SHAPE
-from resbench.errors import ResbenchError, one_line
-from resbench.files import atomic
+from resbench.common.errors import ResbenchError, one_line
+from resbench.common.files import atomic
 
 
 class Split(NamedTuple):

@@ -15,9 +15,9 @@ from urllib.request import url2pathname
 import requests
 import urllib3
 
+from resbench.common.errors import one_line
+from resbench.common.progress import Progress
 from resbench.data.partial import Origin, Partial
-from resbench.errors import one_line
-from resbench.progress import Progress
 
 CHUNK = 1 << 16
 MAX_BYTES = 1 << 31  # CIFAR-10 has 170 MB: a source that sends more than this has something else

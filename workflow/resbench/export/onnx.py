@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from resbench.benchmark.host import git_state
 from resbench.benchmark.predictions import predict
-from resbench.benchmark.sessions import open_session
+from resbench.common.errors import ResbenchError, one_line
+from resbench.common.files import atomic, write_json
 from resbench.data.store import Split, load_split
-from resbench.errors import ResbenchError, one_line
 from resbench.export.graph import to_onnx
 from resbench.export.metadata import write_metadata
-from resbench.files import atomic, write_json
 from resbench.networks.registry import multiply_adds, parameters, published
-from resbench.scores import accuracy_and_loss, agreement
-from resbench.training import fit
+from resbench.runtime.sessions import open_session
+from resbench.statistics.metrics import accuracy_and_loss, agreement
+from resbench.training import loop
 from resbench.training.job import read_record
 
 LARGEST_DIFFERENCE = 1e-4  # between probabilities
@@ -44,7 +44,7 @@ def export_model(
         raise ResbenchError(f"{model_path}: Keras cannot load it ({one_line(error)}); train it again") from error
 
     graph = to_onnx(model)
-    reference = fit.predict(model, data.images)
+    reference = loop.predict(model, data.images)
     with atomic(onnx_path) as temporary:
         onnx.save_model(graph, temporary)
         exported = predict(open_session(temporary, "cpu", threads), model_path, data.images)

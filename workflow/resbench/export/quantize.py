@@ -18,11 +18,11 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from resbench.benchmark.sessions import identify, open_session
+from resbench.common.errors import ResbenchError, one_line
+from resbench.common.files import atomic, sha256
 from resbench.data.store import load_split
-from resbench.errors import ResbenchError, one_line
 from resbench.export.metadata import read_metadata, write_metadata
-from resbench.files import atomic, sha256
+from resbench.runtime.sessions import identify, open_session
 
 METHODS: dict[str, tuple[Any, dict[str, Any]]] = {
     "minmax": (MinMaxCalibrater, {}),

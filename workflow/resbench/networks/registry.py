@@ -6,8 +6,8 @@ from types import ModuleType
 
 import keras
 
+from resbench.common.errors import ResbenchError
 from resbench.config import variant_names
-from resbench.errors import ResbenchError
 
 
 def variant(name: str) -> ModuleType:

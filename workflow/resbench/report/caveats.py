@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from resbench.datasets import is_cifar10
+from resbench.data.datasets import is_cifar10
 from resbench.report.comparisons import NOT_COMPARABLE
+from resbench.report.format import span
 from resbench.report.published import HE_2015, NOTEBOOK
-from resbench.report.words import span
 
 FEWEST_SEEDS = 3
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from resbench.intervals import LEVEL
-from resbench.report import statistics
+from resbench.report.format import between
 from resbench.report.inputs import Answer, Inputs, Key, answered, settings
-from resbench.report.latency_summary import FEWEST_ROUNDS, latency_ratio, round_floors
 from resbench.report.published import departure
-from resbench.report.statistics import MOST_SEEDS, Correct, Difference
-from resbench.report.words import between
-from resbench.scores import keeps_accuracy
+from resbench.statistics import accuracy as statistics
+from resbench.statistics.accuracy import MOST_SEEDS, Correct, Difference
+from resbench.statistics.intervals import LEVEL
+from resbench.statistics.latency import FEWEST_ROUNDS, latency_ratio, round_floors
+from resbench.statistics.metrics import keeps_accuracy
 
 COMPARISON_COLUMNS = [
     *("metric", "first", "first_precision", "second", "second_precision", "provider", "batch_size", "threads"),

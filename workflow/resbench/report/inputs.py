@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from resbench.benchmark.latency import COLUMNS
 from resbench.benchmark.predictions import load_predictions
-from resbench.errors import ResbenchError, one_line
-from resbench.files import read_json
-from resbench.scores import accuracy_and_loss, agreement
+from resbench.common.errors import ResbenchError, one_line
+from resbench.common.files import read_json
+from resbench.statistics.metrics import accuracy_and_loss, agreement
 
 SETTING = ["variant", "precision", "provider", "batch_size", "threads"]
 WHOLE = ["batch_size", "threads", "round", "call"]

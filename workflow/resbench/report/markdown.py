@@ -4,13 +4,13 @@ from typing import Any
 
 import pandas as pd
 
-from resbench.datasets import is_cifar10
-from resbench.markdown import escaped, table
+from resbench.common.markdown import escaped, table
+from resbench.data.datasets import is_cifar10
 from resbench.report.caveats import caveats
 from resbench.report.comparisons import COMPARISON_COLUMNS
+from resbench.report.format import p_value, span
 from resbench.report.inputs import Inputs
-from resbench.report.latency_summary import FEWEST_FOR_P90
-from resbench.report.words import p_value, span
+from resbench.statistics.latency import FEWEST_FOR_P90
 
 Row = dict[str, Any]
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from resbench.datasets import is_cifar10
+from resbench.data.datasets import is_cifar10
 from resbench.report.inputs import Parity
 
 

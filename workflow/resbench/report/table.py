@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from resbench.files import atomic
+from resbench.common.files import atomic
 from resbench.report.comparisons import COMPARISON_COLUMNS, comparison_rows
 from resbench.report.inputs import Answer, Inputs, Parity, answered, read_inputs, settings
-from resbench.report.latency_summary import summarize_setting
 from resbench.report.markdown import render_markdown
-from resbench.report.statistics import accuracy_interval
+from resbench.statistics.accuracy import accuracy_interval
+from resbench.statistics.latency import summarize_setting
 
 REPORT_COLUMNS = [
     *("variant", "precision", "provider", "batch_size", "threads", "seeds", "parameters", "macs", "model_bytes"),

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from resbench.files import atomic
-from resbench.progress import say
+from resbench.common.files import atomic
+from resbench.common.progress import say
 
 KEPT = 2  # a damaged newest one still leaves the one before it
 

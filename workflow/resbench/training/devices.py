@@ -8,10 +8,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from resbench.errors import ResbenchError
-from resbench.machine import available_cores, cards
-from resbench.memory import keep_freed_memory
-from resbench.progress import say
+from resbench.common.errors import ResbenchError
+from resbench.common.memory import keep_freed_memory
+from resbench.common.progress import say
+from resbench.common.system import available_cores, cards
 
 
 @contextmanager

@@ -13,13 +13,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from resbench.common.errors import ResbenchError, one_line
+from resbench.common.files import atomic, sha256
+from resbench.common.progress import Progress, duration, say
 from resbench.data.store import Split, load_split
-from resbench.errors import ResbenchError, one_line
-from resbench.files import atomic, sha256
 from resbench.networks.deep import Centre
 from resbench.networks.registry import variant
-from resbench.progress import Progress, duration, say
-from resbench.training import checkpoints, fit
+from resbench.training import checkpoints, loop
 from resbench.training.protocols import protocol
 
 RECORD = "resbench.json"  # the member of a .keras file that says how the model was made
@@ -126,14 +126,14 @@ def _run(
     fingerprint = _fingerprint(how, model)
     history: list[dict[str, float]] = []
     if folder and (state := checkpoints.load(folder, fingerprint)):
-        fit.assign(model.weights, state.weights)
-        fit.assign(optimizer.variables, state.optimizer)
+        loop.assign(model.weights, state.weights)
+        loop.assign(optimizer.variables, state.optimizer)
         history = state.history
         say(f"{job.variant} seed {job.seed}: resumed after epoch {len(history)} of {job.epochs}")
 
-    run_steps = fit.training_steps(model, optimizer, recipe, training, xla)
+    run_steps = loop.training_steps(model, optimizer, recipe, training, xla)
     del training  # it is on the device now
-    step_seconds = fit.seconds_per_step(run_steps, model, optimizer, batch_size, count)
+    step_seconds = loop.seconds_per_step(run_steps, model, optimizer, batch_size, count)
     steps = int(np.clip(EXECUTION_SECONDS / step_seconds, 1, MOST_STEPS))
     expected = step_seconds * count / batch_size * (job.epochs - len(history))
     say(
@@ -142,12 +142,12 @@ def _run(
     )
     for epoch in range(len(history) + 1, job.epochs + 1):
         title = f"{job.variant} seed {job.seed} epoch {epoch}/{job.epochs}"
-        order, draws = fit.epoch_plan(job.seed, epoch, count)
-        result = fit.run_epoch(run_steps, order, draws, batch_size, steps, Progress(title))
+        order, draws = loop.epoch_plan(job.seed, epoch, count)
+        result = loop.run_epoch(run_steps, order, draws, batch_size, steps, Progress(title))
         row = {"epoch": epoch, "loss": result.loss, "accuracy": result.accuracy, "seconds": result.seconds}
         row["images_per_second"] = count / result.seconds
         if validation:
-            row["validation_accuracy"], row["validation_loss"] = fit.measure(model, validation)
+            row["validation_accuracy"], row["validation_loss"] = loop.measure(model, validation)
         history.append(row)
         left = sum(past["seconds"] for past in history) / epoch * (job.epochs - epoch)
         say(
@@ -155,13 +155,13 @@ def _run(
             f"{row['images_per_second']:.0f} images/s, {duration(left)} left"
         )
         if folder and epoch < job.epochs:
-            state = checkpoints.State(fit.values(model.weights), fit.values(optimizer.variables), history)
+            state = checkpoints.State(loop.values(model.weights), loop.values(optimizer.variables), history)
             checkpoints.save(folder, fingerprint, state)
 
     if mixed != "none":
         model = in_float32(model, module.build, len(classes))
     if test:
-        history[-1]["test_accuracy"], history[-1]["test_loss"] = fit.measure(model, test)
+        history[-1]["test_accuracy"], history[-1]["test_loss"] = loop.measure(model, test)
         say(f"{job.variant} seed {job.seed}: test accuracy {history[-1]['test_accuracy']:.4f}")
     how["train_seconds"] = sum(row["seconds"] for row in history)
     with atomic(model_path) as new_model, atomic(history_path) as new_history:

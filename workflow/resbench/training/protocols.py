@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from resbench.errors import ResbenchError
+from resbench.common.errors import ResbenchError
 from resbench.training.adam import FusedAdam
 
 

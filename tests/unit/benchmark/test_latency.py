@@ -1,0 +1,394 @@
+"""Timing: fresh processes, fair order, tidy rows, and nothing written when anything fails."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+from resbench.benchmark import latency, latency_worker, process
+from resbench.benchmark.latency import COLUMNS, INPUTS, PRESETS, measure_latency, rotate, schedule
+from resbench.benchmark.latency_worker import Timing, peak_rss_mb, time_calls, warm_up
+from resbench.benchmark.manifest import Setting
+from resbench.benchmark.predictions import evaluate_model
+from resbench.benchmark.rounds import Rounds
+from resbench.common.errors import ResbenchError
+from resbench.common.files import read_json
+from resbench.data.store import Split, save_split
+from tiny_models import CLASSES, tiny_model
+
+SMOKE = PRESETS["smoke"]
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Forty images, each of one colour of its own."""
+    path = tmp_path_factory.mktemp("data") / "test.npz"
+    colours = np.random.default_rng(0).integers(0, 256, (40, 1, 1, 3), np.uint8)
+    pixels = np.broadcast_to(colours, (40, 32, 32, 3)).copy()
+    save_split(path, Split(pixels, np.zeros(40, np.uint8), np.array(CLASSES)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory, images):
+    """Two models, one setting, two rounds, answers checked: (rows, host, what the processes were told and said)."""
+    folder = tmp_path_factory.mktemp("latency")
+    models = [tiny_model(folder / f"{name}.onnx", variant=name) for name in ("pool", "basic")]
+    predictions = [folder / f"{model.stem}.npz" for model in models]
+    for model, path in zip(models, predictions, strict=True):
+        evaluate_model(model, images, "cpu", path, threads=1)
+    timings = []
+    with pytest.MonkeyPatch.context() as patch:
+        run = latency.run_fresh
+
+        def spy(module, job, data):
+            timings.append((job, run(module, job, data)))
+            return timings[-1][1]
+
+        patch.setattr(latency, "run_fresh", spy)
+        samples, host = folder / "out" / "samples.csv", folder / "out" / "host.json"
+        settings = {"batch_sizes": [2], "threads": [1], "preset": "smoke", "rounds": 2, "notes": ["cuda was left out"]}
+        measure_latency(models, "cpu", samples, host, data=images, predictions=predictions, **settings)
+    with samples.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    return rows, read_json(host), timings
+
+
+def test_one_row_for_each_timed_call(measured):
+    rows, _, timings = measured
+    assert list(rows[0]) == COLUMNS
+    assert len(rows) == sum(len(timing["latency_ms"]) for _, timing in timings)
+    for position, (job, timing) in enumerate(timings):
+        number = str(1 + position // 2)
+        mine = [row for row in rows if f"{row['model']}.onnx" == job["model"] and row["round"] == number]
+        assert [int(row["call"]) for row in mine] == list(range(1, len(timing["latency_ms"]) + 1))
+        assert float(mine[0]["latency_ms"]) == pytest.approx(timing["latency_ms"][0], abs=1e-6)
+        assert {(row["batch_size"], row["threads"], row["round"], row["provider"]) for row in mine} == {
+            ("2", "1", number, "cpu")
+        }
+    assert {(row["variant"], row["seed"], row["precision"]) for row in rows} == {
+        ("pool", "0", "fp32"),
+        ("basic", "0", "fp32"),
+    }
+
+
+def test_each_measurement_has_a_fresh_process(measured):
+    pids = {timing["pid"] for _, timing in measured[2]}
+    assert len(pids) == 4
+    assert os.getpid() not in pids
+
+
+def test_calls_are_many_enough_and_after_a_warm_up(measured):
+    for job, timing in measured[2]:
+        assert job["calls"] == SMOKE.calls / 2
+        assert len(timing["latency_ms"]) >= SMOKE.calls / 2
+        assert sum(timing["latency_ms"]) > 0.5 * SMOKE.seconds * 1e3
+        assert timing["warmup_calls"] > latency_worker.WARMUP_PATIENCE
+        assert timing["load_ms"] > 0
+        assert timing["first_ms"] > 0
+
+
+def test_memory_is_the_process_s_own(measured):
+    """A parent holding 300 MB must not show in its child, as it would in ru_maxrss."""
+    ballast = np.ones(300_000_000, np.uint8)
+    child = "from resbench.benchmark.latency_worker import peak_rss_mb; print(peak_rss_mb())"
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    output = subprocess.check_output([sys.executable, "-c", child], env=env)
+    assert peak_rss_mb() > ballast.nbytes / 1e6
+    assert 10 < float(output) < 300
+    assert all(10 < timing["peak_rss_mb"] < 300 for _, timing in measured[2])
+
+
+def test_host_tells_machine_and_conditions(measured):
+    host = measured[1]
+    assert (host["preset"], host["rounds"]) == ("smoke", 2)
+    assert (host["images"], host["answers"]) == ("from --data", "those of --predictions")
+    assert host["notes"] == ["cuda was left out"]
+    assert (host["copies"], host["tf32"]) == (None, None)
+    assert len(host["load_average_before"]) == len(host["load_average_after"]) == 3
+
+
+def test_host_tells_how_well_each_setting_repeated_and_who_ran_its_nodes(measured):
+    host = measured[1]
+    assert {one["variant"] for one in host["settings"]} == {"pool", "basic"}
+    for one in host["settings"]:
+        assert (one["batch_size"], one["threads"], one["seed"], one["precision"]) == (2, 1, "0", "fp32")
+        assert one["provider_share"] == 1.0
+        assert one["nodes"] == {"CPUExecutionProvider": 4}
+        assert one["median_spread"] >= 0
+        assert one["stable"] == (one["warmed_up"] and one["median_spread"] <= 0.05)
+    assert host["stable"] == all(one["stable"] for one in host["settings"])
+    assert len(host["measurements"]) == 4
+    for one in host["measurements"]:
+        assert 0 <= one["steal"] <= 1
+        assert one["others"] >= 0
+        assert one["throttled"] in (True, False)
+
+
+def test_every_round_visits_everything_once_in_another_order():
+    settings = [Setting(model, batch, 1) for model in "abc" for batch in (1, 32)]
+    rounds = schedule(settings, 4)
+    assert rounds == schedule(settings, 5)[:4]
+    assert all(sorted(visited) == sorted(settings) for visited in rounds)
+    assert len({tuple(visited) for visited in rounds}) > 1
+
+
+def test_inputs_rotate_and_reuse_what_there_is():
+    images = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1) * np.ones((1, 32, 32, 3), np.uint8)
+    batches = rotate(images, 2)
+    assert batches.shape == (INPUTS, 2, 32, 32, 3)
+    assert batches[:, :, 0, 0, 0].ravel().tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0]
+
+
+class Clock:
+    """A model in virtual time: its call number n at time t takes `seconds(n, t)`."""
+
+    def __init__(self, monkeypatch, seconds):
+        self.now, self.seconds, self.calls = 0.0, seconds, 0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+    def call(self):
+        seconds = self.seconds(self.calls, self.now)
+        self.calls += 1
+        self.now += seconds
+        return seconds * 1e3
+
+
+@pytest.mark.parametrize("start", [1.5, 5, 50])
+def test_warm_up_outlasts_a_slow_start(monkeypatch, start):
+    """Calls of 10 ms that begin `start` times slower and approach that within some 40 calls."""
+    clock = Clock(monkeypatch, lambda n, t: 0.01 * (1 + (start - 1) * np.exp(-n / 10)))
+    calls, ended = warm_up(clock.call)
+    assert ended
+    assert calls == clock.calls
+    assert clock.call() < 1.05 * 10
+    assert clock.now < 20 * start * 0.01 + 1  # and does not go on for ever
+
+
+def test_warm_up_is_short_where_there_is_nothing_to_warm(monkeypatch):
+    clock = Clock(monkeypatch, lambda n, t: 0.01)
+    assert warm_up(clock.call) == (30, True)  # the first stretch of 0.1 s, and two that are no faster
+
+
+@pytest.mark.parametrize("drift", [0.3, -0.01])
+def test_warm_up_ends_though_the_machine_s_clock_drifts(monkeypatch, drift):
+    """A machine that slows down by 30 % a second, or speeds up by 1 %, is no reason to wait."""
+    clock = Clock(monkeypatch, lambda n, t: 0.01 * (1 + drift * t))
+    assert warm_up(clock.call)[1]
+    assert clock.now < 0.5
+
+
+def test_warm_up_ends_though_calls_scatter(monkeypatch):
+    for seed in range(50):
+        noise = np.random.default_rng(seed).exponential(0.3, 10_000)
+        clock = Clock(monkeypatch, lambda n, t, noise=noise: 0.01 * (1 + noise[n]))
+        assert warm_up(clock.call)[1]
+        assert clock.now < 1.5
+
+
+def test_warm_up_that_never_ends_is_cut_and_told(monkeypatch):
+    clock = Clock(monkeypatch, lambda n, t: 0.5 * 0.94 ** (t * 10))
+    _, ended = warm_up(clock.call)
+    assert not ended
+    assert latency_worker.WARMUP_LIMIT_S < clock.now < latency_worker.WARMUP_LIMIT_S + 1
+
+
+def test_fast_models_are_timed_for_a_time_and_slow_ones_for_enough_calls(monkeypatch):
+    fast, slow = (Clock(monkeypatch, lambda n, t, s=s: s) for s in (0.001, 1.0))
+    monkeypatch.setattr(time, "monotonic", lambda: fast.now)
+    assert len(time_calls(fast.call, 16, 0.2)) == pytest.approx(200, abs=2)
+    monkeypatch.setattr(time, "monotonic", lambda: slow.now)
+    assert len(time_calls(slow.call, 16, 0.2)) == 16
+
+
+def refused(folder, models, match, provider="cpu", **settings):
+    samples, host = folder / "samples.csv", folder / "host.json"
+    options = {"data": None, "batch_sizes": [1], "threads": [1], "preset": "smoke", "rounds": 1} | settings
+    with pytest.raises(ResbenchError, match=match) as caught:
+        measure_latency(models, provider, samples, host, **options)
+    assert "\n" not in str(caught.value)
+    assert not [path for path in folder.iterdir() if "samples" in path.name or "host" in path.name]
+
+
+def test_twins_are_refused_before_anything_is_timed(tmp_path):
+    models = [tiny_model(tmp_path / name) for name in ("a.onnx", "b.onnx")]
+    refused(tmp_path, models, r"b\.onnx: same variant, seed and precision as .*a\.onnx \(pool, 0, fp32\)")
+    refused(tmp_path, [models[0]] * 2, "same variant")
+
+
+def test_bad_models_and_data_are_refused(tmp_path):
+    good = tiny_model(tmp_path / "good.onnx")
+    (tmp_path / "bad.onnx").write_bytes(b"no model")
+    refused(tmp_path, [good, tmp_path / "bad.onnx"], r"bad\.onnx: not a model")
+    refused(tmp_path, [good], r"absent\.npz: no such file", data=tmp_path / "absent.npz")
+
+
+def test_a_model_that_answers_other_than_predicted_is_not_timed(tmp_path, images):
+    model, stored = tiny_model(tmp_path / "m.onnx"), tmp_path / "p.npz"
+    evaluate_model(model, images, "cpu", stored, threads=1)
+    with np.load(stored) as arrays:
+        content = dict(arrays)
+    content["probabilities"] = content["probabilities"][:, ::-1].copy()
+    with stored.open("wb") as stream:
+        np.savez(stream, **content)
+    refused(tmp_path, [model], r"m\.onnx: not timed, since its answers differ by", data=images, predictions=[stored])
+
+
+def test_predictions_must_be_of_these_models_and_images(tmp_path, images):
+    models = [tiny_model(tmp_path / f"{name}.onnx", variant=name) for name in ("a", "b")]
+    evaluate_model(models[0], images, "cpu", tmp_path / "a.npz", threads=1)
+    given = {"data": images, "predictions": [tmp_path / "a.npz"]}
+    refused(tmp_path, models, r"b\.onnx: none of the --predictions are of it", **given)
+    refused(tmp_path, models[1:], r"a\.npz: of none of the models given", **given)
+    refused(tmp_path, models[:1], r"a\.npz: of other images than --data", **given | {"data": None})
+    refused(tmp_path, models[:1], r"gone\.npz: no such file", data=images, predictions=[tmp_path / "gone.npz"])
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:100])
+    refused(
+        tmp_path, models[:1], r"cut\.npz: not a readable predictions", data=images, predictions=[tmp_path / "cut.npz"]
+    )
+
+
+class Killed(Exception):
+    pass
+
+
+def test_an_interrupted_measurement_goes_on_with_the_missing_rounds(tmp_path, monkeypatch):
+    """Killed in round 2 of 3, after 4 of its 6 measurements: round 1 is kept, rounds 2 and 3 are measured."""
+    models = [tiny_model(tmp_path / f"{name}.onnx", variant=name) for name in ("pool", "basic")]
+    run, jobs, allowed = latency.run_fresh, [], 3
+
+    def counted(module, job, data):
+        if len(jobs) == allowed:
+            raise Killed
+        jobs.append(job)
+        return run(module, job | {"seconds": 0.01}, data)
+
+    monkeypatch.setattr(latency, "run_fresh", counted)
+    kept, out = tmp_path / "kept", tmp_path / "out"
+    settings = {"data": None, "batch_sizes": [1], "threads": [1], "preset": "smoke", "checkpoints": kept}
+
+    def measure():
+        measure_latency(models, "cpu", out / "samples.csv", out / "host.json", **settings)
+
+    with pytest.raises(Killed):
+        measure()
+    assert [path.name for path in kept.rglob("*.json")] == ["round1.json"]
+    assert not out.exists()
+    jobs.clear()
+    allowed = 4
+    measure()
+    with (out / "samples.csv").open(newline="") as stream:
+        rounds = {(row["variant"], row["round"]) for row in csv.DictReader(stream)}
+    assert rounds == {(variant, number) for variant in ("pool", "basic") for number in "123"}
+    assert not kept.exists()
+
+
+def test_rounds_of_other_conditions_and_damaged_ones_are_not_taken(tmp_path):
+    timing = Timing(**dict.fromkeys(Timing._fields, 1))
+    store = Rounds(tmp_path / "kept", {"models": ["a"]})
+    store.save(1, [timing, timing])
+    assert store.load(1, 2) == [timing, timing]
+    assert store.load(2, 2) is None
+    assert store.load(1, 3) is None
+    assert Rounds(tmp_path / "kept", {"models": ["b"]}).load(1, 2) is None
+    (path,) = tmp_path.rglob("round1.json")
+    for damaged in ("", "[1, 2]", '[{"pid": 1}]', "{}", path.read_text()[:50]):
+        path.write_text(damaged)
+        assert store.load(1, 2) is None
+    Rounds(None, {}).save(1, [timing])
+    assert Rounds(None, {}).load(1, 1) is None
+
+
+def test_provider_that_cannot_be_had_is_refused(tmp_path, no_gpu):
+    refused(tmp_path, [tiny_model(tmp_path / "m.onnx")], "no NVIDIA GPU here", provider="cuda")
+
+
+def test_model_that_fails_in_its_process_is_named(tmp_path):
+    model = tiny_model(tmp_path / "m.onnx", scale=float("inf"))
+    refused(tmp_path, [model], r"m\.onnx: answers NaN")
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("kill -9 $$", r"m\.onnx: its process was killed \(SIGKILL\)"),
+        ("echo noise >&2; echo the reason >&2; exit 3", "^the reason$"),
+        ("exit 3", "exit status 3"),
+    ],
+)
+def test_process_that_dies_is_reported_with_its_last_words(tmp_path, monkeypatch, script, said):
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\ncat >/dev/null\n{script}\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    refused(tmp_path, [tiny_model(tmp_path / "m.onnx")], said)
+
+
+def test_process_that_hangs_is_killed(tmp_path, monkeypatch):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexec sleep 60\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setattr(process, "TIMEOUT_S", 0.2)
+    before = psutil.Process().children()
+    refused(tmp_path, [tiny_model(tmp_path / "m.onnx")], "no end after")
+    assert psutil.Process().children() == before
+
+
+WORKER = (
+    "from resbench.benchmark.process import answer_parent; import time; answer_parent(dict, lambda *_: time.sleep(60))"
+)
+PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1], '{}'], stdin=subprocess.DEVNULL)"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent was killed")
+def test_a_killed_parent_takes_its_worker_along():
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, WORKER], env=env)
+    deadline, workers = time.monotonic() + 30, []
+    while not workers and time.monotonic() < deadline:
+        time.sleep(0.05)
+        # Asleep in `run`: by then it has asked to be told.
+        workers = [
+            child
+            for child in psutil.Process(parent.pid).children()
+            if child.status() == psutil.STATUS_SLEEPING and child.cpu_times().user > 0
+        ]
+    time.sleep(1)
+    parent.kill()
+    parent.wait()
+    assert workers
+    gone, alive = psutil.wait_procs(workers, timeout=10)
+    assert (len(gone), alive) == (1, [])
+
+
+COMMAND_LINE = "import sys; sys.executable = sys.argv.pop(1); from resbench.cli import main; main()"
+
+
+@pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
+def test_interruption_kills_the_process_and_leaves_nothing(tmp_path, interruption):
+    python, out = tmp_path / "python", tmp_path / "out"
+    python.write_text("#!/bin/sh\nexec sleep 60\n")
+    python.chmod(0o755)
+    command = [sys.executable, "-c", COMMAND_LINE, str(python), "latency", str(tiny_model(tmp_path / "m.onnx"))]
+    command += ["--provider", "cpu", "--samples", str(out / "samples.csv"), "--host", str(out / "host.json")]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    parent = subprocess.Popen(command, stderr=subprocess.PIPE, env=env)
+    deadline = time.monotonic() + 30
+    workers: list[psutil.Process] = []
+    while not workers and time.monotonic() < deadline:
+        time.sleep(0.05)
+        workers = [child for child in psutil.Process(parent.pid).children() if child.name() == "sleep"]
+    parent.send_signal(interruption)
+    _, error = parent.communicate(timeout=10)
+    assert workers
+    psutil.wait_procs(workers, timeout=5)
+    assert not any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers)
+    assert parent.returncode == 128 + interruption
+    assert b"Traceback" not in error
+    assert not out.exists()

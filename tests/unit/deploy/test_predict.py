@@ -1,0 +1,180 @@
+"""predict: any picture, any number of them, and nothing but ONNX Runtime, numpy and Pillow."""
+
+import io
+import json
+import subprocess
+import sys
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+from resbench.data.pictures import read_image
+from resbench.deploy.predict import predict_images
+from tiny_models import tiny_model
+
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+
+
+def picture(path, colour, size=(50, 40), mode="RGB", **options):
+    Image.new(mode, size, colour).save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "colour", "likeliest"),
+    [
+        ("a.png", "RGB", RED, "cat 100.0%, ship 0.0%, dog 0.0%"),
+        ("a.jpg", "RGB", GREEN, "dog 100.0%"),
+        ("a.webp", "RGB", BLUE, "ship 100.0%"),
+        ("a.png", "RGBA", (*GREEN, 255), "dog 100.0%"),
+        ("a.png", "P", 0, "33.3%"),
+        ("a.gif", "P", 0, "33.3%"),
+        ("a.png", "L", 90, "33.3%"),
+        ("a.png", "LA", (90, 30), "33.3%"),
+        ("a.png", "1", 1, "33.3%"),
+        ("a.png", "I;16", 30000, "33.3%"),
+        ("a.jpg", "CMYK", (0, 255, 255, 0), "cat"),
+    ],
+)
+def test_predict_reads_any_picture(tmp_path, capsys, name, mode, colour, likeliest):
+    model = tiny_model(tmp_path / "m.onnx")
+    path = picture(tmp_path / name, colour, mode=mode)
+    assert predict_images(model, [path])
+    line = capsys.readouterr().out
+    assert line.startswith(f"{path}: ")
+    assert likeliest in line
+
+
+def pixels(path):
+    image = read_image(path)
+    assert image.shape == (32, 32, 3)
+    assert image.dtype == np.uint8
+    return image
+
+
+def test_image_of_the_right_size_is_left_as_it_is(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(pixels(tmp_path / "a.png"), noise)
+
+
+def test_transparency_lies_on_white(tmp_path):
+    assert pixels(picture(tmp_path / "a.png", (*RED, 0), mode="RGBA")).min() == 255
+    assert pixels(picture(tmp_path / "b.png", 0, mode="L", transparency=0)).min() == 255
+
+
+def test_16_bit_grey_keeps_its_brightness(tmp_path):
+    assert (pixels(picture(tmp_path / "a.png", 128 * 256, mode="I;16")) == 128).all()
+
+
+def test_picture_is_turned_upright(tmp_path):
+    """A camera held upright: stored lying, red at its left, with orientation 6, so red belongs on top."""
+    stored = Image.new("RGB", (64, 64), BLUE)
+    stored.paste(RED, (0, 0, 32, 64))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored.save(tmp_path / "a.png", exif=exif)
+    image = pixels(tmp_path / "a.png")
+    assert image[2, 16].tolist() == list(RED)
+    assert image[29, 16].tolist() == list(BLUE)
+
+
+def bomb():
+    """A PNG of a few bytes that claims 30,000 × 30,000 pixels."""
+    stream = io.BytesIO()
+    Image.new("1", (1, 1)).save(stream, "PNG")
+    content = bytearray(stream.getvalue())
+    content[16:24] = (30000).to_bytes(4) * 2
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4)
+    return bytes(content)
+
+
+def test_broken_pictures_do_not_stop_the_others(tmp_path, capsys):
+    model, good = tiny_model(tmp_path / "m.onnx"), picture(tmp_path / "good.png", RED)
+    broken = {
+        "text.png": b"not a picture",
+        "empty.png": b"",
+        "cut.png": good.read_bytes()[:60],
+        "bomb.png": bomb(),
+        "script.eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nquit\n",
+    }
+    for name, content in broken.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "empty").mkdir()
+    paths = [tmp_path / name for name in broken] + [tmp_path / "absent.png", tmp_path / "empty", good]
+    assert not predict_images(model, paths)
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 1
+    assert out.startswith(f"{good}: cat")
+    assert [line.split(": ")[2] for line in err.splitlines()] == [str(path) for path in paths[:-1]]
+    assert "decompression bomb" in err
+
+
+def test_predict_with_a_model_that_names_no_classes(tmp_path, capsys):
+    model = tiny_model(tmp_path / "m.onnx", classes=json.loads("[]"))
+    assert predict_images(model, [picture(tmp_path / "a.png", BLUE)])
+    assert ": class 2 100.0%" in capsys.readouterr().out
+
+
+def test_a_folder_is_the_pictures_in_it(tmp_path, capsys):
+    model, folder = tiny_model(tmp_path / "m.onnx"), tmp_path / "photos"
+    folder.mkdir()
+    picture(folder / "b.png", RED)
+    picture(folder / "a.JPG", GREEN)
+    (folder / "notes.txt").write_text("no picture, and not called like one")
+    (folder / "c.jpg").write_bytes(b"called like one")
+    assert not predict_images(model, [folder])
+    out, err = capsys.readouterr()
+    assert [line.split(":")[0] for line in out.splitlines()] == [f"{folder}/a.JPG", f"{folder}/b.png"]
+    assert len(err.splitlines()) == 1
+    assert "c.jpg: not a readable picture" in err
+
+
+def test_json_is_an_object_a_line_for_every_picture(tmp_path, capsys):
+    good, bad = picture(tmp_path / 'a "quoted" name.png', RED), tmp_path / "bad.png"
+    bad.write_bytes(b"")
+    assert not predict_images(tiny_model(tmp_path / "m.onnx"), [bad, good], as_json=True)
+    out, err = capsys.readouterr()
+    first, second = map(json.loads, out.splitlines())
+    assert (first["image"], list(first)) == (str(bad), ["image", "error"])
+    assert second["image"] == str(good)
+    assert [entry["class"] for entry in second["top"]] == ["cat", "ship", "dog"]
+    assert second["top"][0]["probability"] == pytest.approx(1, abs=1e-3)
+    assert "bad.png" in err
+
+
+ALLOWED = ("resbench", "numpy", "onnxruntime", "PIL")
+
+LEAN = f"""
+import sys
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+class Lean:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top in sys.stdlib_module_names or top in {ALLOWED}:
+            return None
+        spec = PathFinder.find_spec(name, path)
+        if spec and "site-packages" in str(spec.origin):
+            raise ImportError(f"{{name}} is not installed here")
+
+sys.meta_path.insert(0, Lean())
+from resbench.deploy.predict import predict_images
+predict_images(Path(sys.argv[1]), [Path(sys.argv[2])])
+"""
+
+
+def test_predict_needs_onnxruntime_numpy_and_pillow_alone(tmp_path):
+    model, image = tiny_model(tmp_path / "m.onnx"), picture(tmp_path / "a.png", BLUE)
+    result = subprocess.run([sys.executable, "-c", LEAN, model, image], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith(f"{image}: ship")
+    stranger = subprocess.run(
+        [sys.executable, "-c", LEAN.replace("from resbench", "import pandas\nfrom resbench")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "pandas is not installed here" in stranger.stderr  # or else the test would block nothing

@@ -1,0 +1,204 @@
+"""A session is on the provider asked for, of a model that keeps the contract; anything else is one line of error."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto
+from resbench.common.errors import ResbenchError
+from resbench.common.system import available_cores
+from resbench.data.store import Split, save_split
+from resbench.runtime import sessions
+from resbench.runtime.sessions import Identity, identify, infer, nodes_by_provider, open_session
+from tiny_models import CLASSES, tiny_model
+
+no_gpu = pytest.mark.skipif(sessions.missing("cuda") is None, reason="needs a machine without GPU")
+
+
+def test_cpu_session_runs_on_the_cpu_with_the_threads_asked_for(tmp_path):
+    session = open_session(tiny_model(tmp_path / "m.onnx"), "cpu", 1)
+    assert session.get_providers() == ["CPUExecutionProvider"]
+    assert session.get_session_options().intra_op_num_threads == 1
+    assert session.get_session_options().inter_op_num_threads == 1
+
+
+def test_threads_default_to_the_cores_available_and_never_to_zero(tmp_path):
+    session = open_session(tiny_model(tmp_path / "m.onnx"), "cpu", None)
+    assert session.get_session_options().intra_op_num_threads == available_cores() >= 1
+
+
+@no_gpu
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_gpu_provider_without_a_gpu_is_refused_with_the_reason(tmp_path, provider):
+    with pytest.raises(ResbenchError, match=f"{provider}: no NVIDIA GPU here"):
+        open_session(tiny_model(tmp_path / "m.onnx"), provider, 1)
+
+
+@no_gpu
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_runtime_that_would_fall_back_to_the_cpu_is_refused(tmp_path, monkeypatch, capfd, provider):
+    """A GPU is present, its libraries are not: ONNX Runtime alone would now run on the CPU without an error."""
+    monkeypatch.setattr(sessions, "cards", lambda fields: [["0"]])
+    with pytest.raises(ResbenchError, match=f"does not run on {provider}") as caught:
+        open_session(tiny_model(tmp_path / "m.onnx"), provider, 1)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr().out == ""  # stdout is for results
+
+
+@no_gpu
+def test_probe_says_what_is_missing_and_exits_with_1():
+    command = [sys.executable, "-m", "resbench.runtime.probe"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    found = {
+        name: subprocess.run([*command, name], capture_output=True, text=True, env=environment)
+        for name in ("cpu", "cuda")
+    }
+    assert (found["cpu"].returncode, found["cpu"].stderr) == (0, "")
+    assert found["cuda"].returncode == 1
+    assert found["cuda"].stderr.startswith("no NVIDIA GPU here")
+    assert len(found["cuda"].stderr.splitlines()) == 1
+
+
+def test_every_node_is_on_the_provider(tmp_path):
+    session = open_session(tiny_model(tmp_path / "m.onnx"), "cpu", 1)
+    assert nodes_by_provider(session) == {"CPUExecutionProvider": 4}
+
+
+def test_options_reach_the_provider(tmp_path, monkeypatch):
+    given = []
+
+    def spy(*arguments, providers, **more):
+        given.extend(providers)
+        raise RuntimeError("enough")
+
+    path = tiny_model(tmp_path / "m.onnx")
+    monkeypatch.setattr(sessions.ort, "InferenceSession", spy)
+    with pytest.raises(ResbenchError, match="enough"):
+        open_session(path, "cpu", 1, {"use_tf32": "0"})
+    assert given == [("CPUExecutionProvider", {"use_tf32": "0"})]
+
+
+def test_build_without_the_provider_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(sessions.ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(ResbenchError, match="this build of onnxruntime lacks it"):
+        open_session(tiny_model(tmp_path / "m.onnx"), "cuda", 1)
+
+
+def test_metadata_name_the_model(tmp_path):
+    path = tiny_model(tmp_path / "m.onnx", variant="pool", seed="3")
+    assert identify(open_session(path, "cpu", 1), path) == Identity("pool", "3", "fp32", tuple(CLASSES))
+
+
+def test_foreign_model_goes_by_its_file_name(tmp_path):
+    path = tiny_model(tmp_path / "theirs.onnx", variant=None)
+    assert identify(open_session(path, "cpu", 1), path) == Identity("theirs", "", "", ())
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"variant": "pool\nresbench: all is well"},
+        {"variant": "../../etc"},
+        {"seed": "\x1b[2J"},
+        {"classes": ["only one"]},
+        {"classes": ["cat", "dog", 3]},
+        {"classes": ["cat", "dog", "sh\x1b[2Jip"]},
+    ],
+)
+def test_hostile_metadata_are_refused(tmp_path, metadata):
+    path = tiny_model(tmp_path / "m.onnx", **metadata)
+    with pytest.raises(ResbenchError, match=r"m\.onnx: its metadata are malformed"):
+        identify(open_session(path, "cpu", 1), path)
+
+
+def one_line_error(path):
+    with pytest.raises(ResbenchError) as caught:
+        open_session(path, "cpu", 1)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith(f"{path}: ")
+    assert "`resbench export`" in message
+    return message
+
+
+@pytest.mark.parametrize("keep", [0, 1, 40, 150, -1])
+def test_truncated_file_is_refused(tmp_path, keep):
+    path = tiny_model(tmp_path / "m.onnx")
+    path.write_bytes(path.read_bytes()[:keep])
+    one_line_error(path)
+
+
+@pytest.mark.parametrize("content", [b"not a model\n" * 50, b"PK\x03\x04", bytes(1000)])
+def test_other_file_is_refused(tmp_path, content):
+    path = tmp_path / "m.onnx"
+    path.write_bytes(content)
+    one_line_error(path)
+
+
+def test_missing_file_and_folder_are_refused(tmp_path):
+    assert "no such file" in one_line_error(tmp_path / "nothing.onnx")
+    assert "no such file" in one_line_error(tmp_path)
+
+
+@pytest.mark.parametrize("location", ["../secret", "/etc/passwd", "absent"])
+def test_weights_outside_the_file_are_refused(tmp_path, location):
+    (tmp_path / "secret").write_bytes(bytes(4))
+    (tmp_path / "models").mkdir()
+    path = tiny_model(tmp_path / "models" / "m.onnx")
+    model = onnx.load(path)
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", location), ("offset", "0"), ("length", "4")):
+        tensor.external_data.add(key=key, value=value)
+    path.write_bytes(model.SerializeToString())
+    one_line_error(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"image": "input"}, "takes input: "),
+        ({"image_type": TensorProto.FLOAT}, "tensor(float)"),
+        ({"image_shape": ("N", 3, 32, 32)}, "[N, 3, 32, 32]"),
+        ({"image_shape": (1, 32, 32, 3)}, "[1, 32, 32, 3]"),
+        ({"image_shape": ("N", "H", "W", 3)}, "[N, H, W, 3]"),
+        ({"output": "logits2"}, "returns logits2: "),
+    ],
+)
+def test_model_with_another_signature_is_refused(tmp_path, change, said):
+    assert said in one_line_error(tiny_model(tmp_path / "m.onnx", **change))
+
+
+def test_output_that_is_no_probability_is_refused(tmp_path):
+    images = np.full((2, 32, 32, 3), 200, np.uint8)
+    logits = tiny_model(tmp_path / "logits.onnx", last="Identity")
+    with pytest.raises(ResbenchError, match="not probabilities"):
+        infer(open_session(logits, "cpu", 1), logits, images)
+    broken = tiny_model(tmp_path / "nan.onnx", scale=float("inf"))
+    with pytest.raises(ResbenchError, match="NaN"):
+        infer(open_session(broken, "cpu", 1), broken, images)
+
+
+NO_TENSORFLOW = """
+import sys
+from pathlib import Path
+import resbench.cli, resbench.benchmark.latency, resbench.benchmark.latency_worker, resbench.report.table
+from resbench.benchmark.predictions import evaluate_model
+evaluate_model(Path("m.onnx"), Path("test.npz"), "cpu", Path("p.npz"), threads=1)
+print(sorted({"tensorflow", "keras", "tf2onnx", "jax", "torch"} & {*sys.modules}))
+"""
+
+
+def test_stages_that_only_run_models_do_not_import_tensorflow(tmp_path):
+    tiny_model(tmp_path / "m.onnx")
+    images, labels = np.zeros((2, 32, 32, 3), np.uint8), np.zeros(2, np.uint8)
+    save_split(tmp_path / "test.npz", Split(images, labels, np.array(CLASSES)))
+    path = os.pathsep.join(filter(None, sys.path))
+    child = [sys.executable, "-c", NO_TENSORFLOW]
+    output = subprocess.check_output(child, cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, text=True)
+    assert output.strip() == "[]"
+    assert (tmp_path / "p.npz").exists()

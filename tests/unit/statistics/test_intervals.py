@@ -1,0 +1,31 @@
+"""Intervals over test images alone, against published figures."""
+
+import numpy as np
+import pytest
+from resbench.statistics.intervals import paired_interval, wilson_interval
+
+
+def test_wilsons_interval():
+    """(p + z²/2n ± z √(p(1 − p)/n + z²/4n²)) / (1 + z²/n)"""
+    z, n, p = 1.959963985, 100, 0.9
+    half = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    ends = [(p + z * z / (2 * n) + sign * half) / (1 + z * z / n) for sign in (-1, 1)]
+    assert wilson_interval(np.arange(100) < 90) == pytest.approx(ends)
+
+
+def test_the_paired_interval_covers_95_percent():
+    """Two models that disagree about one image in five or so, of which there are 200."""
+    rng = np.random.default_rng(0)
+    first, second = rng.random((2, 2000, 200)) < np.array([0.8, 0.75]).reshape(2, 1, 1)
+    shared = rng.random((2000, 200)) < 0.5  # images that both take alike
+    second = np.where(shared, first, second)
+    truth = 0.5 * (0.8 - 0.75)
+    ends = np.array([paired_interval(*pair) for pair in zip(first, second, strict=True)])
+    assert 0.93 <= np.mean((ends[:, 0] <= truth) & (truth <= ends[:, 1])) <= 0.97
+
+
+def test_the_paired_interval_changes_sides_with_the_models():
+    first, second = np.arange(50) < 40, np.arange(50) >= 5
+    low, high = paired_interval(first, second)
+    assert paired_interval(second, first) == pytest.approx((-high, -low))
+    assert paired_interval(first, first)[0] < 0 < paired_interval(first, first)[1]

@@ -1,0 +1,165 @@
+"""The pieces of the training loop."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from resbench.common.errors import ResbenchError
+from resbench.common.progress import Progress
+from resbench.data.store import Split
+from resbench.training import job, loop
+from resbench.training.adam import FusedAdam
+from resbench.training.job import split
+from resbench.training.protocols import PROTOCOLS, Protocol
+
+
+def random_split(count, seed=0):
+    random = np.random.default_rng(seed)
+    images = random.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+    return Split(images, random.integers(0, 3, count).astype(np.uint8), np.array(["a", "b", "c"]))
+
+
+def tiny_model():
+    keras.utils.set_random_seed(0)
+    image = keras.Input((32, 32, 3), dtype="uint8")
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
+    return keras.Model(image, keras.layers.Dense(3, activation="softmax")(x))
+
+
+def test_an_epochs_plan_depends_on_seed_and_epoch_alone():
+    first, again = loop.epoch_plan(1, 2, 100), loop.epoch_plan(1, 2, 100)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not np.array_equal(first[0], loop.epoch_plan(1, 3, 100)[0])
+    assert not np.array_equal(first[0], loop.epoch_plan(2, 2, 100)[0])
+    assert sorted(first[0]) == list(range(100))
+    assert first[1].min(axis=0).tolist() == [0, 0, 0]
+    assert first[1].max(axis=0).tolist() == [8, 8, 1]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 8), st.integers(0, 8), st.booleans())
+def test_pad_crop_flip_is_numpys(row, column, mirrored):
+    image = np.random.default_rng(row).integers(0, 256, (1, 32, 32, 3), dtype=np.uint8)
+    padded = np.pad(image, [(0, 0), (4, 4), (4, 4), (0, 0)])
+    expected = padded[:, row : row + 32, column : column + 32]
+    expected = expected[:, :, ::-1] if mirrored else expected
+    found = loop.pad_crop_flip(tf.constant(image), tf.constant([[row, column, int(mirrored)]], tf.int32))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_training_is_keras_fit():
+    """Same data in the same order give Keras fit's weights, the smaller last batch included."""
+    data, order = random_split(70), np.arange(70, dtype=np.int32)
+    ours, theirs = tiny_model(), tiny_model()
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(ours.trainable_variables)
+    run_steps = loop.training_steps(ours, optimizer, PROTOCOLS["notebook"], data, xla=False)
+    result = loop.run_epoch(run_steps, order, np.zeros((70, 3), np.int32), 32, 5, Progress("test"))
+
+    theirs.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    history = theirs.fit(data.images, data.labels, batch_size=32, shuffle=False, verbose=0).history
+    for mine, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-6)
+    assert result.loss == pytest.approx(history["loss"][0], rel=1e-5)
+    assert result.accuracy == pytest.approx(history["accuracy"][0])
+
+
+def test_steps_an_execution_do_not_change_the_result():
+    data = random_split(64)
+    order, draws = loop.epoch_plan(0, 1, 64)
+    weights = []
+    for steps in (1, 3, 100):
+        model = tiny_model()
+        optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+        optimizer.build(model.trainable_variables)
+        run_steps = loop.training_steps(model, optimizer, PROTOCOLS["he2015"], data, xla=False)
+        loop.run_epoch(run_steps, order, draws, 8, steps, Progress("test"))
+        weights.append(model.get_weights())
+    for other in weights[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(weights[0], other, strict=True))
+
+
+def test_timing_leaves_no_trace():
+    model = tiny_model()
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(model.trainable_variables)
+    before = [value.numpy() for value in model.weights + optimizer.variables]
+    run_steps = loop.training_steps(model, optimizer, PROTOCOLS["notebook"], random_split(40), xla=False)
+    assert loop.seconds_per_step(run_steps, model, optimizer, 32, 40) > 0
+    after = [value.numpy() for value in model.weights + optimizer.variables]
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_weight_decay_is_added_to_the_gradient():
+    """With no data gradient left, one SGD step shrinks a weight by learning rate × weight decay."""
+    data = Split(np.zeros((4, 32, 32, 3), np.uint8), np.zeros(4, np.uint8), np.array(["a", "b", "c"]))
+    model = tiny_model()
+    kernel = model.layers[-1].kernel
+    before = kernel.numpy()
+    optimizer = keras.optimizers.SGD(0.5)
+    optimizer.build(model.trainable_variables)
+    protocol = Protocol(batch_size=4, optimizer=lambda steps, warm_up: optimizer, weight_decay=0.1, augment=False)
+    run_steps = loop.training_steps(model, optimizer, protocol, data, xla=False)
+    run_steps(np.arange(4, dtype=np.int32)[None], np.zeros((1, 4, 3), np.int32))
+    np.testing.assert_allclose(kernel.numpy(), before * (1 - 0.5 * 0.1), rtol=1e-5)
+
+
+def test_a_loss_that_is_not_finite_is_an_error():
+    model = tiny_model()
+    model.layers[-1].kernel.assign(np.full((3072, 3), np.nan, np.float32))
+    optimizer = keras.optimizers.SGD(0.1)
+    optimizer.build(model.trainable_variables)
+    run_steps = loop.training_steps(model, optimizer, PROTOCOLS["notebook"], random_split(8), xla=False)
+    with pytest.raises(ResbenchError, match="training diverged"):
+        loop.run_epoch(run_steps, np.arange(8, dtype=np.int32), np.zeros((8, 3), np.int32), 4, 1, Progress("test"))
+
+
+def test_whatever_tensorflow_fails_at_is_one_line(monkeypatch, tmp_path):
+    def fail(*_):
+        raise tf.errors.UnimplementedError(None, None, "no kernel\n[[node]]")
+
+    monkeypatch.setattr(job, "_run", fail)
+    with pytest.raises(ResbenchError, match=r"^pool: TensorFlow failed \(no kernel \[\[node\]\]\); try --no-xla"):
+        job.run_job(job.Job("pool", "notebook", 0, 1), *[tmp_path / "x"] * 3, test_path=None, checkpoints_folder=None)
+
+
+@pytest.mark.parametrize("warm_up", [False, True])
+def test_the_step_schedule_is_the_papers(warm_up):
+    optimizer = PROTOCOLS["he2015"].optimizer(64_000, warm_up)
+    rates = {}
+    for step in (0, 400, 401, 32_000, 32_001, 48_000, 48_001, 63_999):
+        optimizer.iterations.assign(step)
+        rates[step] = round(float(optimizer.learning_rate), 6)
+    start = 0.01 if warm_up else 0.1
+    assert list(rates.values()) == [start, start, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001]
+
+
+def test_splitting():
+    data = random_split(10)
+    training, validation = split(data, limit=8, validation=3)
+    np.testing.assert_array_equal(training.images, data.images[:5])
+    np.testing.assert_array_equal(validation.labels, data.labels[5:8])
+    assert split(data, None, 0)[1] is None
+    with pytest.raises(ResbenchError, match="leaves none"):
+        split(data, 3, 3)
+
+
+def train_by(optimizer, start, gradients):
+    """The weights and the optimizer's state after a step for each gradient, in a graph as training has them."""
+    weights = keras.Variable(start)
+    optimizer.build([weights])
+    step = tf.function(lambda gradient: optimizer.apply([gradient], [weights]))
+    for gradient in gradients:
+        step(tf.constant(gradient))
+    return [weights.numpy(), *(state.numpy() for state in optimizer.variables)]
+
+
+def test_adam_is_kerass():
+    random = np.random.default_rng(0)
+    start, gradients = random.normal(size=(5, 7)).astype(np.float32), random.normal(size=(10, 5, 7)).astype(np.float32)
+    ours, theirs = (train_by(adam, start, gradients) for adam in (FusedAdam(), keras.optimizers.Adam()))
+    for mine, reference in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine, reference, rtol=1e-5, atol=1e-7)
+    assert not np.allclose(ours[0], start, atol=1e-3)

@@ -1,0 +1,286 @@
+"""The charts, as Vega-Lite specifications that fit any width."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from resbench.report.format import percent, significant, times
+from resbench.report.html.theme import COLOURS, OTHERS, THEME, Look
+
+Spec = dict[str, Any]
+
+LABELLED = 8  # points on the front that have their name beside them; colour and shape tell the rest
+ROWS = 24  # of a chart with one row a model
+QUANTILES = np.linspace(0.01, 0.99, 99)
+
+
+def tradeoff(rows: pd.DataFrame, look: Look) -> Spec:
+    """Accuracy against latency, each with its interval, and the front that no other model beats in both.
+
+    Args:
+        rows: of report.csv, of one host and setting, all with accuracy and latency.
+    """
+    points = pd.DataFrame(
+        {
+            "group": rows["variant"].map(look.group),
+            "model": rows["variant"] + " " + rows["precision"],
+            "filled": rows["precision"] == "fp32",
+            "accuracy": 100 * rows["accuracy_mean"],
+            "accuracy_low": 100 * rows["accuracy_low"],
+            "accuracy_high": 100 * rows["accuracy_high"],
+            "latency": rows["latency_p50_ms"],
+            "latency_low": rows["latency_p50_low_ms"],
+            "latency_high": rows["latency_p50_high_ms"],
+            "Accuracy": rows["accuracy_mean"].map(percent) + " %" + _between(rows, "accuracy", percent),
+            "Loss": rows["loss_mean"].map(significant) + " nats",
+            "Latency (p50)": rows["latency_p50_ms"].map(significant) + " ms",
+            "Images per second": rows["throughput_ips"].map(significant),
+            "Parameters": rows["parameters"].map("{:,.0f}".format),
+            "Multiply-adds": (rows["macs"] / 1e6).map(significant) + " M",
+        }
+    ).reset_index(drop=True)
+    points["front"] = pareto(points["latency"].to_numpy(), points["accuracy"].to_numpy())
+    front = points[points["front"]].sort_values("latency")
+    log = points["latency"].max() > 10 * points["latency"].min()
+    scale = alt.Scale(type="log", nice=False, padding=30) if log else alt.Scale(zero=True, nice=True)
+    title = "Median latency of a call (ms)"
+    x = alt.X("latency:Q", title=title, scale=scale, axis=alt.Axis(tickCount=6))
+    y = alt.Y(
+        "accuracy:Q", title="Test accuracy (%)", scale=alt.Scale(zero=False, padding=24), axis=alt.Axis(tickCount=6)
+    )
+    shown = ["model", *[name for name in points.columns if name[0].isupper()]]
+    ranges: dict[str, Any] = {
+        "accuracy": {"x": x, "y": alt.Y("accuracy_low:Q", title="Test accuracy (%)"), "y2": "accuracy_high:Q"},
+        "latency": {"x": alt.X("latency_low:Q", title=title), "x2": "latency_high:Q", "y": y},
+    }
+    layers = [
+        alt.Chart(front[["latency", "accuracy"]])
+        .mark_line(interpolate="step-after", strokeDash=[2, 3], strokeWidth=1.5, color="currentColor", opacity=0.5)
+        .encode(x=x, y=y)
+        .properties(name="front")
+    ]
+    for name, axes in ranges.items():
+        bounded = points.dropna(subset=[f"{name}_low"])
+        if not bounded.empty:
+            bars = alt.Chart(bounded).mark_rule(strokeWidth=1.5, opacity=0.7)
+            layers.append(bars.encode(**axes, color=look.colour()).properties(name=f"{name}_bars"))
+    for name, part in (("filled", points[points["filled"]]), ("open", points[~points["filled"]])):
+        if not part.empty:
+            dots = alt.Chart(part).mark_point(size=90, strokeWidth=2, filled=name == "filled", opacity=1)
+            layers.append(
+                dots.encode(x=x, y=y, color=look.colour(), shape=look.shape(), tooltip=shown).properties(
+                    name=f"{name}_points"
+                )
+            )
+    labelled = front.head(LABELLED).reset_index(drop=True)
+    above = labelled.index % 2 == 0  # neighbours would write over each other
+    left = labelled["latency"] > 0.7 * points["latency"].max()
+    for (up, back), part in labelled.groupby([above, left]):
+        text = alt.Chart(part[["model", "latency", "accuracy"]]).mark_text(
+            align="right" if back else "left", dx=-8 if back else 8, dy=-10 if up else 12
+        )
+        layers.append(text.encode(x=x, y=y, text="model:N").properties(name=f"names_{len(layers)}"))
+    return _spec(alt.layer(*layers).properties(height=340))
+
+
+def pareto(latency: NDArray[np.float64], accuracy: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which points no other beats: none is as fast and more accurate, or as accurate and faster; bool (N,)."""
+    faster = latency[:, None] < latency[None, :]
+    better = accuracy[:, None] > accuracy[None, :]
+    beaten = (faster & (accuracy[:, None] >= accuracy[None, :])) | (better & (latency[:, None] <= latency[None, :]))
+    return np.logical_not(beaten.any(axis=0))
+
+
+def learning(histories: pd.DataFrame, look: Look, metric: str) -> Spec:
+    """Mean over seeds by epoch, with a band from the lowest to the highest seed, and the test set's value at the end.
+
+    Args:
+        metric: accuracy or loss.
+    """
+    factor, title = (100, "Accuracy (%)") if metric == "accuracy" else (1, "Loss (nats)")
+    parts = []
+    for kind, column in (("training", metric), ("held out", f"validation_{metric}"), ("test", f"test_{metric}")):
+        values = histories[["variant", "epoch", column]].dropna()
+        seeds = values.groupby(["variant", "epoch"])[column].agg(["mean", "min", "max"]).mul(factor).reset_index()
+        parts.append(seeds.assign(kind=kind))
+    curves = pd.concat(parts, ignore_index=True)
+    curves["group"] = curves["variant"].map(look.group)
+    curves = curves.sort_values("group", key=lambda groups: groups != OTHERS, kind="stable")  # behind the rest
+    epochs = int(curves["epoch"].max())
+    ticks = {"values": list(range(1, epochs + 1))} if epochs <= 10 else {"tickMinStep": 1}
+    axis = alt.Axis(format="d", grid=False, **ticks)
+    x = alt.X("epoch:Q", title="Epoch", axis=axis, scale=alt.Scale(domain=[1, max(epochs, 2)], nice=False))
+    y = alt.Y("mean:Q", title=title, scale=alt.Scale(zero=False))
+    low = alt.Y("min:Q", title=title, scale=alt.Scale(zero=False))
+    colour, shape = look.colour(), look.shape()
+    dash = alt.StrokeDash(
+        "kind:N", scale=alt.Scale(domain=["training", "held out"], range=[[1, 0], [5, 4]]), legend=None
+    )
+    detail = ["variant:N", "kind:N"]
+    shown = [
+        alt.Tooltip("variant"),
+        alt.Tooltip("kind", title="images"),
+        alt.Tooltip("epoch"),
+        *(alt.Tooltip(name, format=".4~g") for name in ("mean", "min", "max")),
+    ]
+    faint = alt.condition(alt.datum.group == OTHERS, alt.value(0.3), alt.value(1))
+    lines = alt.Chart(curves[curves["kind"] != "test"])
+    ends = alt.Chart(curves[curves["kind"] == "test"])
+    layers = [
+        lines.mark_area(opacity=0.2)
+        .encode(x=x, y=low, y2="max:Q", color=colour, detail=detail)
+        .properties(name="bands"),
+        lines.mark_line(strokeWidth=2)
+        .encode(x=x, y=y, color=colour, strokeDash=dash, detail=detail, opacity=faint)
+        .properties(name="curves"),
+        # What the pointer finds; too many would hide the line.
+        lines.mark_point(size=24, filled=True)
+        .encode(x=x, y=y, color=colour, tooltip=shown, opacity=faint if epochs <= 20 else alt.value(0))
+        .properties(name="epochs"),
+        ends.mark_rule(strokeWidth=1.5).encode(x=x, y=low, y2="max:Q", color=colour).properties(name="test_ranges"),
+        ends.mark_point(size=90, strokeWidth=2)
+        .encode(x=x, y=y, color=colour, shape=shape, tooltip=shown)
+        .properties(name="tests"),
+    ]
+    return _spec(alt.layer(*layers).properties(height=280))
+
+
+def latencies(calls: pd.DataFrame, look: Look) -> Spec:
+    """One row a model, the fastest first: every hundredth of its calls as a tick, its median, and that of each round.
+
+    Args:
+        calls: of samples.csv, of one host and setting.
+    """
+    texts = calls[["variant", "precision"]].astype(str)
+    calls = calls.assign(variant=texts["variant"], model=texts["variant"] + " " + texts["precision"])
+    medians = calls.groupby(["model", "variant"])["latency_ms"].median().sort_values().reset_index()
+    if len(medians) > ROWS:
+        medians = medians[medians["variant"].isin(look.featured)].head(ROWS)
+    order = medians["model"].tolist()
+    groups = dict(zip(medians["model"], medians["variant"].map(look.group), strict=True))
+    spread = [
+        {"model": model, "group": groups[model], "latency": float(value)}
+        for model in order
+        for value in np.quantile(calls.loc[calls["model"] == model, "latency_ms"], QUANTILES)
+    ]
+    rounds = calls[calls["model"].isin(order)].groupby(["model", "round"])["latency_ms"].median().reset_index()
+    rounds = rounds.rename(columns={"latency_ms": "latency"}).assign(group=rounds["model"].map(groups))
+    totals = medians.rename(columns={"latency_ms": "latency"}).assign(group=medians["model"].map(groups))
+    totals["Median"] = totals["latency"].map(significant) + " ms"
+    x = alt.X("latency:Q", title="Latency of a call (ms)", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=6))
+    y = alt.Y("model:N", title=None, sort=order, axis=alt.Axis(grid=False, labelLimit=160))
+    colour = look.colour(legend=False)
+    row = {"x": x, "y": y, "color": colour}
+    layers = [
+        alt.Chart(pd.DataFrame(spread))
+        .mark_tick(thickness=1, size=16, opacity=0.45)
+        .encode(**row)
+        .properties(name="calls"),
+        alt.Chart(rounds)
+        .mark_point(size=24, strokeWidth=1, opacity=0.9, yOffset=12, shape="triangle-up")
+        .encode(**row, tooltip=["model", "round", alt.Tooltip("latency", title="median (ms)", format=".3~s")])
+        .properties(name="rounds"),
+        alt.Chart(totals)
+        .mark_tick(thickness=3, size=22)
+        .encode(**row, tooltip=["model", "Median"])
+        .properties(name="medians"),
+    ]
+    return _spec(alt.layer(*layers).properties(height=36 * len(order)))
+
+
+def accuracy_changes(changes: pd.DataFrame, look: Look) -> Spec:
+    """What a precision does to accuracy against fp32: each seed's change in percentage points, and their mean.
+
+    Args:
+        changes: columns variant, precision, seed, change (fraction).
+    """
+    changes = changes.assign(group=changes["variant"].map(look.group), points=100 * changes["change"])
+    changes["model"] = changes["variant"] + " " + changes["precision"]
+    means = changes.groupby(["model", "group"], sort=False)["points"].mean().reset_index()
+    x = alt.X("points:Q", title="Change of test accuracy (points)", scale=alt.Scale(zero=True, nice=True))
+    y = alt.Y("model:N", title=None, sort=means["model"].tolist(), axis=alt.Axis(grid=False, labelLimit=160))
+    row = {"x": x, "y": y, "color": look.colour(legend=False)}
+    shown = [alt.Tooltip("model"), alt.Tooltip("points", title="change (points)", format="+.2f")]
+    layers = [
+        alt.Chart(pd.DataFrame({"zero": [0]})).mark_rule(color="currentColor", opacity=0.5).encode(x="zero:Q"),
+        alt.Chart(means).mark_tick(thickness=3, size=20).encode(**row, tooltip=shown).properties(name="means"),
+        alt.Chart(changes)
+        .mark_point(size=50, strokeWidth=1.5)
+        .encode(**row, tooltip=[*shown, "seed"])
+        .properties(name="seeds"),
+    ]
+    return _spec(alt.layer(*layers).properties(height=34 * len(means)))
+
+
+def speedups(gains: pd.DataFrame, look: Look) -> Spec:
+    """How many times faster than fp32 a precision is.
+
+    Args:
+        gains: columns variant, precision, ratio (fp32's latency over this one's).
+    """
+    gains = gains.assign(
+        group=gains["variant"].map(look.group),
+        model=gains["variant"] + " " + gains["precision"],
+        label=gains["ratio"].map(times) + " ×",
+        same=1,
+    )
+    order = gains["model"].tolist()
+    x = alt.X("ratio:Q", title="Times faster than fp32", scale=alt.Scale(domain=[0, 1.2 * gains["ratio"].max()]))
+    y = alt.Y("model:N", title=None, sort=order, axis=alt.Axis(grid=False, labelLimit=160))
+    rows = alt.Chart(gains).encode(x=x, y=y, color=look.colour(legend=False))
+    layers = [
+        alt.Chart(pd.DataFrame({"same": [1]})).mark_rule(color="currentColor", opacity=0.5).encode(x="same:Q"),
+        rows.mark_rule(strokeWidth=2).encode(x2="same:Q").properties(name="stems"),
+        rows.mark_point(size=80, filled=True, opacity=1).encode(tooltip=["model", "label"]).properties(name="ratios"),
+        alt.Chart(gains).mark_text(align="left", dx=9).encode(x=x, y=y, text="label:N"),
+    ]
+    return _spec(alt.layer(*layers).properties(height=34 * len(order)))
+
+
+def confusion(counts: NDArray[np.int64], classes: Sequence[str]) -> Spec:
+    """Of each true class (row), which share was given each name (column)."""
+    shares = 100 * counts / counts.sum(axis=1, keepdims=True).clip(1)
+    cells = pd.DataFrame(
+        [
+            {"true": true, "named": named, "share": float(shares[i, j]), "images": int(counts[i, j])}
+            for i, true in enumerate(classes)
+            for j, named in enumerate(classes)
+        ]
+    )
+    cells["text"] = cells["share"].map("{:.0f}".format)
+    x = alt.X("named:N", title="Named", sort=list(classes), axis=alt.Axis(orient="top", labelAngle=-60, grid=False))
+    y = alt.Y("true:N", title="True class", sort=list(classes), axis=alt.Axis(grid=False))
+    opacity = alt.FillOpacity("share:Q", scale=alt.Scale(domain=[0, 100], range=[0, 1]), legend=None)
+    shown = ["true", "named", alt.Tooltip("share", title="share (%)", format=".1f"), "images"]
+    layers = [
+        alt.Chart(cells)
+        .mark_rect(fill=COLOURS[0], stroke="currentColor", strokeOpacity=0.08)
+        .encode(x=x, y=y, fillOpacity=opacity, tooltip=shown)
+        .properties(name="cells")
+    ]
+    if len(classes) <= 12:  # with more there is no room for numbers
+        numbers = alt.Chart(cells).transform_filter("datum.share >= 0.5")
+        dark = alt.condition("datum.share > 45", alt.value("#ffffff"), alt.value("currentColor"))
+        layers.append(
+            numbers.mark_text(fontSize=11).encode(x=x, y=y, text="text:N", color=dark).properties(name="shares")
+        )
+    return _spec(alt.layer(*layers).properties(height=len(classes) * (26 if len(classes) <= 12 else 12)))
+
+
+def _between(rows: pd.DataFrame, name: str, form: Any) -> pd.Series:
+    low, high = rows[f"{name}_low"], rows[f"{name}_high"]
+    text = " [" + low.map(form) + ", " + high.map(form) + "]"
+    return text.where(low.notna(), "")
+
+
+def _spec(chart: alt.LayerChart | alt.FacetChart) -> Spec:
+    return {
+        **chart.to_dict(),
+        "config": THEME,
+        "width": "container",
+        "autosize": {"type": "fit-x", "contains": "padding"},
+    }

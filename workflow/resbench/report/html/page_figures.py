@@ -1,0 +1,167 @@
+"""Which charts the page has, with the words that go with each."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from resbench.benchmark.predictions import Predictions
+from resbench.report.html import figures
+from resbench.report.html.hosts import Host, Setting, provider_words, setting_words
+from resbench.report.html.mistakes import confusion_matrix
+from resbench.report.html.page_inputs import PageInputs
+from resbench.report.html.rendering import Figure
+from resbench.report.html.theme import FEATURED, Look
+
+PANELS = 4  # settings of one host that get a chart; all of them are in the table
+
+
+def page_figures(inputs: PageInputs, hosts: Sequence[Host], answers: Sequence[Predictions]) -> dict[str, list[Figure]]:
+    """Figures by part of the page: tradeoff, learning, latency, precision, confusion.
+
+    Args:
+        answers: of the model whose mistakes are shown, one a seed.
+    """
+    look = Look.of(_by_weight(inputs.report, hosts))
+    return {
+        "tradeoff": [_tradeoff(host, setting, look) for host in hosts for setting in list(host.answers)[:PANELS]],
+        "learning": [_learning(inputs.histories, metric, look) for metric in ("accuracy", "loss")],
+        "latency": [
+            _latency(host, setting, look)
+            for host in hosts
+            for setting in host.settings[:PANELS]
+            if not host.calls_at(setting).empty
+        ],
+        "precision": _precision(inputs, hosts, look),
+        "confusion": [_confusion(answers, inputs.test.classes.tolist())] if answers else [],
+    }
+
+
+def _by_weight(report: pd.DataFrame, hosts: Sequence[Host]) -> list[str]:
+    """All variants: first what an answer names, then by accuracy.  Few enough keep the order of the report."""
+    variants = list(report["variant"].unique())
+    if len(variants) <= FEATURED:
+        return variants
+    named = [choice.variant for host in hosts for answer in host.answers.values() for choice in answer.named()]
+    best = report.groupby("variant")["accuracy_mean"].max().sort_values(ascending=False)
+    return list(dict.fromkeys([*named, *best.index]))
+
+
+def _place(host: Host, setting: Setting) -> str:
+    words = f"{setting_words(setting)}, {provider_words(host.provider)}"
+    return words[0].upper() + words[1:]
+
+
+def _name(kind: str, host: Host, setting: Setting) -> str:
+    return f"{kind}-{host.provider}-batch{setting[0]:.0f}-threads{setting[1]:.0f}"
+
+
+def _tradeoff(host: Host, setting: Setting, look: Look) -> Figure:
+    rows = host.rows_at(setting).dropna(subset=["accuracy_mean", "latency_p50_ms"])
+    front = rows[figures.pareto(rows["latency_p50_ms"].to_numpy(), rows["accuracy_mean"].to_numpy())]
+    names = ", ".join((front.sort_values("latency_p50_ms")[["variant", "precision"]]).agg(" ".join, axis=1))
+    return Figure(
+        _name("tradeoff", host, setting),
+        "Accuracy against latency",
+        _place(host, setting),
+        "Up and to the left is better. No model beats those on the dotted line in both. "
+        "Bars: 95 % intervals. Filled: fp32; open: other precisions.",
+        f"Scatter plot of {len(rows)} models. On the front, from the fastest to the most accurate: {names}.",
+        figures.tradeoff(rows, look),
+    )
+
+
+def _learning(histories: pd.DataFrame, metric: str, look: Look) -> Figure:
+    held_out = " Dashed: held-out images." if histories[f"validation_{metric}"].notna().any() else ""
+    title = "Accuracy while training" if metric == "accuracy" else "Loss while training"
+    return Figure(
+        f"learning-{metric}",
+        title,
+        "",
+        "Lines: training images, mean over seeds; bands: lowest to highest seed. "
+        f"Large marks: the test images, measured once, at the end.{held_out}",
+        f"{title}: curves of {histories['variant'].nunique()} networks over {histories['epoch'].max():.0f} epochs.",
+        figures.learning(histories, look, metric),
+    )
+
+
+def _latency(host: Host, setting: Setting, look: Look) -> Figure:
+    calls = host.calls_at(setting)
+    return Figure(
+        _name("latency", host, setting),
+        "Latency",
+        _place(host, setting),
+        "Thin ticks: every hundredth of the calls, from the 1st to the 99th; thick tick: the median; "
+        "triangles: the median of each round, in a process of its own.",
+        f"Distribution of {len(calls):,} timed calls, one row a model, the fastest first; the table has the figures.",
+        figures.latencies(calls, look),
+    )
+
+
+def _precision(inputs: PageInputs, hosts: Sequence[Host], look: Look) -> list[Figure]:
+    found = []
+    for host in hosts:
+        changes = precision_changes([a for a in inputs.predictions if a.provider == host.provider])
+        if not changes.empty:
+            found.append(
+                Figure(
+                    f"precision-accuracy-{host.provider}",
+                    "What precision does to accuracy",
+                    provider_words(host.provider),
+                    "Circles: one for each seed, on the same test images; tick: their mean.",
+                    f"Change of accuracy against fp32 of {len(changes)} models.",
+                    figures.accuracy_changes(changes, look),
+                )
+            )
+        gains = precision_gains(host.rows_at(host.settings[0])) if host.settings else pd.DataFrame()
+        if not gains.empty:
+            found.append(
+                Figure(
+                    f"precision-latency-{host.provider}",
+                    "What precision does to latency",
+                    _place(host, host.settings[0]),
+                    "The median latency of fp32 divided by that of the other precision: beyond 1 is faster.",
+                    f"Ratio of latencies against fp32 of {len(gains)} models.",
+                    figures.speedups(gains, look),
+                )
+            )
+    return found
+
+
+def precision_changes(predictions: Sequence[Predictions]) -> pd.DataFrame:
+    """Accuracy against that of the same weights in fp32: variant, precision, seed, change (a fraction)."""
+    accuracy = {
+        (a.variant, a.seed, a.precision): float(np.mean(a.probabilities.argmax(axis=1) == a.labels))
+        for a in predictions
+    }
+    rows = [
+        (variant, precision, seed, value - accuracy[variant, seed, "fp32"])
+        for (variant, seed, precision), value in accuracy.items()
+        if precision != "fp32" and (variant, seed, "fp32") in accuracy
+    ]
+    return pd.DataFrame(rows, columns=["variant", "precision", "seed", "change"])
+
+
+def precision_gains(rows: pd.DataFrame) -> pd.DataFrame:
+    """Times faster than fp32, of rows of one setting: variant, precision, ratio."""
+    measured = zip(rows["variant"], rows["precision"], rows["latency_p50_ms"], strict=True)
+    latency = {(variant, precision): value for variant, precision, value in measured if value > 0}
+    found = [
+        (variant, precision, latency[variant, "fp32"] / value)
+        for (variant, precision), value in latency.items()
+        if precision != "fp32" and (variant, "fp32") in latency
+    ]
+    return pd.DataFrame(found, columns=["variant", "precision", "ratio"])
+
+
+def _confusion(answers: Sequence[Predictions], classes: list[str]) -> Figure:
+    name = f"{answers[0].variant} {answers[0].precision}".strip()
+    return Figure(
+        "confusion",
+        f"What {name} takes for what",
+        provider_words(answers[0].provider),
+        f"Of the test images of each class (row), the percentage given each name (column), over "
+        f"{len(answers)} {'seed' if len(answers) == 1 else 'seeds'}.",
+        f"Confusion matrix of {len(classes)} classes; the pairs confused most are listed below.",
+        figures.confusion(confusion_matrix(answers), classes),
+    )

@@ -1,0 +1,138 @@
+"""Everything the page shows, read from the files of the other stages and checked."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from resbench.benchmark import scenarios as loadgen
+from resbench.benchmark.predictions import Predictions, load_predictions
+from resbench.common.errors import ResbenchError, one_line
+from resbench.data.store import Split, load_split
+from resbench.report.comparisons import COMPARISON_COLUMNS
+from resbench.report.inputs import read_summary, read_timings
+from resbench.report.table import REPORT_COLUMNS
+
+TEXTS = ("variant", "precision", "provider", "host", "dataset")
+COMPARISON_TEXTS = ("metric", "first", "first_precision", "second", "second_precision", "provider", "verdict")
+SCENARIO_PLACE = ("model", "variant", "seed", "precision", "provider", "host")
+SCENARIO_TEXTS = (*SCENARIO_PLACE, "scenario", "preset", "verdict", "reason", "loadgen")
+HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy"]
+
+
+class PageInputs(NamedTuple):
+    """report, comparisons: as those files.  histories: all of them, with `variant` and `seed`.
+
+    timings, hosts: one for each provider, see `read_timings`.
+    test: the images that predictions are of.  config: what the workflow was run with.
+    scenarios: of scenarios.csv, None where LoadGen did not run.
+    """
+
+    report: pd.DataFrame
+    comparisons: pd.DataFrame
+    histories: pd.DataFrame
+    predictions: list[Predictions]
+    timings: list[pd.DataFrame]
+    hosts: list[dict[str, Any]]
+    test: Split
+    summary: dict[str, Any]
+    config: dict[str, Any]
+    scenarios: pd.DataFrame | None = None
+
+
+def read_page_inputs(
+    report: Path,
+    comparisons: Path,
+    histories: list[Path],
+    predictions: list[Path],
+    timings: list[tuple[Path, Path]],
+    test: Path,
+    summary: Path,
+    config: str,
+    scenarios: Path | None = None,
+) -> PageInputs:
+    """Read everything and make sure that it belongs together.
+
+    Args:
+        histories: what `train --history` wrote, each at …/VARIANT/seedN/NAME.csv.
+        timings: what `latency` wrote, (samples, host) for each provider.
+        config: a JSON object.
+        scenarios: what `scenarios --results` wrote, where it ran.
+
+    Raises:
+        ResbenchError: a file is missing, damaged or of another experiment.
+    """
+    split = load_split(test)
+    answers = [load_predictions(path) for path in predictions]
+    for answer, path in zip(answers, predictions, strict=True):
+        if not np.array_equal(answer.labels, split.labels) or answer.probabilities.shape[1] != len(split.classes):
+            raise ResbenchError(f"{path}: not of the images in {test}; evaluate the model on them")
+    tables = [read_timings(samples, host) for samples, host in timings]
+    return PageInputs(
+        _read_table(report, REPORT_COLUMNS, TEXTS, "resbench collate"),
+        _read_table(comparisons, COMPARISON_COLUMNS, COMPARISON_TEXTS, "resbench collate", may_be_empty=True),
+        pd.concat([_read_history(path) for path in histories], ignore_index=True),
+        answers,
+        [table for table, _ in tables],
+        [host for _, host in tables],
+        split,
+        read_summary(summary),
+        _read_config(config),
+        _read_scenarios(scenarios) if scenarios else None,
+    )
+
+
+def _read_table(
+    path: Path, columns: list[str], texts: tuple[str, ...], maker: str, *, may_be_empty: bool = False
+) -> pd.DataFrame:
+    """`columns` of a CSV file: `texts` as str with "" for blanks, all others as float64 with NaN for them."""
+    remedy = f"make it with `{maker}`"
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        missing = [name for name in columns if name not in table.columns]
+        if missing:
+            raise ValueError(f"no column {', '.join(missing)}")
+        if table.empty and not may_be_empty:
+            raise ValueError("no row")
+        numbers = {name: table[name].replace("", "nan").astype(np.float64) for name in columns if name not in texts}
+    except FileNotFoundError as error:
+        raise ResbenchError(f"{path}: no such file; {remedy}") from error
+    except (OSError, ValueError) as error:
+        raise ResbenchError(f"{path}: not readable ({one_line(error):.200}); {remedy}") from error
+    for name, values in numbers.items():
+        if np.isinf(values).any():
+            raise ResbenchError(f"{path}: {name} is infinite somewhere; {remedy}")
+    return table[columns].assign(**numbers)
+
+
+def _read_history(path: Path) -> pd.DataFrame:
+    seed = re.fullmatch(r"seed(\d+)", path.parent.name)
+    if not seed:
+        raise ResbenchError(f"{path}: variant and seed are not in its path; name it …/VARIANT/seedN/{path.name}")
+    table = _read_table(path, HISTORY_COLUMNS, (), "resbench train --history")
+    return table.assign(variant=path.parent.parent.name, seed=int(seed[1]))
+
+
+def _read_scenarios(path: Path) -> pd.DataFrame:
+    table = _read_table(path, loadgen.COLUMNS, SCENARIO_TEXTS, "resbench scenarios --results")
+    for name in ("threads", "batch_size", "rate_ips", "p50_ms", "p90_ms", "p99_ms"):
+        if not (table[name] > 0).all():
+            raise ResbenchError(f"{path}: {name} is not a positive number everywhere; run `resbench scenarios` again")
+    if not table["verdict"].isin(["VALID", "INVALID"]).all():
+        raise ResbenchError(f"{path}: a verdict is neither VALID nor INVALID; run `resbench scenarios` again")
+    if table.duplicated(["variant", "seed", "precision", "provider", "threads", "host", "preset", "scenario"]).any():
+        raise ResbenchError(f"{path}: two rows are of the same model and scenario; leave one of them out")
+    return table
+
+
+def _read_config(text: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ResbenchError(f"--config: not JSON ({error}); give the configuration as a JSON object") from error
+    if not isinstance(content, dict):
+        raise ResbenchError("--config: not a JSON object; give the configuration as one")
+    return content

@@ -1,0 +1,47 @@
+"""Charts without a browser: as SVG and PNG files, and the JavaScript that draws them in one."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import vl_convert
+
+from resbench.report.html.figures import Spec
+
+WIDTH = 640  # of a figure in a file, in CSS pixels
+PNG_SCALE = 2
+
+
+class Figure(NamedTuple):
+    """name: of the files; title, and under it the place: where it was measured, or ""; caption: how to read it;
+    description: for those who do not see it."""
+
+    name: str
+    title: str
+    place: str
+    caption: str
+    description: str
+    spec: Spec
+
+
+def write_figures(folder: Path, figures: Sequence[Figure]) -> None:
+    """Write NAME.svg and NAME.png of each, on white.  `folder` appears whole, in place of an earlier one."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+        fresh = Path(temporary) / folder.name
+        fresh.mkdir()
+        for figure in figures:
+            title = {"text": figure.title, "subtitle": figure.place}
+            spec = figure.spec | {"width": WIDTH, "title": title, "padding": 16, "background": "white"}
+            svg = vl_convert.vegalite_to_svg(spec)
+            (fresh / f"{figure.name}.svg").write_text(svg, encoding="utf-8")
+            (fresh / f"{figure.name}.png").write_bytes(vl_convert.svg_to_png(svg, scale=PNG_SCALE))
+        shutil.rmtree(folder, ignore_errors=True)
+        fresh.replace(folder)
+
+
+def chart_library() -> str:
+    """Vega, Vega-Lite and Vega-Embed in one script that sets `vegaEmbed` and loads nothing."""
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")

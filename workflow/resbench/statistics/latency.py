@@ -1,0 +1,167 @@
+"""Latency samples in a few numbers that claim no more than the samples can carry."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import special, stats
+
+from resbench.statistics.intervals import LEVEL
+
+# With this many independent samples, order statistics bound the percentile on both sides with 95 %
+# probability (David & Nagaraja, Order Statistics, §7.1), with some to spare.  With fewer, the
+# percentile is not reported.
+FEWEST_FOR_P90 = 46
+FEWEST_FOR_P99 = 482
+FEWEST_FOR_P999 = 4_840
+# With fewer rounds, simulated intervals cover less than they say (tests/unit/test_latency_summary.py).
+FEWEST_ROUNDS = 3  # of a ratio
+FEWEST_ROUNDS_FOR_P50 = 5
+FEWEST_ROUNDS_FOR_P90 = 10
+
+TRIM = 0.2  # of the rounds, on each side: what a machine that was busy for a while can spoil
+
+
+class Interval(NamedTuple):
+    """An estimate and its 95 % interval; low and high are None where the rounds are too few or too unlike."""
+
+    estimate: float
+    low: float | None
+    high: float | None
+
+
+class SettingSummary(NamedTuple):
+    """One model at one setting.  Milliseconds, but for the numbers of calls and rounds.
+
+    load, first: medians over processes.  Percentiles are of all calls, interpolated linearly
+    (Hyndman & Fan's type 7, numpy's default); None where they are too few.
+    """
+
+    calls: int
+    rounds: int
+    load: float
+    first: float
+    minimum: float
+    p50: Interval
+    p90: Interval | None
+    p99: float | None
+    p999: float | None
+
+
+def summarize_setting(calls: pd.DataFrame) -> SettingSummary:
+    """Everything that is told of the calls of one model at one setting, rows of samples.csv."""
+    processes = calls.drop_duplicates(["variant", "seed", "round"])
+    times = calls["latency_ms"].to_numpy(np.float64)
+    return SettingSummary(
+        calls=len(calls),
+        rounds=calls["round"].nunique(),
+        load=float(processes["load_ms"].median()),
+        first=float(processes["first_ms"].median()),
+        minimum=float(times.min()),
+        p50=p50_interval(calls),
+        p90=p90_interval(calls) if len(times) >= FEWEST_FOR_P90 else None,
+        p99=float(np.quantile(times, 0.99)) if len(times) >= FEWEST_FOR_P99 else None,
+        p999=float(np.quantile(times, 0.999)) if len(times) >= FEWEST_FOR_P999 else None,
+    )
+
+
+def p50_interval(calls: pd.DataFrame) -> Interval:
+    """The median of all calls in ms and its interval, see `_half_width`.
+
+    The interval's ends are taken on the logit scale, where they cannot leave the samples: of five
+    rounds that share little, they come close to the fastest and the slowest round.
+
+    Args:
+        calls: of one model at one setting, with the columns `round` and `latency_ms`.
+    """
+    rounds, times = calls["round"].to_numpy(), calls["latency_ms"].to_numpy(np.float64)
+    estimate = float(np.median(times))
+    if len(np.unique(rounds)) < FEWEST_ROUNDS_FOR_P50:
+        return Interval(estimate, None, None)
+    half = special.expit(4 * _half_width(rounds, times <= estimate)) - 0.5  # d logit(p) = dp / (p (1 - p)) = 4 dp
+    return Interval(estimate, *np.quantile(times, [0.5 - half, 0.5 + half]).tolist())
+
+
+def p90_interval(calls: pd.DataFrame) -> Interval:
+    """The 90th percentile of all calls in ms and its interval, as `p50_interval`.
+
+    Without an interval where its upper end would lie beyond all calls: the rounds are then too
+    unlike to say how slow the slowest tenth of the calls is.
+    """
+    rounds, times = calls["round"].to_numpy(), calls["latency_ms"].to_numpy(np.float64)
+    estimate = float(np.quantile(times, 0.9))
+    if len(np.unique(rounds)) < FEWEST_ROUNDS_FOR_P90:
+        return Interval(estimate, None, None)
+    half = _half_width(rounds, times <= estimate)
+    if half >= 0.1:
+        return Interval(estimate, None, None)
+    return Interval(estimate, *np.quantile(times, [0.9 - half, 0.9 + half]).tolist())
+
+
+def _half_width(rounds: NDArray[Any], below: NDArray[np.bool_]) -> float:
+    """Half the 95 % interval of the share of calls that are `below` a threshold.
+
+    Calls of one round are not independent, so a round counts as one draw: what varies is its share
+    of calls below the threshold.  A percentile's interval is where the samples reach the ends of
+    this one (Woodruff, Confidence intervals for medians and other position measures, 1952), which
+    is how survey statistics treats clusters.  A round with more calls weighs more.
+
+    Args:
+        rounds: the round of each call; two at least.
+        below: whether each is, both of shape (calls,).
+    """
+    _, member = np.unique(rounds, return_inverse=True)
+    counts = np.bincount(member)
+    excess = np.bincount(member, weights=below - below.mean()) / counts.mean()
+    n = len(counts)
+    return float(stats.t.isf(LEVEL / 2, n - 1) * np.sqrt(np.sum(excess**2) / (n * (n - 1))))
+
+
+def round_floors(calls: pd.DataFrame) -> NDArray[np.float64]:
+    """The shortest call of each round in ms, shape (rounds,), in the order of the rounds.
+
+    Whatever disturbs a call (other processes, interrupts, a lower clock) adds to its time, so that
+    the shortest is the one least disturbed (Chen & Revels, Robust benchmarking in noisy
+    environments, 2016).  It compares models; it is not what a caller sees.  The shortest of all
+    rounds ranks them; `latency_ratio` of these says whether the difference is more than noise.
+
+    Args:
+        calls: of one model at one setting, with the columns `round` and `latency_ms`.
+    """
+    return calls.groupby("round", sort=True)["latency_ms"].min().to_numpy(np.float64)
+
+
+class Ratio(NamedTuple):
+    """An estimate, its 95 % interval and the p-value of no difference; all but the first None where rounds are few."""
+
+    estimate: float
+    low: float | None
+    high: float | None
+    p_value: float | None
+
+
+def latency_ratio(first: NDArray[np.float64], second: NDArray[np.float64]) -> Ratio:
+    """How many times as long `first` takes as `second`, from their times in the same rounds.
+
+    What slows a whole round down slows both alike and cancels in the round's ratio.  The estimate
+    is the 20 % trimmed mean of the ratios on the log scale, so that one round in five may be spoilt
+    and the ratio inverts when both change places.  Its interval is Student's with the winsorized
+    variance (Tukey & McLaughlin 1963; Yuen 1974).
+
+    Args:
+        first, second: ms, shape (rounds,), rounds ≥ 1, in the same order.
+    """
+    logs = np.sort(np.log(first) - np.log(second))
+    n = len(logs)
+    cut = int(TRIM * n)
+    kept = n - 2 * cut
+    mean = float(logs[cut : n - cut].mean())
+    if n < FEWEST_ROUNDS:
+        return Ratio(float(np.exp(mean)), None, None, None)
+    winsorized = np.clip(logs, logs[cut], logs[n - cut - 1])
+    error = np.sqrt((n - 1) * winsorized.var(ddof=1) / (kept * (kept - 1)))
+    half = stats.t.isf(LEVEL / 2, kept - 1) * error
+    p_value = 2 * stats.t.sf(abs(mean) / error, kept - 1) if error else float(mean == 0)
+    low, high = float(np.exp(mean - half)), float(np.exp(mean + half))
+    return Ratio(float(np.exp(mean)), low, high, float(p_value))

@@ -1,0 +1,168 @@
+"""The training loop: images stay uint8 on the device, and several steps make one execution."""
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from resbench.common.errors import ResbenchError
+from resbench.common.progress import Progress
+from resbench.data.store import Split
+from resbench.statistics.metrics import accuracy_and_loss
+from resbench.training.normalization import fused_batch_normalization
+from resbench.training.protocols import Protocol
+
+BATCH = 500  # images that are predicted at once
+PAD = 4  # pixels of zero padding on each side before a random crop
+RunSteps = Callable[[NDArray[np.int32], NDArray[np.int32]], tuple[tf.Tensor, tf.Tensor]]
+
+
+class Epoch(NamedTuple):
+    """loss and accuracy: means over the epoch's images, as they were when each was trained on."""
+
+    loss: float
+    accuracy: float
+    seconds: float
+
+
+def training_steps(
+    model: keras.Model, optimizer: keras.Optimizer, protocol: Protocol, data: Split, xla: bool
+) -> RunSteps:
+    """Put the images on the device, once, and compile the steps over them.
+
+    Without XLA, every operation is made deterministic, so that a seed gives the same weights on the
+    same device; XLA refuses to compile the gradient of max pooling that way, and goes without.
+
+    Returns:
+        A function of image indices, int32 (steps, batch), and their random draws, int32
+        (steps, batch, 3), that trains a step on each row and returns the sum of the losses and the
+        number of correct predictions over all images.
+    """
+    if not xla:
+        tf.config.experimental.enable_op_determinism()
+    images, labels = tf.constant(data.images), tf.constant(data.labels, tf.int32)
+
+    @tf.function(jit_compile=xla, autograph=False)
+    def step(indices: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        batch, truth = tf.gather(images, indices), tf.gather(labels, indices)
+        if protocol.augment:
+            batch = pad_crop_flip(batch, draws)
+        with fused_batch_normalization(model), tf.GradientTape() as tape:
+            probabilities = model(batch, training=True)
+            losses = keras.losses.sparse_categorical_crossentropy(truth, probabilities)
+            objective = tf.reduce_mean(losses)
+            if protocol.weight_decay:
+                penalty = tf.add_n([tf.nn.l2_loss(weights) for weights in model.trainable_variables])
+                objective += protocol.weight_decay * penalty
+            objective = optimizer.scale_loss(objective)
+        optimizer.apply(tape.gradient(objective, model.trainable_variables), model.trainable_variables)
+        correct = tf.equal(tf.argmax(probabilities, axis=1, output_type=tf.int32), truth)
+        return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(correct, tf.int32))
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None, None, 3), tf.int32)])
+    def run_steps(indices: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        loss, correct = tf.constant(0.0), tf.constant(0)
+        for row in tf.range(tf.shape(indices)[0]):
+            step_loss, step_correct = step(indices[row], draws[row])
+            loss += step_loss
+            correct += step_correct
+        return loss, correct
+
+    return run_steps
+
+
+def pad_crop_flip(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+    """Pad each image by 4 black pixels, crop it back to its size at a drawn place, and mirror it where drawn.
+
+    He et al. (2015), §4.2.  Args: images (batch, height, width, 3), any dtype; draws int32 (batch, 3):
+    row and column of the crop in [0, 8], and 1 to mirror.
+    """
+    height, width = images.shape[1], images.shape[2]
+    padded = tf.pad(images, [(0, 0), (PAD, PAD), (PAD, PAD), (0, 0)])
+    rows = draws[:, :1] + tf.range(height)
+    columns = draws[:, 1:2] + tf.where(draws[:, 2:] == 1, tf.range(width)[::-1], tf.range(width))
+    return tf.gather(tf.gather(padded, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)
+
+
+def epoch_plan(seed: int, epoch: int, count: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Everything random in one epoch, from (seed, epoch) alone, so that a resumed job repeats it.
+
+    Returns:
+        The order of `count` images, int32 (count,), and their draws for `pad_crop_flip`, int32 (count, 3).
+    """
+    random = np.random.default_rng((seed, epoch))
+    order = random.permutation(count).astype(np.int32)
+    draws = random.integers((0, 0, 0), (2 * PAD + 1, 2 * PAD + 1, 2), size=(count, 3), dtype=np.int32)
+    return order, draws
+
+
+def seconds_per_step(
+    run_steps: RunSteps, model: keras.Model, optimizer: keras.Optimizer, batch_size: int, count: int
+) -> float:
+    """Time a few steps, after one that compiles them; model and optimizer are left as they were."""
+    variables = model.weights + optimizer.variables
+    before = values(variables)
+    indices = np.arange(4 * batch_size, dtype=np.int32).reshape(4, batch_size) % count
+    draws = np.zeros((4, batch_size, 3), np.int32)
+    float(run_steps(indices[:1], draws[:1])[0])
+    start = perf_counter()
+    float(run_steps(indices[1:], draws[1:])[0])
+    seconds = (perf_counter() - start) / 3
+    assign(variables, before)
+    return seconds
+
+
+def values(variables: list[keras.Variable]) -> list[NDArray[Any]]:
+    return [variable.numpy() for variable in variables]
+
+
+def assign(variables: list[keras.Variable], new: list[NDArray[Any]]) -> None:
+    for variable, value in zip(variables, new, strict=True):
+        variable.assign(value)
+
+
+def run_epoch(
+    run_steps: RunSteps,
+    order: NDArray[np.int32],
+    draws: NDArray[np.int32],
+    batch_size: int,
+    steps: int,
+    progress: Progress,
+) -> Epoch:
+    """One pass over the images in `order`, `steps` steps an execution; a last, smaller batch takes what is left.
+
+    Raises:
+        ResbenchError: the loss is not finite any more.
+    """
+    start = perf_counter()
+    done, loss, correct = 0, 0.0, 0
+    while done < len(order):
+        rows = min(steps, max(1, (len(order) - done) // batch_size))
+        chunk = slice(done, done + rows * batch_size)
+        step_loss, step_correct = run_steps(order[chunk].reshape(rows, -1), draws[chunk].reshape(rows, -1, 3))
+        loss, correct = loss + float(step_loss), correct + int(step_correct)
+        done = min(chunk.stop, len(order))
+        if not np.isfinite(loss):
+            raise ResbenchError(
+                f"training diverged: the loss is {loss} after {done} images of this epoch; "
+                "try another seed or protocol, or --mixed-precision none where another is used"
+            )
+        progress.update(done / len(order), f"loss {loss / done:.4f}")
+    progress.clear()
+    return Epoch(loss / done, correct / done, perf_counter() - start)
+
+
+def measure(model: keras.Model, data: Split) -> tuple[float, float]:
+    """Top-1 accuracy and mean loss over all images of `data`."""
+    return accuracy_and_loss(predict(model, data.images), data.labels)
+
+
+def predict(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Class probabilities, float32 (N, classes), of uint8 images (N, 32, 32, 3)."""
+    call = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
+    parts = [call(tf.constant(images[i : i + BATCH])).numpy() for i in range(0, len(images), BATCH)]
+    return np.concatenate(parts)
