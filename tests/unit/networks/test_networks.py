@@ -2,8 +2,11 @@
 
 import pytest
 from resbench.common.errors import ResbenchError
+from resbench.config import variant_names
 from resbench.networks import registry
 from resbench.networks.deep import deep_network
+from resbench.networks.references import Reference
+from resbench.training.protocols import PROTOCOLS
 
 
 @pytest.mark.parametrize(("depth", "bottleneck"), [(21, False), (2, False), (32, True), (-4, False)])
@@ -29,3 +32,17 @@ def test_unknown_variant_names_the_known_ones():
 def test_a_path_is_no_variant():
     with pytest.raises(ResbenchError, match="unknown variant"):
         registry.variant("../layers")
+
+
+def test_references_say_where_they_are_from():
+    """Each has an accuracy, a source and a protocol of this suite's; MLPerf Tiny's is a target, not a result."""
+    references = {name: registry.reference(name) for name in variant_names()}
+    published = {name: found for name, found in references.items() if found}
+    assert published["pool"] == Reference(0.7307, 0.9882, "notebook", published["pool"].source)
+    assert published["resnet8"].kind == "target"
+    assert published["resnet8"].protocol is None
+    assert references["resnet14"] is None
+    for found in published.values():
+        assert 0.5 < found.accuracy < 1
+        assert found.source
+        assert found.protocol is None or found.protocol in PROTOCOLS

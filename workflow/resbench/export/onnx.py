@@ -16,7 +16,7 @@ from resbench.common.files import atomic, write_json
 from resbench.data.store import Split, load_split
 from resbench.export.graph import to_onnx
 from resbench.export.metadata import write_metadata
-from resbench.networks.registry import multiply_adds, parameters, published
+from resbench.networks.registry import multiply_adds, parameters, reference
 from resbench.runtime.sessions import open_session
 from resbench.statistics.metrics import accuracy_and_loss, agreement
 from resbench.training import loop
@@ -82,14 +82,17 @@ def disagreement(figures: dict[str, Any]) -> str | None:
 
 
 def _facts(model: keras.Model, record: dict[str, Any]) -> dict[str, Any]:
-    accuracy, loss = published(record["variant"])
+    published = reference(record["variant"])
     return record | {
         "precision": "fp32",
         "preprocessing": "none: uint8 RGB pixels, scaled inside",
         "parameters": parameters(model),
         "macs": multiply_adds(model),
-        "published_accuracy": accuracy,
-        "published_loss": loss,
+        "published_accuracy": published and published.accuracy,
+        "published_loss": published and published.loss,
+        "published_protocol": published and published.protocol,
+        "published_source": published and published.source,
+        "published_kind": published and published.kind,
         "resbench": version("resbench"),
         "git": git_state(),
     }

@@ -8,10 +8,11 @@ import keras
 
 from resbench.common.errors import ResbenchError
 from resbench.config import variant_names
+from resbench.networks.references import Reference
 
 
 def variant(name: str) -> ModuleType:
-    """The variant's module: `build(classes)`, and optionally PUBLISHED_ACCURACY and PUBLISHED_LOSS.
+    """The variant's module: `build(classes)`, and optionally REFERENCE, a `Reference`.
 
     Raises ResbenchError where there is no variant of that name.
     """
@@ -20,10 +21,14 @@ def variant(name: str) -> ModuleType:
     return importlib.import_module(f"resbench.networks.variants.{name}")
 
 
-def published(name: str) -> tuple[float | None, float | None]:
-    """Published test accuracy (a fraction) and loss of a variant, None where nobody published one."""
-    module = variant(name)
-    return getattr(module, "PUBLISHED_ACCURACY", None), getattr(module, "PUBLISHED_LOSS", None)
+def reference(name: str) -> Reference | None:
+    """Return the published figures of a variant, None where nobody published any.
+
+    Raises:
+        ResbenchError: there is no variant of that name.
+    """
+    found: Reference | None = getattr(variant(name), "REFERENCE", None)
+    return found
 
 
 def multiply_adds(model: keras.Model) -> int:
@@ -51,6 +56,6 @@ def describe_variants() -> Iterator[str]:
     yield f"{'variant':<16}{'parameters':>12}{'multiply-adds':>16}{'published accuracy':>20}"
     for name in variant_names():
         model = variant(name).build(10)
-        accuracy, _ = published(name)
-        shown = "-" if accuracy is None else f"{accuracy:.4f}"
+        published = reference(name)
+        shown = f"{published.accuracy:.4f}" if published else "-"
         yield f"{name:<16}{parameters(model):>12,}{multiply_adds(model):>16,}{shown:>20}"

@@ -3,8 +3,14 @@
 import keras
 
 from resbench.networks.deep import deep_network
+from resbench.networks.references import Reference
 
-PUBLISHED_ACCURACY = 0.9303
+REFERENCE = Reference(
+    accuracy=0.9303,
+    loss=None,
+    protocol="he2015",
+    source="He et al., Deep Residual Learning for Image Recognition (2015), Table 6",
+)
 
 
 def build(classes: int) -> keras.Model:

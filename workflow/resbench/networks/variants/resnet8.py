@@ -11,8 +11,15 @@ from keras import KerasTensor, layers
 
 from resbench import IMAGE_SHAPE
 from resbench.networks.layers import probabilities
+from resbench.networks.references import Reference
 
-PUBLISHED_ACCURACY = 0.85  # the quality target that a submission to MLPerf Tiny has to reach
+REFERENCE = Reference(
+    accuracy=0.85,
+    loss=None,
+    protocol=None,
+    source="MLPerf Tiny (Banbury et al. 2021), quality target of image classification: what a submission has to reach",
+    kind="target",
+)
 
 
 def build(classes: int) -> keras.Model:
