@@ -73,9 +73,9 @@ def test_given_values_stay() -> None:
             "config: zzz: unknown key (known: data, variants, seeds, training, precisions, quantization, benchmark,"
             " deployment, pathvars)",
         ),
-        ("training: {epochs: ten}", "config: training.epochs: 'ten' is not a whole number"),
-        ("training: {epochs: 10.0}", "config: training.epochs: 10.0 is not a whole number"),
-        ("training: {epochs: true}", "config: training.epochs: True is not a whole number"),
+        ("training: {epochs: ten}", "config: training.epochs: 'ten' is not a whole number or null"),
+        ("training: {epochs: 10.0}", "config: training.epochs: 10.0 is not a whole number or null"),
+        ("training: {epochs: true}", "config: training.epochs: True is not a whole number or null"),
         ("training: {epochs: 0}", "config: training.epochs: 0 is less than 1"),
         ("training: {batch_size: many}", "config: training.batch_size: 'many' is not a whole number or null"),
         ("training:", "config: training: None is not a mapping"),

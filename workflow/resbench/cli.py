@@ -14,6 +14,7 @@ import typer
 
 from resbench.common.errors import ResbenchError
 from resbench.common.progress import say
+from resbench.training.protocols import PROTOCOLS
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -66,6 +67,7 @@ class ScenarioPreset(StrEnum):
 ProviderOptions = Annotated[
     list[str] | None, typer.Option(help="One of ONNX Runtime's, as PROVIDER.NAME=VALUE; once for each.")
 ]
+PROTOCOL_HELP = "; ".join(f"{record.name}: {record.summary}" for record in PROTOCOLS.values()) + "."
 Data = Annotated[Path, typer.Option("--data", help="An .npz written by `resbench convert`.")]
 
 
@@ -138,10 +140,10 @@ def train(
     model: Annotated[Path, typer.Option(help="Model to write, .keras.")],
     history: Annotated[Path, typer.Option(help="One row an epoch, .csv.")],
     test: Annotated[Path | None, typer.Option(help="Test images, measured once, after the last epoch.")] = None,
-    epochs: Annotated[int, typer.Option(min=1)] = 10,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Default: the protocol's.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Default: the protocol's.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Use only the first N training images.")] = None,
-    protocol: Annotated[str, typer.Option(help="notebook, he2015 or onecycle.")] = "notebook",
+    protocol: Annotated[str, typer.Option(help=PROTOCOL_HELP)] = "notebook",
     validation: Annotated[int, typer.Option(min=0, help="Hold out the last N training images.")] = 0,
     device: Annotated[Device, typer.Option(help="auto: the GPU where there is one.")] = Device.auto,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  Default: all cores.")] = None,

@@ -6,6 +6,7 @@ rule train:
         "workflow/resbench/training/loop.py",
         "workflow/resbench/training/job.py",
         "workflow/resbench/training/protocols.py",
+        "workflow/resbench/training/schedules.py",
         train="<results>/data/train.npz",
         test="<results>/data/test.npz",
     output:

@@ -1,5 +1,7 @@
 """The pieces of the training loop."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from resbench.data.store import Split
 from resbench.training import job, loop
 from resbench.training.adam import FusedAdam
 from resbench.training.job import split
-from resbench.training.protocols import PROTOCOLS, Protocol
+from resbench.training.protocols import PROTOCOLS
 
 
 def random_split(count, seed=0):
@@ -100,7 +102,7 @@ def test_weight_decay_is_added_to_the_gradient():
     before = kernel.numpy()
     optimizer = keras.optimizers.SGD(0.5)
     optimizer.build(model.trainable_variables)
-    protocol = Protocol(batch_size=4, optimizer=lambda steps, warm_up: optimizer, weight_decay=0.1, augment=False)
+    protocol = replace(PROTOCOLS["notebook"], weight_decay=0.1)
     run_steps = loop.training_steps(model, optimizer, protocol, data, xla=False)
     run_steps(np.arange(4, dtype=np.int32)[None], np.zeros((1, 4, 3), np.int32))
     np.testing.assert_allclose(kernel.numpy(), before * (1 - 0.5 * 0.1), rtol=1e-5)

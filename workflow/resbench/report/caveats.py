@@ -8,7 +8,7 @@ import pandas as pd
 from resbench.data.datasets import is_cifar10
 from resbench.report.comparisons import NOT_COMPARABLE
 from resbench.report.format import span
-from resbench.report.published import HE_2015, NOTEBOOK
+from resbench.training.protocols import PROTOCOLS
 
 FEWEST_SEEDS = 3
 
@@ -51,7 +51,7 @@ def _data(report: pd.DataFrame) -> list[Caveat]:
 
 def _training(report: pd.DataFrame, protocol: str | None) -> list[Caveat]:
     trained = report[["train_images", "epochs"]].dropna()
-    full = HE_2015 if protocol == HE_2015.protocol else NOTEBOOK
+    full = PROTOCOLS.get(protocol or "", PROTOCOLS["notebook"])
     short = trained[(trained["train_images"] < full.train_images) | (trained["epochs"] < full.epochs)]
     if short.empty:
         return []

@@ -4,7 +4,7 @@ import csv
 import hashlib
 import json
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -43,14 +43,14 @@ HISTORY_COLUMNS = (
 class Job:
     """What decides the resulting weights, together with the images and the number of threads.
 
-    batch_size None is the protocol's; limit None is every image; xla None is on where it pays, on a GPU;
+    epochs and batch_size None are the protocol's; limit None is every image; xla None is on where it pays, on a GPU;
     mixed_precision None is float16 there and none on a CPU.
     """
 
     variant: str
     protocol: str
     seed: int
-    epochs: int
+    epochs: int | None = None
     batch_size: int | None = None
     limit: int | None = None
     validation: int = 0
@@ -94,6 +94,7 @@ def _run(
     training, validation = split(data, job.limit, job.validation)
     classes = [str(name) for name in data.classes]
     del data
+    job = replace(job, epochs=(epochs := job.epochs or recipe.epochs))
     count, batch_size = len(training.images), min(job.batch_size or recipe.batch_size, len(training.images))
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     xla = on_gpu if job.xla is None else job.xla
@@ -107,7 +108,7 @@ def _run(
             f"{job.variant}: its head has shape {model.output_shape}, but the data has {len(classes)} classes"
         )
     set_centre(model, training)
-    optimizer = recipe.optimizer(job.epochs * -(-count // batch_size), getattr(module, "WARM_UP", False))
+    optimizer = recipe.optimizer(epochs * -(-count // batch_size), getattr(module, "WARM_UP", False))
     if mixed == "float16":  # whose small gradients would vanish; bfloat16 has float32's range
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(model.trainable_variables)
@@ -129,19 +130,19 @@ def _run(
         loop.assign(model.weights, state.weights)
         loop.assign(optimizer.variables, state.optimizer)
         history = state.history
-        say(f"{job.variant} seed {job.seed}: resumed after epoch {len(history)} of {job.epochs}")
+        say(f"{job.variant} seed {job.seed}: resumed after epoch {len(history)} of {epochs}")
 
     run_steps = loop.training_steps(model, optimizer, recipe, training, xla)
     del training  # it is on the device now
     step_seconds = loop.seconds_per_step(run_steps, model, optimizer, batch_size, count)
     steps = int(np.clip(EXECUTION_SECONDS / step_seconds, 1, MOST_STEPS))
-    expected = step_seconds * count / batch_size * (job.epochs - len(history))
+    expected = step_seconds * count / batch_size * (epochs - len(history))
     say(
-        f"{job.variant} seed {job.seed}: {job.epochs} epochs of {count:,} images on {how['device']}, "
+        f"{job.variant} seed {job.seed}: {epochs} epochs of {count:,} images on {how['device']}, "
         f"about {duration(expected)} (measured on 3 steps)"
     )
-    for epoch in range(len(history) + 1, job.epochs + 1):
-        title = f"{job.variant} seed {job.seed} epoch {epoch}/{job.epochs}"
+    for epoch in range(len(history) + 1, epochs + 1):
+        title = f"{job.variant} seed {job.seed} epoch {epoch}/{epochs}"
         order, draws = loop.epoch_plan(job.seed, epoch, count)
         result = loop.run_epoch(run_steps, order, draws, batch_size, steps, Progress(title))
         row = {"epoch": epoch, "loss": result.loss, "accuracy": result.accuracy, "seconds": result.seconds}
@@ -149,12 +150,12 @@ def _run(
         if validation:
             row["validation_accuracy"], row["validation_loss"] = loop.measure(model, validation)
         history.append(row)
-        left = sum(past["seconds"] for past in history) / epoch * (job.epochs - epoch)
+        left = sum(past["seconds"] for past in history) / epoch * (epochs - epoch)
         say(
             f"{title}: loss {result.loss:.4f}, accuracy {result.accuracy:.4f}, "
             f"{row['images_per_second']:.0f} images/s, {duration(left)} left"
         )
-        if folder and epoch < job.epochs:
+        if folder and epoch < epochs:
             state = checkpoints.State(loop.values(model.weights), loop.values(optimizer.variables), history)
             checkpoints.save(folder, fingerprint, state)
 

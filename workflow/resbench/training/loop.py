@@ -45,6 +45,7 @@ def training_steps(
     if not xla:
         tf.config.experimental.enable_op_determinism()
     images, labels = tf.constant(data.images), tf.constant(data.labels, tf.int32)
+    loss_of = keras.losses.get(protocol.loss)
 
     @tf.function(jit_compile=xla, autograph=False)
     def step(indices: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -53,7 +54,7 @@ def training_steps(
             batch = pad_crop_flip(batch, draws)
         with fused_batch_normalization(model), tf.GradientTape() as tape:
             probabilities = model(batch, training=True)
-            losses = keras.losses.sparse_categorical_crossentropy(truth, probabilities)
+            losses = loss_of(truth, probabilities)
             objective = tf.reduce_mean(losses)
             if protocol.weight_decay:
                 penalty = tf.add_n([tf.nn.l2_loss(weights) for weights in model.trainable_variables])

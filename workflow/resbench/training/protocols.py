@@ -1,41 +1,69 @@
-"""How networks are trained: the protocols, as data."""
+"""Training protocols: one record each.  No other module lists their names.
+
+Importable without TensorFlow: the functions that make an optimiser import Keras when they are called.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
-import keras
-from keras import ops
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from resbench.common.errors import ResbenchError
-from resbench.training.adam import FusedAdam
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is done to every network alike.
+    """How every network of a run is trained.
 
-    batch_size: images a step, unless the configuration names another number.
-    optimizer: from the number of steps of the whole run, and whether the network wants a warm-up.
-    weight_decay: factor w of the penalty w/2 · ‖weights‖² in the loss.
-    augment: pad by 4, crop at random and flip half of the images.
+    Attributes:
+        name: Name in the configuration and in report.csv.
+        title: Optimiser and learning-rate schedule, for readers.
+        optimizer: Returns the optimiser, given the number of steps of the run and whether the network needs a warm-up.
+        batch_size: Images per step, unless the configuration sets another number.
+        loss: Keras's name of the loss of one image.
+        weight_decay: Factor w of the penalty w/2 · ‖weights‖² that is added to the loss.
+        augment: Whether images are padded by 4 pixels, cropped at random, and half of them mirrored.
+        epochs: Epochs of the full run.
+        train_images: Training images of the full run.
+        source: Where the protocol was published.
     """
 
+    name: str
+    title: str
+    optimizer: Callable[[int, bool], keras.Optimizer] = field(repr=False)
     batch_size: int
-    optimizer: Callable[[int, bool], keras.Optimizer]
     weight_decay: float
     augment: bool
+    epochs: int
+    source: str
+    train_images: int = 50_000
+    loss: str = "sparse_categorical_crossentropy"
+
+    @property
+    def summary(self) -> str:
+        """Return one line for help texts and tables: `Adam at its defaults, batch 32, 10 epochs`."""
+        augmentation = ", crops and flips" if self.augment else ""
+        return f"{self.title}, batch {self.batch_size}{augmentation}, {self.epochs} epochs"
 
 
 def _adam(steps: int, warm_up: bool) -> keras.Optimizer:
+    """Return Adam at its defaults."""
+    from resbench.training.adam import FusedAdam
+
     return FusedAdam()
 
 
 def _stepped_sgd(steps: int, warm_up: bool) -> keras.Optimizer:
-    """Learning rate 0.1, a tenth from step 32k of 64k, a hundredth from 48k; shortened runs scale.
+    """Return SGD at learning rate 0.1, a tenth of it from step 32k of 64k, a hundredth from 48k; shorter runs scale.
 
     The warm-up is 0.01 for the first 400 of 64k steps.
     """
+    import keras
+
     boundaries, values = [steps // 2, steps * 3 // 4], [0.1, 0.01, 0.001]
     if warm_up:
         boundaries, values = [max(1, steps // 160), *boundaries], [0.01, *values]
@@ -43,47 +71,60 @@ def _stepped_sgd(steps: int, warm_up: bool) -> keras.Optimizer:
     return keras.optimizers.SGD(schedule, momentum=0.9)
 
 
-@keras.saving.register_keras_serializable("resbench")
-class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
-    """One linear cycle of the learning rate: from a tenth of `peak` up to it, then down to almost nothing.
+def _one_cycle_sgd(peak: float) -> Callable[[int, bool], keras.Optimizer]:
+    """Return the function that makes SGD with one cycle of the learning rate up to `peak`."""
 
-    Smith & Topin, "Super-Convergence" (2018), whose cycle ends before the run does, with a few steps at rates far
-    below it; here the fall goes on to a hundredth of where it began, in one line.
+    def make(steps: int, warm_up: bool) -> keras.Optimizer:
+        import keras
 
-    Args:
-        peak: the highest learning rate.
-        steps: of the whole run.
-        rise: fraction of the steps before the peak.
-    """
+        from resbench.training.schedules import OneCycle
 
-    def __init__(self, peak: float, steps: int, rise: float = 0.3) -> None:
-        self.peak, self.steps, self.rise = peak, steps, rise
+        return keras.optimizers.SGD(OneCycle(peak, steps), momentum=0.9, nesterov=True)
 
-    def __call__(self, step: Any) -> Any:
-        done = ops.cast(step, "float32") / max(1, self.steps)
-        up = 0.1 + 0.9 * done / self.rise
-        down = 0.001 + 0.999 * (1 - done) / (1 - self.rise)
-        return self.peak * ops.minimum(up, down)
-
-    def get_config(self) -> dict[str, float]:
-        return {"peak": self.peak, "steps": self.steps, "rise": self.rise}
+    return make
 
 
-def _one_cycle_sgd(steps: int, warm_up: bool) -> keras.Optimizer:
-    return keras.optimizers.SGD(OneCycle(0.4, steps), momentum=0.9, nesterov=True)
-
-
-PROTOCOLS = {
-    # The notebook's: Adam at its defaults, pixels as they are.
-    "notebook": Protocol(batch_size=32, optimizer=_adam, weight_decay=0.0, augment=False),
-    # He et al. (2015), §4.2.
-    "he2015": Protocol(batch_size=128, optimizer=_stepped_sgd, weight_decay=1e-4, augment=True),
-    # Smith & Topin (2018); peak and weight decay were chosen on held-out training images (docs/methodology.md).
-    "onecycle": Protocol(batch_size=128, optimizer=_one_cycle_sgd, weight_decay=1e-4, augment=True),
-}
+_RECORDS = (
+    Protocol(
+        name="notebook",
+        title="Adam at its defaults",
+        optimizer=_adam,
+        batch_size=32,
+        weight_decay=0.0,
+        augment=False,
+        epochs=10,
+        source="the notebook whose three networks this project reproduces",
+    ),
+    Protocol(
+        name="he2015",
+        title="SGD, learning rate divided by 10 at 1/2 and 3/4 of the run",
+        optimizer=_stepped_sgd,
+        batch_size=128,
+        weight_decay=1e-4,
+        augment=True,
+        epochs=164,  # 64,000 steps of 128 images are 163.7 epochs of 50,000
+        source="He et al., Deep Residual Learning for Image Recognition (2015), §4.2",
+    ),
+    Protocol(
+        name="onecycle",
+        title="SGD, one linear cycle of the learning rate",
+        optimizer=_one_cycle_sgd(peak=0.4),  # chosen, as the weight decay, on held-out training images
+        batch_size=128,
+        weight_decay=1e-4,
+        augment=True,
+        epochs=30,
+        source="Smith & Topin, Super-Convergence (2018)",
+    ),
+)
+PROTOCOLS = {record.name: record for record in _RECORDS}
 
 
 def protocol(name: str) -> Protocol:
+    """Return the protocol of that name.
+
+    Raises:
+        ResbenchError: There is none.
+    """
     if name not in PROTOCOLS:
         raise ResbenchError(f"unknown protocol {name!r}; there are {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]

@@ -1,0 +1,32 @@
+"""Learning-rate schedules that Keras does not have."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("resbench")
+class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
+    """One linear cycle of the learning rate: from a tenth of `peak` up to it, then down to almost nothing.
+
+    Smith & Topin, "Super-Convergence" (2018), whose cycle ends before the run does, with a few steps at rates far
+    below it; here the fall goes on to a hundredth of where it began, in one line.
+
+    Args:
+        peak: the highest learning rate.
+        steps: of the whole run.
+        rise: fraction of the steps before the peak.
+    """
+
+    def __init__(self, peak: float, steps: int, rise: float = 0.3) -> None:
+        self.peak, self.steps, self.rise = peak, steps, rise
+
+    def __call__(self, step: Any) -> Any:
+        done = ops.cast(step, "float32") / max(1, self.steps)
+        up = 0.1 + 0.9 * done / self.rise
+        down = 0.001 + 0.999 * (1 - done) / (1 - self.rise)
+        return self.peak * ops.minimum(up, down)
+
+    def get_config(self) -> dict[str, float]:
+        return {"peak": self.peak, "steps": self.steps, "rise": self.rise}
