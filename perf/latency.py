@@ -26,7 +26,7 @@ from harness import Verdict
 from resbench.benchmark.loadgen_worker import Job, Outcome
 from resbench.benchmark.process import run_fresh
 from resbench.data.store import load_split
-from resbench.statistics.latency import latency_ratio, round_floors
+from resbench.statistics.latency import latency_ratio, round_minima
 
 MOVES = 0.05  # a ratio between two models, from run to run, at most
 AGREES = 0.10  # our p50 and p90 with LoadGen's, at most
@@ -138,7 +138,7 @@ def main() -> None:
                 others = by_model[str(second)].query("batch_size == @size")
                 least = calls["latency_ms"].min() / others["latency_ms"].min()
                 ours.setdefault(size, {}).setdefault(pair, []).append(least)
-                ratio = latency_ratio(round_floors(calls), round_floors(others)).estimate
+                ratio = latency_ratio(round_minima(calls), round_minima(others)).estimate
                 paired.setdefault(size, {}).setdefault(pair, []).append(ratio)
         for name, model, *outcomes in zip(names, models, before, after, strict=True):
             times = by_model[str(model)].query("batch_size == 1")["latency_ms"]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from resbench.statistics.accuracy import (
     Difference,
-    Noise,
+    Variances,
     accuracy_interval,
     adjust,
     compare_networks,
@@ -14,6 +14,7 @@ from resbench.statistics.accuracy import (
     seeds_needed,
 )
 from resbench.statistics.intervals import wilson_interval
+from resbench.statistics.verdicts import Verdict, judge
 from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
@@ -77,7 +78,7 @@ def test_sources_of_noise_are_those_of_a_two_way_analysis_of_variance():
     seed, image = np.indices(correct.shape)
     table = pd.DataFrame({"right": correct.ravel().astype(float), "seed": seed.ravel(), "image": image.ravel()})
     squares = anova_lm(ols("right ~ C(seed) + C(image)", table).fit())["sum_sq"] / [seeds - 1, images - 1, 87]
-    found = compare_precisions(correct, wrong(seeds, images)).noise
+    found = compare_precisions(correct, wrong(seeds, images)).variances
     assert found.seeds == ((pytest.approx(squares["C(seed)"] / images), seeds),)
     assert found.images == pytest.approx((squares["C(image)"] - squares["Residual"]) / (seeds * images))
 
@@ -132,7 +133,11 @@ def test_the_same_answers_are_not_told_apart():
 
 def test_all_right_and_all_wrong_are_told_apart():
     found = compare_networks(~wrong(2, 50), wrong(2, 50))
-    assert found == Difference(1, 1, 1, 1e-12, Noise(((0, 2), (0, 2)), 0))
+    assert found.estimate == 1
+    assert (found.low, found.high) == pytest.approx(
+        (1 - 1.96 / 50, 1 + 1.96 / 50), abs=1e-4
+    )  # as if one image differed
+    assert (found.p_value, found.p_equivalence) == (1e-12, 1.0)
 
 
 def test_one_seed_is_mcnemars_exact_test():
@@ -141,7 +146,7 @@ def test_one_seed_is_mcnemars_exact_test():
     assert found.p_value == pytest.approx(stats.binomtest(150, 236).pvalue)
     assert found.estimate == 0.04
     assert (found.high - found.low) / 2 == pytest.approx(1.96 * 0.0095, abs=2e-4)
-    assert found.noise is None
+    assert found.variances is None
     assert seeds_needed(found, 1) is None
     assert found == compare_precisions(*two_models(794, 150, 86, 570))
 
@@ -168,7 +173,7 @@ def test_holms_correction():
 
 @pytest.mark.parametrize("points", [1.0, 1.5, 2.0, 3.0])
 def test_seeds_needed_are_those_of_a_t_test_where_images_do_not_matter(points):
-    difference = Difference(points / 100, -1, 1, 0.5, Noise(((1e-4, 2), (1e-4, 2)), 0))
+    difference = Difference(points / 100, -1, 1, 0.5, 1, Variances(((1e-4, 2), (1e-4, 2)), 0))
     expected = TTestIndPower().solve_power(effect_size=points, alpha=0.05, power=0.8)
     assert seeds_needed(difference, 1) == pytest.approx(expected, abs=1.5)
     assert seeds_needed(difference, 10) > seeds_needed(difference, 1)
@@ -176,16 +181,16 @@ def test_seeds_needed_are_those_of_a_t_test_where_images_do_not_matter(points):
 
 def test_no_number_of_seeds_makes_up_for_too_few_images():
     seeds = ((1e-4, 3), (1e-4, 3))
-    assert seeds_needed(Difference(0.01, -1, 1, 0.5, Noise(seeds, 1e-6)), 1) > 3
-    assert seeds_needed(Difference(0.01, -1, 1, 0.5, Noise(seeds, 2e-5)), 1) is None
-    assert seeds_needed(Difference(0.0001, -1, 1, 0.5, Noise(seeds, 0)), 1) is None
-    assert seeds_needed(Difference(0.0, 0, 0, 1, Noise(((0, 3), (0, 3)), 0)), 1) is None
+    assert seeds_needed(Difference(0.01, -1, 1, 0.5, 1, Variances(seeds, 1e-6)), 1) > 3
+    assert seeds_needed(Difference(0.01, -1, 1, 0.5, 1, Variances(seeds, 2e-5)), 1) is None
+    assert seeds_needed(Difference(0.0001, -1, 1, 0.5, 1, Variances(seeds, 0)), 1) is None
+    assert seeds_needed(Difference(0.0, 0, 0, 1, 1, Variances(((0, 3), (0, 3)), 0)), 1) is None
 
 
 def test_few_images_are_no_error():
     for images in (1, 2):
         for first, second in ((wrong(2, images), ~wrong(3, images)), (wrong(1, images), ~wrong(1, images))):
-            assert all(np.isfinite(compare_networks(first, second)[:4]))
+            assert all(np.isfinite(compare_networks(first, second)[:5]))
             assert 0 <= accuracy_interval(first)[0] <= accuracy_interval(first)[1] <= 1
 
 
@@ -208,3 +213,48 @@ def test_seeds_that_agree_on_every_image_have_no_noise():
         low, high = accuracy_interval(one)
         assert low < right / 10_000 < high
         assert compare_networks(one, one).p_value == 1.0
+
+
+@pytest.mark.parametrize("images", [100, 10_000])
+def test_models_that_give_the_same_answers_are_equivalent_where_the_images_are_enough(images):
+    """No difference on 100 images leaves 2 points in doubt, with one seed and with three."""
+    same = np.tile(np.arange(images) < 0.7 * images, (3, 1))
+    for found in (compare_precisions(same, same), compare_networks(same, same), compare_networks(same[:1], same[:1])):
+        assert (found.p_equivalence < 0.05) == (images == 10_000)
+
+
+def test_equivalence_is_shown_exactly_where_the_interval_lies_within_the_margin():
+    rng = np.random.default_rng(2)
+    shown = 0
+    for number in range(200):
+        first = rng.random((1 + number % 4, 4000)) < 0.7
+        second = first ^ (rng.random(first.shape) < 0.002 * (number % 7))
+        for found in (compare_precisions(first, second, 0.01), compare_networks(first, second, 0.01)):
+            assert (found.p_equivalence < 0.05) == (found.low > -0.01 and found.high < 0.01)
+            shown += found.p_equivalence < 0.05
+    assert 50 < shown < 350
+
+
+def test_equivalence_follows_the_margin():
+    first = random_correct(5, 2000)
+    second = first.copy()
+    second[:, :20] = False
+    p_values = [compare_precisions(first, second, margin).p_equivalence for margin in (0.005, 0.01, 0.02, 0.5)]
+    assert p_values == sorted(p_values, reverse=True)
+    assert p_values[0] == 1.0
+    assert p_values[-1] == 1e-12
+
+
+@pytest.mark.parametrize(
+    ("gain", "p_value", "p_equivalence", "verdict"),
+    [
+        (0.02, 0.01, 1.0, Verdict.BETTER),
+        (-0.02, 0.01, 1.0, Verdict.WORSE),
+        (0.001, 0.01, 0.01, Verdict.EQUIVALENT),  # real, and too small to matter
+        (0.0, 1.0, 0.01, Verdict.EQUIVALENT),
+        (0.02, 0.2, 1.0, Verdict.UNDECIDED),
+        (0.0, 1.0, 0.2, Verdict.UNDECIDED),  # lack of significance is no equivalence
+    ],
+)
+def test_verdicts(gain, p_value, p_equivalence, verdict):
+    assert judge(gain, p_value, p_equivalence) is verdict

@@ -126,3 +126,32 @@ def test_the_interval_of_the_next_run_holds_it(seeds):
         low, high = next_run_interval(correct[1:])
         held += low <= correct[0].mean() <= high
     assert 0.93 <= held / REPEATS <= 0.97
+
+
+@pytest.mark.parametrize(("seeds", "points"), [(3, 0.1), (5, 0.3), (10, 1.0)])
+def test_networks_that_differ_by_the_margin_are_rarely_called_equivalent(seeds, points):
+    """The margin, 3 points of 500 images, stands for 0.7 of 10,000."""
+    pair = Network(0.73, points), Network(0.7, points)
+    found = [compare_networks(first, second, 0.03) for first, second in experiments(7, seeds, *pair)]
+    assert np.mean([one.p_equivalence < 0.05 for one in found]) <= 0.04
+
+
+def test_models_of_one_seed_that_differ_by_the_margin_are_rarely_called_equivalent():
+    pair = Network(0.73, 0), Network(0.7, 0)
+    found = [compare_networks(first, second, 0.03) for first, second in experiments(8, 1, *pair)]
+    assert np.mean([one.p_equivalence < 0.05 for one in found]) <= 0.04
+
+
+@pytest.mark.parametrize("seeds", [1, 3, 5])
+def test_a_precision_that_costs_the_margin_is_rarely_called_equivalent_and_a_free_one_often(seeds):
+    """Lower precision flips answers of its own: as many either way, and 1 % of all images towards wrong."""
+    rng, network, images = np.random.default_rng(9), Network(0.7, 0.3), 500
+    for cost, lowest, highest in ((0.01, 0.0, 0.04), (0.0, 0.6 if seeds > 1 else 0.0, 1.0)):
+        equivalent = 0
+        for _ in range(REPEATS):
+            full = network.train(rng, seeds, draw_images(rng)) > 0
+            chance = rng.random((seeds, images))
+            # A right answer turns wrong as often as a wrong one turns right, and `cost` of all images more.
+            lower = np.where(full, chance >= 0.002 / 0.7 + cost / 0.7, chance < 0.002 / 0.3)
+            equivalent += compare_precisions(lower, full, 0.01).p_equivalence < 0.05
+        assert lowest <= equivalent / REPEATS <= highest, cost

@@ -14,9 +14,10 @@ from resbench.statistics.latency import (
     latency_ratio,
     p50_interval,
     p90_interval,
-    round_floors,
+    round_minima,
     summarize_setting,
 )
+from scipy import stats
 
 RUNS = 2000  # coverage then has a standard error of 0.5 points
 
@@ -104,7 +105,47 @@ def test_ratio_is_not_moved_by_a_spoilt_round_and_inverts():
     spoilt = first * [1, 1, 5, 1, 1]
     assert latency_ratio(spoilt, second).estimate == pytest.approx(1.2)
     forth, back = latency_ratio(spoilt, second * 1.01), latency_ratio(second * 1.01, spoilt)
-    assert back == pytest.approx((1 / forth.estimate, 1 / forth.high, 1 / forth.low, forth.p_value))
+    assert back == pytest.approx(
+        (1 / forth.estimate, 1 / forth.high, 1 / forth.low, forth.p_value, forth.p_equivalence)
+    )
+
+
+@pytest.mark.parametrize("rounds", [3, 5, 10, 20])
+def test_models_that_differ_by_the_margin_are_rarely_called_equivalent(rounds):
+    """At most 4 % for a nominal 2.5 %, while the machine drifts; equal models mostly are, from 10 rounds on."""
+    rng = np.random.default_rng(4)
+    for true, lowest, highest in ((1.05, 0.0, 0.04), (1 / 1.05, 0.0, 0.04), (1.0, 0.95 if rounds > 5 else 0.0, 1.0)):
+        equivalent = 0
+        for _ in range(RUNS):
+            drift = np.exp(np.cumsum(rng.normal(0, 0.3, rounds)))
+            first, second = (level * drift * np.exp(rng.normal(0, 0.01, rounds)) for level in (10.0 * true, 10.0))
+            equivalent += latency_ratio(first, second).p_equivalence < 0.05
+        assert lowest <= equivalent / RUNS <= highest, true
+
+
+def test_equivalence_is_the_larger_of_two_one_sided_tests():
+    """Of untrimmed log ratios (four rounds), each held to 2.5 %: p is twice the larger."""
+    first, second = np.array([10.0, 10.3, 9.9, 10.1]), np.array([10.1, 10.0, 10.2, 9.9])
+    logs, bound = np.log(first / second), np.log(1.05)
+    expected = max(
+        stats.ttest_1samp(logs, -bound, alternative="greater").pvalue,
+        stats.ttest_1samp(logs, bound, alternative="less").pvalue,
+    )
+    assert latency_ratio(first, second).p_equivalence == pytest.approx(2 * expected)
+
+
+@given(st.lists(st.floats(0.9, 1.1), min_size=3, max_size=20), st.integers(0, 2**32 - 1))
+def test_equivalence_is_shown_exactly_where_the_interval_lies_within_the_margin(times, seed):
+    second = np.array(times) * np.exp(np.random.default_rng(seed).normal(0, 0.02, len(times)))
+    found = latency_ratio(np.array(times), second)
+    assert (found.p_equivalence < 0.05) == (found.low > 1 / 1.05 and found.high < 1.05)
+
+
+def test_three_noisy_rounds_of_3_46_and_9_50_ms_are_not_as_fast():
+    """The shortest calls of a busy machine: no difference is shown, and no equivalence either."""
+    found = latency_ratio(np.array([3.46, 11.2, 4.1]), np.array([9.50, 9.6, 12.8]))
+    assert found.p_value > 0.05
+    assert found.p_equivalence == 1.0
 
 
 @given(st.lists(st.floats(1, 2), min_size=3, max_size=20), st.integers(0, 2**32 - 1))
@@ -117,7 +158,7 @@ def test_the_p_value_is_below_5_percent_where_the_interval_excludes_1(times, see
 def test_ratio_of_equal_times_is_exact():
     times = np.array([10.0, 11.0, 12.0])
     assert latency_ratio(2 * times, times)[:3] == pytest.approx((2.0, 2.0, 2.0))
-    assert latency_ratio(times, times).p_value == 1.0
+    assert latency_ratio(times, times)[3:] == (1.0, 0.0)
 
 
 def test_few_rounds_give_an_estimate_and_no_interval():
@@ -125,7 +166,7 @@ def test_few_rounds_give_an_estimate_and_no_interval():
     for fewest, interval in ((FEWEST_ROUNDS_FOR_P50, p50_interval), (FEWEST_ROUNDS_FOR_P90, p90_interval)):
         assert interval(table([times] * (fewest - 1)))[1:] == (None, None)
         assert None not in interval(table([times] * fewest))
-    assert latency_ratio(times[: FEWEST_ROUNDS - 1], times[: FEWEST_ROUNDS - 1]) == Ratio(1.0, None, None, None)
+    assert latency_ratio(times[: FEWEST_ROUNDS - 1], times[: FEWEST_ROUNDS - 1]) == Ratio(1.0, None, None, None, None)
 
 
 def test_estimates_are_the_percentiles_of_all_calls():
@@ -134,9 +175,9 @@ def test_estimates_are_the_percentiles_of_all_calls():
     assert p90_interval(table(rows)).estimate == pytest.approx(9.1)
 
 
-def test_floor_is_the_shortest_call_of_each_round_in_order():
+def test_round_minimum_is_the_shortest_call_of_each_round_in_order():
     calls = table([[3.0, 2.0], [5.0, 4.0, 9.0], [1.0]])
-    assert round_floors(calls.sample(frac=1, random_state=0)).tolist() == [2.0, 4.0, 1.0]
+    assert round_minima(calls.sample(frac=1, random_state=0)).tolist() == [2.0, 4.0, 1.0]
 
 
 def summary(samples):

@@ -12,7 +12,7 @@ from resbench.report.published import departure
 from resbench.statistics import accuracy as statistics
 from resbench.statistics.accuracy import MOST_SEEDS, Correct, Difference
 from resbench.statistics.intervals import LEVEL
-from resbench.statistics.latency import FEWEST_ROUNDS, latency_ratio, round_floors
+from resbench.statistics.latency import FEWEST_ROUNDS, latency_ratio, round_minima
 from resbench.statistics.metrics import keeps_accuracy
 
 COMPARISON_COLUMNS = [
@@ -76,13 +76,14 @@ def _accuracy(inputs: Inputs) -> Iterator[Row]:
 
 def _latency(inputs: Inputs) -> Iterator[Row]:
     floors = {
-        key: dict(zip(np.unique(calls["round"]).tolist(), round_floors(calls), strict=True))
+        key: dict(zip(np.unique(calls["round"]).tolist(), round_minima(calls), strict=True))
         for key, calls in settings(inputs)
     }
     for first, second in _pairs(floors, inputs):
         rounds = [number for number in floors[first] if number in floors[second]]
         if rounds:
-            ratio = latency_ratio(*(np.array([floors[key][number] for number in rounds]) for key in (first, second)))
+            one, other = (np.array([floors[key][number] for number in rounds]) for key in (first, second))
+            ratio = latency_ratio(one, other)
             row = _names(first, second) | {"metric": "latency", "batch_size": first[3], "threads": first[4]}
             yield row | ratio._asdict()
 
@@ -147,7 +148,7 @@ def _judge(row: Row, tests: int) -> None:
 
 
 def _accuracy_words(difference: Difference, better: bool, needed: int | None) -> str:
-    one_seed = difference.noise is None
+    one_seed = difference.variances is None
     if better:
         ends = sorted((abs(100 * difference.low), abs(100 * difference.high)))
         digits = 1 if ends[0] >= 0.1 else 2

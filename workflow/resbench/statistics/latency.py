@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from resbench.statistics.intervals import LEVEL
+from resbench.statistics.verdicts import LATENCY_MARGIN
 
 # With this many independent samples, order statistics bound the percentile on both sides with 95 %
 # probability (David & Nagaraja, Order Statistics, §7.1), with some to spare.  With fewer, the
@@ -15,7 +16,7 @@ from resbench.statistics.intervals import LEVEL
 FEWEST_FOR_P90 = 46
 FEWEST_FOR_P99 = 482
 FEWEST_FOR_P999 = 4_840
-# With fewer rounds, simulated intervals cover less than they say (tests/unit/test_latency_summary.py).
+# With fewer rounds, simulated intervals cover less than they say (tests/unit/statistics/test_latency_statistics.py).
 FEWEST_ROUNDS = 3  # of a ratio
 FEWEST_ROUNDS_FOR_P50 = 5
 FEWEST_ROUNDS_FOR_P90 = 10
@@ -118,8 +119,8 @@ def _half_width(rounds: NDArray[Any], below: NDArray[np.bool_]) -> float:
     return float(stats.t.isf(LEVEL / 2, n - 1) * np.sqrt(np.sum(excess**2) / (n * (n - 1))))
 
 
-def round_floors(calls: pd.DataFrame) -> NDArray[np.float64]:
-    """The shortest call of each round in ms, shape (rounds,), in the order of the rounds.
+def round_minima(calls: pd.DataFrame) -> NDArray[np.float64]:
+    """Return the shortest call of each round in ms, shape (rounds,), in the order of the rounds.
 
     Whatever disturbs a call (other processes, interrupts, a lower clock) adds to its time, so that
     the shortest is the one least disturbed (Chen & Revels, Robust benchmarking in noisy
@@ -133,24 +134,36 @@ def round_floors(calls: pd.DataFrame) -> NDArray[np.float64]:
 
 
 class Ratio(NamedTuple):
-    """An estimate, its 95 % interval and the p-value of no difference; all but the first None where rounds are few."""
+    """How many times as long the first model takes as the second.
+
+    Attributes:
+        estimate: Above 1 where the first is slower.
+        low, high: Its 95 % interval.
+        p_value: Of the hypothesis of no difference, a ratio of 1.
+        p_equivalence: Of the hypothesis of a ratio of 1 + margin or more, in either direction.
+
+    All but the estimate are None where the rounds are too few.
+    """
 
     estimate: float
     low: float | None
     high: float | None
     p_value: float | None
+    p_equivalence: float | None
 
 
-def latency_ratio(first: NDArray[np.float64], second: NDArray[np.float64]) -> Ratio:
-    """How many times as long `first` takes as `second`, from their times in the same rounds.
+def latency_ratio(first: NDArray[np.float64], second: NDArray[np.float64], margin: float = LATENCY_MARGIN) -> Ratio:
+    """Compare two models by their times in the same rounds.
 
     What slows a whole round down slows both alike and cancels in the round's ratio.  The estimate
     is the 20 % trimmed mean of the ratios on the log scale, so that one round in five may be spoilt
     and the ratio inverts when both change places.  Its interval is Student's with the winsorized
-    variance (Tukey & McLaughlin 1963; Yuen 1974).
+    variance (Tukey & McLaughlin 1963; Yuen 1974).  Equivalence is two one-sided tests (Schuirmann 1987) at 2.5 % each:
+    p_equivalence is below 5 % exactly where the 95 % interval lies within [1 / (1 + margin), 1 + margin].
 
     Args:
         first, second: ms, shape (rounds,), rounds ≥ 1, in the same order.
+        margin: within which latencies are equivalent, a fraction of the shorter one.
     """
     logs = np.sort(np.log(first) - np.log(second))
     n = len(logs)
@@ -158,10 +171,17 @@ def latency_ratio(first: NDArray[np.float64], second: NDArray[np.float64]) -> Ra
     kept = n - 2 * cut
     mean = float(logs[cut : n - cut].mean())
     if n < FEWEST_ROUNDS:
-        return Ratio(float(np.exp(mean)), None, None, None)
+        return Ratio(float(np.exp(mean)), None, None, None, None)
     winsorized = np.clip(logs, logs[cut], logs[n - cut - 1])
-    error = np.sqrt((n - 1) * winsorized.var(ddof=1) / (kept * (kept - 1)))
+    error = float(np.sqrt((n - 1) * winsorized.var(ddof=1) / (kept * (kept - 1))))
     half = stats.t.isf(LEVEL / 2, kept - 1) * error
-    p_value = 2 * stats.t.sf(abs(mean) / error, kept - 1) if error else float(mean == 0)
-    low, high = float(np.exp(mean - half)), float(np.exp(mean + half))
-    return Ratio(float(np.exp(mean)), low, high, float(p_value))
+    distances = abs(mean), np.log1p(margin) - abs(mean)
+    p_value, p_equivalence = (_level(distance, error, kept - 1) for distance in distances)
+    return Ratio(float(np.exp(mean)), float(np.exp(mean - half)), float(np.exp(mean + half)), p_value, p_equivalence)
+
+
+def _level(distance: float, error: float, freedom: int) -> float:
+    """Return the level at which half of Student's interval is as long as `distance`, 1 where that is not positive."""
+    if distance <= 0:
+        return 1.0
+    return float(2 * stats.t.sf(distance / error, freedom)) if error else 0.0

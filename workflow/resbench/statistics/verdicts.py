@@ -1,10 +1,15 @@
-"""What a comparison of two models shows, as a code: the numbers stand beside it, the prose is written where it is shown."""
+"""What a comparison of two models shows, as a code; prose is written where it is shown."""
 
 from enum import StrEnum
 
+from resbench.statistics.intervals import LEVEL
+
+ACCURACY_MARGIN = 0.01  # accuracies that differ by less than this fraction are equivalent
+LATENCY_MARGIN = 0.05  # latencies whose ratio lies within [1 / 1.05, 1.05] are equivalent
+
 
 class Verdict(StrEnum):
-    """What is shown of the first against the second.
+    """What is shown of the first model against the second.
 
     Attributes:
         BETTER: It is more accurate, or faster.
@@ -19,3 +24,20 @@ class Verdict(StrEnum):
     EQUIVALENT = "equivalent"
     UNDECIDED = "undecided"
     NOT_COMPARABLE = "not_comparable"
+
+
+def judge(gain: float, p_value: float, p_equivalence: float) -> Verdict:
+    """Return what two tests show together.
+
+    Equivalence comes first: a difference that is shown to be real, and to be smaller than the margin, does not matter.
+
+    Args:
+        gain: any number that is positive where the first model is the better one.
+        p_value: of the hypothesis that the models do not differ.
+        p_equivalence: of the hypothesis that they differ by the margin or more.
+    """
+    if p_equivalence < LEVEL:
+        return Verdict.EQUIVALENT
+    if p_value < LEVEL:
+        return Verdict.BETTER if gain > 0 else Verdict.WORSE
+    return Verdict.UNDECIDED
