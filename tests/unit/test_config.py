@@ -12,7 +12,7 @@ from resbench import config as configuration
 from resbench.benchmark import latency, scenarios
 from resbench.data.sources import OFFICIAL_SOURCES
 from resbench.export import quantize
-from resbench.runtime import sessions
+from resbench.runtime.providers import PROVIDERS
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
@@ -89,7 +89,7 @@ def test_given_values_stay() -> None:
         ("data: {name: ''}", "config: data.name: is empty"),
         (
             "benchmark: {providers: [rocm]}",
-            "config: benchmark.providers: 'rocm' is unknown (known: cpu, cuda, tensorrt)",
+            "config: benchmark.providers: 'rocm' is unknown (known: cpu, cuda, tensorrt, openvino)",
         ),
     ],
 )
@@ -100,13 +100,13 @@ def test_a_mistake_is_one_line_that_names_its_key(text: str, line: str) -> None:
 @pytest.mark.parametrize(
     ("entry", "line"),
     [
-        ("{name: rocm}", "config: benchmark.providers.name: 'rocm' is unknown (known: cpu, cuda, tensorrt)"),
+        ("{name: rocm}", "config: benchmark.providers.name: 'rocm' is unknown (known: cpu, cuda, tensorrt, openvino)"),
         (
             "{name: cuda, option: {}}",
             "config: benchmark.providers.option: unknown key; did you mean options? (known: name, options)",
         ),
         ("{options: {}}", "config: benchmark.providers: 'name' is a required property"),
-        ("7", "config: benchmark.providers: 7 is unknown (known: cpu, cuda, tensorrt)"),
+        ("7", "config: benchmark.providers: 7 is unknown (known: cpu, cuda, tensorrt, openvino)"),
     ],
 )
 def test_a_mistake_in_a_provider_is_one_line(entry: str, line: str) -> None:
@@ -173,7 +173,7 @@ def test_the_command_line_and_the_code_know_the_same_names() -> None:
     assert ["fp32", *cli.Precision] == precisions
     assert ["fastest", *precisions] == of["deployment.precision"]["enum"]
     assert list(cli.Calibration) == list(quantize.METHODS) == of["quantization.method"]["enum"]
-    assert list(cli.Provider) == list(sessions.PROVIDERS) == providers["else"]["enum"]
+    assert list(PROVIDERS) == providers["else"]["enum"]
     assert providers["then"]["properties"]["name"]["enum"] == providers["else"]["enum"]
     assert list(cli.LatencyPreset) == list(latency.PRESETS) == of["benchmark.preset"]["enum"]
     assert [*cli.ScenarioPreset, None] == [*scenarios.PRESETS, None] == of["benchmark.scenarios"]["enum"]

@@ -14,6 +14,7 @@ import typer
 
 from resbench.common.errors import ResbenchError
 from resbench.common.progress import say
+from resbench.runtime.providers import BASE_PROVIDER, PROVIDERS
 from resbench.training.protocols import PROTOCOLS
 
 app = typer.Typer(
@@ -47,12 +48,6 @@ class Calibration(StrEnum):
     percentile = "percentile"
 
 
-class Provider(StrEnum):
-    cpu = "cpu"
-    cuda = "cuda"
-    tensorrt = "tensorrt"
-
-
 class LatencyPreset(StrEnum):
     smoke = "smoke"
     quick = "quick"
@@ -64,6 +59,21 @@ class ScenarioPreset(StrEnum):
     mlperf = "mlperf"
 
 
+def _provider_name(text: str) -> str:
+    if text not in PROVIDERS:
+        raise typer.BadParameter(f"{text!r} is unknown (known: {', '.join(PROVIDERS)})")
+    return text
+
+
+PROVIDER_NAMES = f"[{'|'.join(PROVIDERS)}]"
+ProviderName = Annotated[
+    str,
+    typer.Option(
+        parser=_provider_name,
+        metavar=PROVIDER_NAMES,
+        help="Execution provider; used as asked for, or an error.",
+    ),
+]
 ProviderOptions = Annotated[
     list[str] | None, typer.Option(help="One of ONNX Runtime's, as PROVIDER.NAME=VALUE; once for each.")
 ]
@@ -217,7 +227,7 @@ def quantize(
 def evaluate(
     model: Annotated[Path, typer.Argument(help="An .onnx that `resbench export` wrote.")],
     data: Data,
-    provider: Annotated[Provider, typer.Option(help="Execution provider; used as asked for, or an error.")],
+    provider: ProviderName,
     predictions: Annotated[Path, typer.Option(help="Class probabilities of every image, .npz.")],
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  Default: all cores.")] = None,
     provider_option: ProviderOptions = None,
@@ -225,14 +235,14 @@ def evaluate(
     """Run a model over all images with ONNX Runtime and keep its predictions."""
     from resbench.benchmark.predictions import evaluate_model
 
-    options = _provider_options(provider_option).get(provider.value)
-    evaluate_model(model, data, provider.value, predictions, threads=threads, options=options)
+    options = _provider_options(provider_option).get(provider)
+    evaluate_model(model, data, provider, predictions, threads=threads, options=options)
 
 
 @app.command()
 def latency(
     models: Annotated[list[Path], typer.Argument(help="The .onnx files to compare.")],
-    provider: Annotated[Provider, typer.Option(help="Execution provider; used as asked for, or an error.")],
+    provider: ProviderName,
     samples: Annotated[Path, typer.Option(help="Every timed call, .csv.")],
     host: Annotated[Path, typer.Option(help="What machine and software this was, and how steady, .json.")],
     data: Annotated[
@@ -256,7 +266,7 @@ def latency(
 
     measure_latency(
         models,
-        provider.value,
+        provider,
         samples,
         host,
         data=data,
@@ -265,7 +275,7 @@ def latency(
         preset=preset.value,
         rounds=rounds,
         predictions=predictions,
-        options=_provider_options(provider_option).get(provider.value),
+        options=_provider_options(provider_option).get(provider),
         checkpoints=checkpoints,
         notes=note,
     )
@@ -275,7 +285,10 @@ def latency(
 def scenarios(
     models: Annotated[list[Path], typer.Argument(help="The .onnx files to run.")],
     data: Data,
-    provider: Annotated[list[Provider], typer.Option(help="Execution provider; once for each.")],
+    provider: Annotated[
+        list[str],
+        typer.Option(parser=_provider_name, metavar=PROVIDER_NAMES, help="Execution provider; once for each."),
+    ],
     results: Annotated[Path, typer.Option(help="LoadGen's figures and verdicts, .csv.")],
     preset: Annotated[
         ScenarioPreset, typer.Option(help="smoke: seconds a run; mlperf: the official lengths.")
@@ -290,7 +303,7 @@ def scenarios(
 
     measure_scenarios(
         models,
-        [one.value for one in provider],
+        provider,
         results,
         data=data,
         preset=preset.value,
@@ -355,7 +368,9 @@ def bundle(
     predictions: Annotated[list[Path], typer.Option(help="What `evaluate` wrote; once for each model.")],
     report: Annotated[Path, typer.Option(help="What `collate --report` wrote.")],
     folder: Annotated[Path, typer.Option(help="Folder to write, named as the served model will be.")],
-    provider: Annotated[Provider, typer.Option(help="Where it will run.")] = Provider.cpu,
+    provider: Annotated[
+        str, typer.Option(parser=_provider_name, metavar=PROVIDER_NAMES, help="Where it will run.")
+    ] = BASE_PROVIDER.name,
     batch_size: Annotated[int, typer.Option(min=1, help="Images a call to compare latencies at.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="Intra-op threads to compare latencies at.")] = 1,
     precision: Annotated[
@@ -366,7 +381,7 @@ def bundle(
     from resbench.deploy.bundle import write_bundle
     from resbench.deploy.deployment import Setting
 
-    write_bundle(folder, models, predictions, report, Setting(provider.value, batch_size, threads), precision)
+    write_bundle(folder, models, predictions, report, Setting(provider, batch_size, threads), precision)
 
 
 @app.command()
@@ -413,7 +428,7 @@ def _numbers(text: str, option: str) -> list[int]:
 def _provider_options(words: list[str] | None) -> dict[str, dict[str, str]]:
     options: dict[str, dict[str, str]] = {}
     for word in words or []:
-        match = re.fullmatch(rf"({'|'.join(Provider)})\.(\w+)=(.+)", word)
+        match = re.fullmatch(rf"({'|'.join(PROVIDERS)})\.(\w+)=(.+)", word)
         if not match:
             raise typer.BadParameter(f"{word!r} is not PROVIDER.NAME=VALUE", param_hint="--provider-option")
         provider, name, value = match.groups()

@@ -11,6 +11,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError, validators
 
+from resbench.runtime.providers import PROVIDERS
+
 KINDS = {
     "object": "a mapping",
     "array": "a list",
@@ -49,11 +51,6 @@ def check(config: dict[str, Any], schema: dict[str, Any], variants: list[str]) -
     return [f"config: {line}" for error in errors for line in _lines(error)]
 
 
-def suits(precision: str, provider: str) -> bool:
-    """What is worth measuring there: int8 pays on the CPU, fp16 on a GPU."""
-    return precision != ("fp16" if provider == "cpu" else "int8")
-
-
 def choose_providers(benchmark: dict[str, Any]) -> tuple[dict[str, dict[str, str]], list[str]]:
     """The execution providers to measure, each with its options as texts, and a line for each that is left out.
 
@@ -74,7 +71,7 @@ def choose_providers(benchmark: dict[str, Any]) -> tuple[dict[str, dict[str, str
 
 def _unavailable(provider: str) -> str:
     """Why a model cannot run there; empty where it can."""
-    if provider == "cpu":
+    if not PROVIDERS[provider].extra:
         return ""
     command = [sys.executable, "-m", "resbench.runtime.probe", provider]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

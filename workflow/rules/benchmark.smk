@@ -13,7 +13,7 @@ rule evaluate:
         "<benchmarks>/evaluate/{variant}/seed{seed}/{precision}-{provider}.tsv"
     threads: 1
     resources:
-        gpu=lambda wildcards: int(wildcards.provider != "cpu"),
+        gpu=lambda wildcards: int(PROVIDERS[wildcards.provider].needs_gpu),
         mem_mb=2000,
     params:
         options=lambda wildcards: option_words([wildcards.provider]),
@@ -48,7 +48,7 @@ rule latency:
     # All cores there are; a cluster, where no number is given, reserves what the benchmark uses.
     threads: workflow.resource_settings.cores or max(config["benchmark"]["threads"])
     resources:
-        gpu=lambda wildcards: int(wildcards.provider != "cpu"),
+        gpu=lambda wildcards: int(PROVIDERS[wildcards.provider].needs_gpu),
         mem_mb=2000,
         runtime=240,
         # Inside its SLURM job, Snakemake is given all cores of the node: this keeps to what was asked for.
@@ -93,7 +93,7 @@ rule scenarios:
         "<benchmarks>/scenarios.tsv"
     threads: workflow.resource_settings.cores or max(config["benchmark"]["threads"])
     resources:
-        gpu=int(config["benchmark"]["providers"] != ["cpu"]),
+        gpu=int(any(PROVIDERS[name].needs_gpu for name in config["benchmark"]["providers"])),
         mem_mb=2000,
         runtime=720,
         cpus_per_task=max(config["benchmark"]["threads"]),

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from resbench import config as configuration
+from resbench.runtime.providers import PROVIDERS
 
 # So that jobs find `resbench` and `python` also when snakemake was called by its path.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]))
@@ -29,7 +30,7 @@ wildcard_constraints:
     variant="[A-Za-z0-9_]+",
     seed="[0-9]+",
     precision="[a-z0-9]+",
-    provider="[a-z]+",
+    provider="|".join(PROVIDERS),
 
 
 def network_files(wildcards):
@@ -40,7 +41,7 @@ def network_files(wildcards):
 
 
 def precisions_on(provider):
-    return [precision for precision in config["precisions"] if configuration.suits(precision, provider)]
+    return [precision for precision in config["precisions"] if PROVIDERS[provider].supports(precision)]
 
 
 def science(config):

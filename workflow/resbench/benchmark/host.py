@@ -12,6 +12,7 @@ import onnxruntime as ort
 import psutil
 
 from resbench.common.system import available_cores, cards, core_numbers
+from resbench.runtime.providers import PROVIDERS
 
 PACKAGES = (
     *("resbench", "onnxruntime", "onnxruntime-gpu", "numpy", "tensorflow", "mlcommons-loadgen"),
@@ -43,7 +44,7 @@ def describe_host(provider: str) -> dict[str, Any]:
     processor, cores, quota = _processor(), available_cores(), _cgroup_quota()
     gpus = _gpus()
     usable = cores if quota is None else min(cores, quota)
-    parts = [] if provider == "cpu" else [gpu["name"] for gpu in gpus[:1]]
+    parts = [] if not PROVIDERS[provider].needs_gpu else [gpu["name"] for gpu in gpus[:1]]
     return {
         "name": ", ".join([*parts, processor, f"{usable:g} core{'s' if usable != 1 else ''}"]),
         "provider": provider,

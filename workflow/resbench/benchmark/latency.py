@@ -25,6 +25,7 @@ from resbench.common.files import atomic, sha256, write_json
 from resbench.common.progress import Progress, say
 from resbench.common.system import available_cores
 from resbench.data.store import Split, load_split
+from resbench.runtime.providers import BASE_PROVIDER, PROVIDERS
 from resbench.runtime.sessions import (
     Identity,
     Probabilities,
@@ -147,7 +148,7 @@ def measure_latency(
         "rounds": plan.rounds,
         "images": "from --data" if data else "random pixels",
         "answers": "those of --predictions" if answers else "any probabilities",
-        "copies": None if provider == "cpu" else "to the device and back, in every call",
+        "copies": None if not PROVIDERS[provider].needs_gpu else "to the device and back, in every call",
         "provider_options": in_effect,
         "tf32": in_effect["use_tf32"] == "1" if "use_tf32" in in_effect else None,
         "load_average_after": list(os.getloadavg()),
@@ -221,7 +222,7 @@ def identify_all(models: list[Path]) -> dict[Path, Identity]:
     """Check every model before the first is timed.  On the CPU, so that this process holds no GPU memory."""
     owners: dict[Identity, Path] = {}
     for model in models:
-        identity = identify(open_session(model, "cpu", 1), model)._replace(classes=())
+        identity = identify(open_session(model, BASE_PROVIDER.name, 1), model)._replace(classes=())
         if identity in owners:
             raise ResbenchError(
                 f"{model}: same variant, seed and precision as {owners[identity]} "

@@ -22,8 +22,8 @@ import numpy as np
 from resbench.benchmark.conditions import disturbance, read_counters
 from resbench.benchmark.process import answer_parent
 from resbench.common.errors import ResbenchError, one_line
+from resbench.runtime.providers import PROVIDERS
 from resbench.runtime.sessions import (
-    PROVIDERS,
     Probabilities,
     check_probabilities,
     class_count,
@@ -38,11 +38,6 @@ WARMUP_STRETCH_S = 0.1
 WARMUP_PATIENCE = 2
 WARMUP_GAIN = 0.05
 WARMUP_LIMIT_S = 10.0
-
-# How far an answer may be from the stored one.  Another batch size takes another order of summation; where
-# arithmetic is coarse, that can move a value to the next step of its scale.
-TOLERANCE = 1e-3
-COARSE_TOLERANCE = 0.05
 
 
 class Job(NamedTuple):
@@ -104,8 +99,7 @@ def time_model(job: Job, data: bytes) -> Timing:
     images = np.frombuffer(data[:pixels], np.uint8).reshape(job.inputs, job.batch_size, 32, 32, 3)
     known = np.frombuffer(data[pixels:], np.float32)
     expected = known.reshape(job.inputs, job.batch_size, -1) if known.size else None
-    exact = job.provider == "cpu" and identify(session, model).precision in ("", "fp32")
-    tolerance = TOLERANCE if exact else COARSE_TOLERANCE
+    tolerance = PROVIDERS[job.provider].tolerance_of(identify(session, model).precision)
     turns = cycle(range(job.inputs))
     last: tuple[int, Any] = (0, None)
 
@@ -149,7 +143,7 @@ def time_model(job: Job, data: bytes) -> Timing:
         latency_ms=latency_ms,
         peak_rss_mb=peak_rss_mb(),
         nodes=nodes_by_provider(session),
-        options=session.get_provider_options()[PROVIDERS[job.provider]],
+        options=session.get_provider_options()[PROVIDERS[job.provider].native_name],
         steal=seen.steal,
         others=seen.others,
         throttled=seen.throttled,

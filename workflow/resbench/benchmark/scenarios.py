@@ -12,8 +12,8 @@ from resbench.benchmark.process import run_fresh
 from resbench.common.errors import ResbenchError
 from resbench.common.files import atomic
 from resbench.common.progress import Progress, say
-from resbench.config import suits
 from resbench.data.store import load_split
+from resbench.runtime.providers import PROVIDERS
 from resbench.runtime.sessions import check_provider
 
 COLUMNS = [
@@ -78,9 +78,11 @@ def measure_scenarios(
         check_provider(provider)
     identities = identify_all(models)
     images = load_split(data).images[:IMAGES].tobytes()
-    pairs = [(p, model) for p in providers for model in models if suits(identities[model].precision, p)]
+    pairs = [(p, model) for p in providers for model in models if PROVIDERS[p].supports(identities[model].precision)]
     if not pairs:
-        raise ResbenchError("none of the models' precisions suits a provider: int8 is for cpu, fp16 for the others")
+        raise ResbenchError(
+            "none of the models' precisions is measured on these providers: int8 is for processors, fp16 for GPUs"
+        )
     progress = Progress("scenarios")
     rows: list[list[Any]] = []
     for done, (provider, model) in enumerate(pairs):

@@ -8,6 +8,7 @@ from resbench.common.errors import ResbenchError
 from resbench.common.files import atomic_folder, sha256
 from resbench.deploy.card import Candidate, render_card
 from resbench.deploy.deployment import Setting, choose, read_rows
+from resbench.runtime.providers import BASE_PROVIDER, Provider, provider
 from resbench.runtime.sessions import identify, open_session
 
 
@@ -56,7 +57,7 @@ def match(models: list[Path], predictions: list[Path]) -> dict[str, Candidate]:
     answers = {answer.model_sha256: answer for answer in map(load_predictions, predictions)}
     candidates: dict[str, Candidate] = {}
     for model in models:
-        session = open_session(model, "cpu", 1)
+        session = open_session(model, BASE_PROVIDER.name, 1)
         identity = identify(session, model)
         answer = answers.get(sha256(model))
         if answer is None or not identity.classes:
@@ -69,13 +70,9 @@ def match(models: list[Path], predictions: list[Path]) -> dict[str, Candidate]:
     return candidates
 
 
-# Without this, Triton's ONNX Runtime backend uses CUDA on a GPU.
-TENSORRT = 'optimization { execution_accelerators { gpu_execution_accelerator : [ { name : "tensorrt" } ] } }\n'
-
-
 def triton_config(name: str, classes: int, setting: Setting, largest_batch: int) -> str:
     """config.pbtxt for Triton's ONNX Runtime backend; requests that wait at the same time become one batch."""
-    kind = "KIND_CPU" if setting.provider == "cpu" else "KIND_GPU"
+    where = provider(setting.provider)
     return f"""\
 name: "{name}"
 backend: "onnxruntime"
@@ -83,6 +80,14 @@ max_batch_size: {largest_batch}
 input [ {{ name: "image" data_type: TYPE_UINT8 dims: [ 32, 32, 3 ] }} ]
 output [ {{ name: "probabilities" data_type: TYPE_FP32 dims: [ {classes} ] label_filename: "labels.txt" }} ]
 dynamic_batching {{ }}
-instance_group [ {{ count: 1 kind: {kind} }} ]
+instance_group [ {{ count: 1 kind: {where.triton_kind} }} ]
 parameters {{ key: "intra_op_thread_count" value: {{ string_value: "{setting.threads}" }} }}
-{TENSORRT if setting.provider == "tensorrt" else ""}"""
+{_accelerator(where)}"""
+
+
+def _accelerator(where: Provider) -> str:
+    """The part of config.pbtxt without which Triton's ONNX Runtime backend uses its default, the CPU's or CUDA."""
+    if not where.triton_accelerator:
+        return ""
+    kind = f"{'gpu' if where.needs_gpu else 'cpu'}_execution_accelerator"
+    return f'optimization {{ execution_accelerators {{ {kind} : [ {{ name : "{where.triton_accelerator}" }} ] }} }}\n'

@@ -10,6 +10,7 @@ import numpy as np
 from resbench.common.errors import ResbenchError
 from resbench.common.progress import say
 from resbench.data.pictures import pictures, read_image
+from resbench.runtime.providers import BASE_PROVIDER
 from resbench.runtime.sessions import class_count, identify, infer, open_session
 
 TOP = 3
@@ -56,7 +57,7 @@ def predict_images(model: Path, paths: list[Path], *, as_json: bool = False) -> 
 
 def classify(model: Path, paths: list[Path]) -> Iterator[Answer]:
     """Raises ResbenchError where the model itself is bad."""
-    session = open_session(model, "cpu", None)
+    session = open_session(model, BASE_PROVIDER.name, None)
     classes = identify(session, model).classes or tuple(f"class {n}" for n in range(class_count(session)))
     for path in paths:
         try:

@@ -17,6 +17,7 @@ from resbench.data.store import Split, load_split
 from resbench.export.graph import to_onnx
 from resbench.export.metadata import write_metadata
 from resbench.networks.registry import multiply_adds, parameters, reference
+from resbench.runtime.providers import BASE_PROVIDER
 from resbench.runtime.sessions import open_session
 from resbench.statistics.metrics import accuracy_and_loss, agreement
 from resbench.training import loop
@@ -47,7 +48,7 @@ def export_model(
     reference = loop.predict(model, data.images)
     with atomic(onnx_path) as temporary:
         onnx.save_model(graph, temporary)
-        exported = predict(open_session(temporary, "cpu", threads), model_path, data.images)
+        exported = predict(open_session(temporary, BASE_PROVIDER.name, threads), model_path, data.images)
         figures = compare(reference, exported, data)
         refusal = disagreement(figures)
         if refusal:

@@ -22,6 +22,7 @@ from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import atomic, sha256
 from resbench.data.store import load_split
 from resbench.export.metadata import read_metadata, write_metadata
+from resbench.runtime.providers import BASE_PROVIDER
 from resbench.runtime.sessions import identify, open_session
 
 METHODS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -70,7 +71,7 @@ def quantize_model(
     Raises:
         ResbenchError: no fp32 model of `resbench export`, or other data than it was trained on.
     """
-    identity = identify(open_session(model_path, "cpu", threads), model_path)
+    identity = identify(open_session(model_path, BASE_PROVIDER.name, threads), model_path)
     if identity.precision != "fp32":
         raise ResbenchError(f"{model_path}: is {identity.precision or 'foreign'}, not fp32; name what `export` wrote")
     graph = onnx.load(model_path)
@@ -87,7 +88,7 @@ def quantize_model(
     with atomic(onnx_path) as temporary:
         onnx.save_model(made, temporary)
         onnx.checker.check_model(temporary, full_check=True)
-        open_session(temporary, "cpu", threads)
+        open_session(temporary, BASE_PROVIDER.name, threads)
 
 
 def ends(graph: ModelProto) -> list[str]:

@@ -13,6 +13,7 @@ from resbench.benchmark.latency import COLUMNS
 from resbench.benchmark.predictions import load_predictions
 from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import read_json
+from resbench.runtime.providers import BASE_PROVIDER
 from resbench.statistics.metrics import accuracy_and_loss, agreement
 
 SETTING = ["variant", "precision", "provider", "batch_size", "threads"]
@@ -203,7 +204,7 @@ def _convert(content: Any, name: str, kind: Any) -> Any:
 
 def _beside_fp32(answer: Answer, owners: dict[Key, Path]) -> Answer:
     name = (answer.variant, answer.seed)
-    candidates = [(*name, "fp32", provider) for provider in (answer.provider, "cpu")]
+    candidates = [(*name, "fp32", provider) for provider in (answer.provider, BASE_PROVIDER.name)]
     reference = next((owners[key] for key in candidates if key in owners), None)
     if answer.precision == "fp32" or reference is None:
         return answer

@@ -14,6 +14,7 @@ from resbench.common.files import atomic
 from resbench.report.comparisons import COMPARISON_COLUMNS, comparison_rows
 from resbench.report.inputs import Answer, Inputs, Parity, answered, read_inputs, settings
 from resbench.report.markdown import render_markdown
+from resbench.runtime.providers import BASE_PROVIDER
 from resbench.statistics.accuracy import accuracy_interval
 from resbench.statistics.latency import summarize_setting
 
@@ -78,7 +79,7 @@ def report_rows(inputs: Inputs, dataset: str) -> list[Row]:
         values: Row = {"variant": variant, "precision": precision, "provider": provider}
         values |= {"batch_size": batch_size, "threads": threads, "seeds": len(exports), "dataset": dataset}
         values |= _training(exports, precision) | accuracies.get(key[:3], {}) | timed.get(key, {})
-        if precision == "fp32" and provider != "cpu":  # export held it against Keras on the CPU
+        if precision == "fp32" and provider != BASE_PROVIDER.name:  # export compared it with Keras there
             values |= {"top1_agreement": None, "max_abs_diff": None}
         rows.append({column: values.get(column) for column in REPORT_COLUMNS})
     return rows

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from resbench import IMAGE_SHAPE
 from resbench.common.errors import ResbenchError, one_line
 from resbench.common.system import available_cores, cards
+from resbench.runtime.providers import PROVIDERS
 
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 MAX_CLASSES = 256  # labels are uint8
 LOG_ERRORS = 3
 
@@ -37,9 +37,10 @@ def missing(provider: str) -> str | None:
 
     A library that is not installed shows when a session is opened: `open_session` says which.
     """
-    if PROVIDERS[provider] not in ort.get_available_providers():
-        return "this build of onnxruntime lacks it; install resbench[gpu]"
-    if provider != "cpu" and not (any(Path("/dev").glob("nvidia[0-9]*")) or cards(["index"])):
+    record = PROVIDERS[provider]
+    if record.native_name not in ort.get_available_providers():
+        return f"this build of onnxruntime lacks it; install resbench[{record.extra}]"
+    if record.needs_gpu and not (any(Path("/dev").glob("nvidia[0-9]*")) or cards(["index"])):
         return (
             "no NVIDIA GPU here (no /dev/nvidia*, and nvidia-smi lists none); "
             "run on a GPU machine, or use --provider cpu"
@@ -72,6 +73,7 @@ def open_session(
         ResbenchError: the provider cannot be had, or the file is no model of this kind.
     """
     check_provider(provider)
+    record = PROVIDERS[provider]
     if not model.is_file():
         raise ResbenchError(f"{model}: no such file; make it with `resbench export`")
     settings = ort.SessionOptions()
@@ -79,7 +81,7 @@ def open_session(
     settings.inter_op_num_threads = 1
     settings.log_severity_level = LOG_ERRORS
     settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    if provider == "cpu":
+    if not record.needs_gpu:
         ort.set_default_logger_severity(LOG_ERRORS + 1)  # what it would print, the exception says again
     else:
         settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
@@ -87,15 +89,15 @@ def open_session(
             ort.preload_dlls()
     try:
         session = ort.InferenceSession(
-            model, settings, providers=[(PROVIDERS[provider], options or {})], enable_fallback=0
+            model, settings, providers=[(record.native_name, options or {})], enable_fallback=0
         )
     except Exception as error:  # the runtime's exceptions share no narrower base
-        if provider == "cpu":
+        if not record.needs_gpu:
             message = f"not a model that loads ({one_line(error)}); make it with `resbench export`"
         else:
             message = f"does not run on {provider} ({one_line(error)}); install resbench[gpu], or use --provider cpu"
         raise ResbenchError(f"{model}: {message}") from error
-    if session.get_providers()[0] != PROVIDERS[provider]:
+    if session.get_providers()[0] != record.native_name:
         raise ResbenchError(
             f"{model}: asked for {provider}, got {session.get_providers()[0]}; install resbench[gpu], "
             "or use --provider cpu"
@@ -114,7 +116,7 @@ def nodes_by_provider(session: ort.InferenceSession) -> dict[str, int]:
 
 def provider_share(nodes: dict[str, int], provider: str) -> float:
     """The fraction of `nodes_by_provider` that `provider` was given."""
-    return nodes.get(PROVIDERS[provider], 0) / max(sum(nodes.values()), 1)
+    return nodes.get(PROVIDERS[provider].native_name, 0) / max(sum(nodes.values()), 1)
 
 
 def identify(session: ort.InferenceSession, model: Path) -> Identity:

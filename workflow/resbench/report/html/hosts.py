@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from resbench.report.recommendation import Answer, answer, candidates_of, evidence_of
+from resbench.runtime.providers import PROVIDERS
 
 Setting = tuple[float, float]  # batch size, threads
 
@@ -62,7 +63,7 @@ def hosts_of(report: pd.DataFrame, comparisons: pd.DataFrame, timings: Sequence[
 
 def provider_words(provider: str) -> str:
     """As its makers write it."""
-    return {"cpu": "CPU", "cuda": "CUDA", "tensorrt": "TensorRT"}.get(provider, provider)
+    return PROVIDERS[provider].title if provider in PROVIDERS else provider
 
 
 def setting_words(setting: Setting) -> str:
