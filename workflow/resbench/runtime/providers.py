@@ -153,7 +153,7 @@ PROVIDERS: dict[str, Provider] = {
 }
 
 # The one that every install has: export compares its fp32 graph with Keras on it, and stages read models on it.
-REFERENCE = PROVIDERS["cpu"]
+BASE_PROVIDER = PROVIDERS["cpu"]
 
 
 def provider(name: str) -> Provider:
