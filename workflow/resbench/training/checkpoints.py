@@ -17,7 +17,9 @@ KEPT = 2  # a damaged newest one still leaves the one before it
 class State(NamedTuple):
     """Everything that the next epoch depends on.
 
-    weights, optimizer: the variables' values, in their own order; history: one row for each epoch done.
+    weights: values of all of the model's variables, in their order: weights, running statistics, and the states of the
+    seed generators of Dropout and augmentation layers.  optimizer: values of its variables, in their order.
+    history: one row for each epoch done.
     """
 
     weights: list[NDArray[Any]]

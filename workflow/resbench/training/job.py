@@ -127,7 +127,7 @@ def _run(
     fingerprint = _fingerprint(how, model)
     history: list[dict[str, float]] = []
     if folder and (state := checkpoints.load(folder, fingerprint)):
-        loop.assign(model.weights, state.weights)
+        loop.assign(model.variables, state.weights)
         loop.assign(optimizer.variables, state.optimizer)
         history = state.history
         say(f"{job.variant} seed {job.seed}: resumed after epoch {len(history)} of {epochs}")
@@ -156,7 +156,7 @@ def _run(
             f"{row['images_per_second']:.0f} images/s, {duration(left)} left"
         )
         if folder and epoch < epochs:
-            state = checkpoints.State(loop.values(model.weights), loop.values(optimizer.variables), history)
+            state = checkpoints.State(loop.values(model.variables), loop.values(optimizer.variables), history)
             checkpoints.save(folder, fingerprint, state)
 
     if mixed != "none":
@@ -221,8 +221,11 @@ def read_record(model_path: Path) -> dict[str, Any]:
 
 
 def _fingerprint(how: dict[str, Any], model: keras.Model) -> str:
-    """Names the job whose checkpoints may be resumed: settings, data, device and the network's structure."""
-    text = json.dumps(how, sort_keys=True) + model.to_json()
+    """Names the job whose checkpoints may be resumed: settings, data, device and the network's structure.
+
+    The number of variables is among it, since the states of random layers' seed generators are variables too.
+    """
+    text = json.dumps(how, sort_keys=True) + model.to_json() + str(len(model.variables))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

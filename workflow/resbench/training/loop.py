@@ -105,7 +105,7 @@ def seconds_per_step(
     run_steps: RunSteps, model: keras.Model, optimizer: keras.Optimizer, batch_size: int, count: int
 ) -> float:
     """Time a few steps, after one that compiles them; model and optimizer are left as they were."""
-    variables = model.weights + optimizer.variables
+    variables = model.variables + optimizer.variables
     before = values(variables)
     indices = np.arange(4 * batch_size, dtype=np.int32).reshape(4, batch_size) % count
     draws = np.zeros((4, batch_size, 3), np.int32)

@@ -1,0 +1,60 @@
+"""A resumed training ends as an uninterrupted one, also where layers draw random numbers of their own."""
+
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from resbench.data.store import Split, save_split
+from resbench.training import checkpoints, job
+
+
+def build(classes: int) -> keras.Model:
+    """Every place that a seed generator may stand in: a layer, a nested model, attention."""
+    augmentation = keras.Sequential([keras.Input((32, 32, 3)), layers.RandomFlip(), layers.RandomTranslation(0.1, 0.1)])
+    image = keras.Input((32, 32, 3), dtype="uint8", name="image")
+    x = augmentation(layers.Rescaling(1 / 255)(image))
+    x = layers.SpatialDropout2D(0.2)(layers.Conv2D(8, 8, strides=8, activation="relu")(x))
+    x = layers.MultiHeadAttention(2, 4, dropout=0.2)(x, x)
+    x = layers.Dropout(0.5)(layers.GlobalAveragePooling2D()(x))
+    return keras.Model(image, layers.Dense(classes, activation="softmax")(x))
+
+
+class Killed(BaseException):
+    """What a signal does to a job."""
+
+
+@pytest.fixture
+def train(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    save_split(tmp_path / "train.npz", Split(images, np.arange(40, dtype=np.uint8) % 4, np.array(list("abcd"))))
+    monkeypatch.setattr(job, "variant", lambda name: SimpleNamespace(build=build))
+
+    def run(name, folder=None):
+        keras.utils.clear_session()  # layers are numbered as in a new process
+        model = tmp_path / f"{name}.keras"
+        description = job.Job(variant="random", protocol="notebook", seed=1, epochs=3, batch_size=8)
+        history = tmp_path / f"{name}.csv"
+        job.run_job(description, tmp_path / "train.npz", model, history, test_path=None, checkpoints_folder=folder)
+        return keras.models.load_model(model, compile=False)
+
+    return run
+
+
+def test_resumed_training_repeats_bit_for_bit(train, tmp_path, monkeypatch):
+    uninterrupted = train("uninterrupted")
+    save = checkpoints.save
+
+    def saved_then_killed(*arguments):
+        save(*arguments)
+        raise Killed
+
+    monkeypatch.setattr(checkpoints, "save", saved_then_killed)
+    with pytest.raises(Killed):
+        train("killed", tmp_path / "saved")
+    monkeypatch.setattr(checkpoints, "save", save)
+    resumed = train("resumed", tmp_path / "saved")
+    for one, other in zip(uninterrupted.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
