@@ -116,7 +116,7 @@ def multiply(files: int, folder: Path) -> list[str]:
 
 
 def collate(files: int, folder: Path) -> Cost:
-    outputs = ["--report", "r.csv", "--comparisons", "c.csv", "--markdown", "r.md", "--dataset", "synthesised"]
+    outputs = ["--report", "r.csv", "--comparisons", "c.csv", "--markdown", "r.md", "--name", "synthesised"]
     return measure(files, [sys.executable, "-m", "resbench", "collate", *outputs, *multiply(files, folder)], folder)
 
 

@@ -24,7 +24,7 @@ STAGES = {
     "latency": ["latency", "IN", "--provider", "cpu", "--samples", "OUT1", "--host", "OUT2"],
     "scenarios": ["scenarios", "IN", "--data", "DATA", "--provider", "cpu", "--results", "OUT1"],
     "collate": [
-        *("collate", "--report", "OUT1", "--comparisons", "OUT2", "--markdown", "OUT3", "--dataset", "CIFAR-10"),
+        *("collate", "--report", "OUT1", "--comparisons", "OUT2", "--markdown", "OUT3", "--name", "mine"),
         *("--summary", "IN", "--parity", "IN", "--predictions", "IN", "--samples", "IN", "--host", "IN"),
     ],
     "page": [
@@ -84,7 +84,7 @@ WRONG_USAGE = {
     "nothing to convert": "convert",
     "no such provider": "evaluate x --provider tpu",
     "a seed below 0": "train pool --data a --seed -1 --model m --history h",
-    "timings without host": "collate --report r --comparisons c --markdown m --dataset d --summary s --parity p"
+    "timings without host": "collate --report r --comparisons c --markdown m --name d --summary s --parity p"
     " --predictions p --samples a --samples b --host h",
 }
 

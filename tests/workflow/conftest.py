@@ -91,9 +91,9 @@ class Tree:
 
 def settings() -> dict[str, object]:
     archive = os.environ.get("CIFAR10_ARCHIVE")
-    name = "photos of CIFAR-10 (JPEG)" if archive else "handwritten digits (scikit-learn), not CIFAR-10"
+    photos = {"dataset": "custom", "name": "photos of CIFAR-10 (JPEG)", "sources": [archive]}
     return {
-        "data": {"name": name, "sources": [archive or "digits"], "sha256": None},
+        "data": photos if archive else {"dataset": "digits"},
         "variants": ["pool", "resnet20"],
         "seeds": [0],
         "training": {"epochs": 1, "limit": 64, "device": "cpu"},
@@ -142,7 +142,7 @@ def on_slurm(tmp_path_factory: pytest.TempPathFactory) -> Tree:
     profile = tree.folder / "profiles/slurm/profile.yaml"
     profile.write_text(profile.read_text().replace("status-checks: 20", "status-checks: 5"))  # tiny jobs end sooner
     training = {"protocol": "he2015", "epochs": 1, "limit": 64, "device": "auto"}
-    data = {"name": "handwritten digits (scikit-learn), not CIFAR-10", "sources": ["digits"], "sha256": None}
+    data = {"dataset": "digits"}
     benchmark = {"batch_sizes": [1], "threads": [1], "preset": "smoke", "rounds": 1}
     factors = {"variants": ["resnet20", "bottleneck20"], "seeds": [0], "precisions": ["fp32", "int8"]}
     tree.configure(**factors, data=data, training=training, benchmark=benchmark)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 from report_schema import COMPARISONS, REPORT
+from resbench.data.datasets import DATASETS
 
 HEADER = (
     "variant,precision,provider,batch_size,threads,seeds,parameters,macs,model_bytes,accuracy_mean,"
@@ -44,7 +45,8 @@ def test_the_report_has_every_row_and_every_measurement(finished) -> None:
         assert all(float(row[column]) > 0 for column in (*MEASURED, "latency_p50_ms", "throughput_ips", "peak_rss_mb"))
         assert float(row["accuracy_mean"]) <= 1
         assert float(row["published_accuracy"]) > 0.7
-        assert row["dataset"] == yaml.safe_load((finished.folder / "test.yaml").read_text())["data"]["name"]
+        data = yaml.safe_load((finished.folder / "test.yaml").read_text())["data"]
+        assert row["dataset"] == data.get("name", DATASETS[data["dataset"]].title)
     assert all(variant in (finished.folder / "results/report.md").read_text() for variant in VARIANTS)
 
 

@@ -14,6 +14,7 @@ import typer
 
 from resbench.common.errors import ResbenchError
 from resbench.common.progress import say
+from resbench.data.datasets import DATASETS, archive_of
 from resbench.runtime.providers import BASE_PROVIDER, PROVIDERS
 from resbench.training.protocols import PROTOCOLS
 
@@ -104,9 +105,13 @@ def digits(dest: Annotated[Path, typer.Argument(help="Archive to write, .tar.gz.
 @app.command()
 def download(
     dest: Annotated[Path, typer.Argument(help="Where the archive goes, once its hash matched.")],
-    sha256: Annotated[str, typer.Option(help="Expected SHA-256 in hex, or `none` to accept any file (warns).")],
+    dataset: Annotated[str, typer.Option(help=f"{' or '.join(DATASETS)}: whose sources and hash to take.")] = "cifar10",
+    sha256: Annotated[
+        str, typer.Option(help="Expected SHA-256 in hex; auto: the dataset's; none: accept any file (warns).")
+    ] = "auto",
     source: Annotated[
-        list[str] | None, typer.Option(help="URL, file:// URL or path, tried in the order given.  Default: CIFAR-10.")
+        list[str] | None,
+        typer.Option(help="URL, file:// URL or path, tried in the order given.  Default: the dataset's."),
     ] = None,
     record: Annotated[Path | None, typer.Option(help="Write here, as JSON, which source delivered.")] = None,
     min_rate: Annotated[float, typer.Option(help="Leave a source slower than this, in kB/s.")] = 200.0,
@@ -114,10 +119,10 @@ def download(
 ) -> None:
     """Fetch the archive from the first source that delivers it, resuming what an earlier run began."""
     from resbench.common.files import write_json
-    from resbench.data.sources import OFFICIAL_SOURCES, download_archive
+    from resbench.data.sources import download_archive
 
-    expected = None if sha256.lower() == "none" else sha256
-    result = download_archive(dest, source or OFFICIAL_SOURCES, expected, min_rate_kb=min_rate, window_s=window)
+    sources, expected = archive_of(dataset, source, None if sha256.lower() == "none" else sha256)
+    result = download_archive(dest, sources, expected, min_rate_kb=min_rate, window_s=window)
     if record:
         write_json(record, result)
 
@@ -319,18 +324,18 @@ def collate(
     report: Annotated[Path, typer.Option(help="Table to write, .csv.")],
     comparisons: Annotated[Path, typer.Option(help="Who is better than whom, to write, .csv.")],
     markdown: Annotated[Path, typer.Option(help="The same for people, .md.")],
-    dataset: Annotated[str, typer.Option(help="What the images are, in words.")],
     summary: Annotated[Path, typer.Option(help="What `convert --summary` wrote.")],
     parity: Annotated[list[Path], typer.Option(help="What `export --parity` wrote; once for each model.")],
     predictions: Annotated[list[Path], typer.Option(help="What `evaluate` wrote; once for each.")],
     samples: Annotated[list[Path], typer.Option(help="What `latency --samples` wrote; once for each provider.")],
     host: Annotated[list[Path], typer.Option(help="What `latency --host` wrote, in the order of --samples.")],
+    name: Annotated[str | None, typer.Option(help="What images of no known dataset are called.")] = None,
 ) -> None:
     """Gather every stage's figures in one table."""
     from resbench.report.table import collate_report
 
     timings = _timings(samples, host)
-    collate_report(report, comparisons, markdown, dataset, summary, parity, predictions, timings)
+    collate_report(report, comparisons, markdown, name, summary, parity, predictions, timings)
 
 
 @app.command()

@@ -8,6 +8,8 @@ from pathlib import Path
 import yaml
 
 from resbench import config as configuration
+from resbench.common.errors import ResbenchError
+from resbench.data.datasets import archive_of
 from resbench.runtime.providers import PROVIDERS
 
 # So that jobs find `resbench` and `python` also when snakemake was called by its path.
@@ -17,6 +19,12 @@ with open(workflow.source_path("../schemas/config.schema.yaml")) as stream:
     schema = yaml.safe_load(stream)
 if problems := configuration.check(config, schema, configuration.variant_names()):
     sys.exit("\n".join(problems))
+
+
+try:
+    SOURCES, SHA256 = archive_of(config["data"]["dataset"], config["data"]["sources"], config["data"]["sha256"])
+except ResbenchError as error:
+    sys.exit(f"config: data: {error}")
 
 
 # From here on `benchmark.providers` holds the names of those that are measured.

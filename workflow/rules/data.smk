@@ -21,7 +21,7 @@ rule digits:
 rule download:
     """Fetch the archive from the first source that delivers it with the right hash."""
     input:
-        digits="<results>/data/digits.tar.gz" if "digits" in config["data"]["sources"] else [],
+        digits="<results>/data/digits.tar.gz" if "digits" in SOURCES else [],
     output:
         archive="<results>/data/archive.tar.gz",
         record="<results>/data/source.json",
@@ -34,10 +34,10 @@ rule download:
         min_rate_kb=config["data"]["min_rate_kb"],
         window_s=config["data"]["window_s"],
     params:
-        sha256=config["data"]["sha256"] or "none",
+        sha256=SHA256 or "none",
         sources=lambda wildcards, input: [
             word
-            for source in config["data"]["sources"]
+            for source in SOURCES
             for word in ("--source", input.digits if source == "digits" else source)
         ],
     shell:

@@ -41,7 +41,7 @@ rule collate:
     resources:
         mem_mb=2000,
     params:
-        dataset=config["data"]["name"],
+        name=given(config["data"], "name"),
         parity=repeated("parity"),
         predictions=repeated("predictions"),
         samples=repeated("samples"),
@@ -49,7 +49,7 @@ rule collate:
     shell:
         r"""
         resbench collate --report {output.report:q} --comparisons {output.comparisons:q} \
-            --markdown {output.markdown:q} --dataset {params.dataset:q} --summary {input.summary:q} {params.parity:q} \
+            --markdown {output.markdown:q} {params.name:q} --summary {input.summary:q} {params.parity:q} \
             {params.predictions:q} {params.samples:q} {params.host:q} 2>{log:q}
         """
 

@@ -5,9 +5,10 @@ import re
 
 import numpy as np
 import pytest
-from report_files import LABELS, calls
+from report_files import LABELS, calls, rows_of
 from resbench.benchmark.latency import COLUMNS
-from resbench.report.table import REPORT_COLUMNS
+from resbench.data.datasets import DATASETS
+from resbench.report.table import REPORT_COLUMNS, collate_report
 from resbench.statistics.latency import FEWEST_FOR_P90, FEWEST_FOR_P99
 from scipy.stats import binom
 
@@ -103,8 +104,39 @@ def test_page_of_a_published_protocol(good):
     assert "| pool | 10.00 / – | 100 |\n" in page
     assert "Test CPU, 2 cores" in page
     assert "numpy 2.4.6" in page
-    assert "ab" * 32 in page
-    assert "https://example.org/a.tar.gz" in page
+    assert DATASETS["cifar10"].sha256 in page
+    assert "https://host/a.tar.gz" in page
+
+
+@pytest.mark.parametrize(
+    ("summary", "name", "title"),
+    [
+        ({"sha256": "ab" * 32, "source": "/home/me/random-pixels.tar.gz"}, None, "random-pixels.tar.gz"),
+        ({"sha256": "ab" * 32, "source": "photos/"}, None, "photos"),
+        ({"sha256": "ab" * 32, "source": "photos/"}, "my  garden\n", "my garden"),
+        ({"sha256": "ab" * 32, "source": "/data/CIFAR-10"}, None, "CIFAR-10 (not verified)"),
+        ({"sha256": "ab" * 32, "source": None}, "cifar-10", "cifar-10 (not verified)"),
+        ({}, None, "your own images"),
+        ({"sha256": DATASETS["cifar100"].sha256, "source": "x.tar.gz"}, "CIFAR-10", "CIFAR-100"),
+        ({"sha256": DATASETS["digits"].sha256, "source": "digits"}, None, "handwritten digits (scikit-learn)"),
+    ],
+)
+def test_images_are_called_by_their_hash_and_never_by_a_default(good, summary, name, title):
+    good.collate(name)
+    good.summary.write_text(json.dumps(summary))
+    out = good.folder / "out"
+    collate_report(
+        out / "report.csv",
+        out / "comparisons.csv",
+        out / "report.md",
+        name,
+        good.summary,
+        good.parity,
+        good.predictions,
+        good.timings,
+    )
+    assert {row["dataset"] for row in rows_of(out / "report.csv")} == {title}
+    assert "Warning: Not CIFAR-10." in (out / "report.md").read_text()
 
 
 def test_page_shows_deviation_over_seeds(good):
@@ -112,7 +144,7 @@ def test_page_shows_deviation_over_seeds(good):
     assert "| pool | 75.00 ± 2.83 [48.34, 100.00] | 73.07 |" in good.collate()[1]
 
 
-@pytest.mark.parametrize("dataset", ["handwritten digits in CIFAR-10's layout", "CIFAR-100", "CIFAR-10x"])
+@pytest.mark.parametrize("dataset", ["handwritten digits in CIFAR-10's layout", "CIFAR-10, JPEG copies", "CIFAR-10x"])
 def test_page_of_other_images_warns_and_shows_nothing_published(good, dataset):
     rows, page = good.collate(dataset)
     assert f"> **Warning: Not CIFAR-10.** The images are {dataset}." in page

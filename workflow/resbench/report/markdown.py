@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from resbench.common.markdown import escaped, table
-from resbench.data.datasets import is_cifar10
+from resbench.data.datasets import titled
 from resbench.report.caveats import caveats
 from resbench.report.comparisons import COMPARISON_COLUMNS
 from resbench.report.format import p_value, span
@@ -41,7 +41,7 @@ def render_markdown(rows: list[Row], comparisons: list[Row], inputs: Inputs, dat
         comparisons: of `comparison_rows`.
         dataset: in words; published values stand beside measured ones where this is CIFAR-10.
     """
-    cifar = is_cifar10(dataset)
+    cifar = titled(dataset).has_references
     parts = ["# Residual networks: accuracy and latency", _conditions(inputs, dataset)]
     parts += _caveats(rows, comparisons, inputs)
     for precision, provider in dict.fromkeys((row["precision"], row["provider"]) for row in rows):

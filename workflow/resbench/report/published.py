@@ -1,6 +1,6 @@
 """Published figures: when a run may be held against them."""
 
-from resbench.data.datasets import is_cifar10
+from resbench.data.datasets import titled
 from resbench.report.inputs import Parity
 from resbench.training.protocols import PROTOCOLS
 
@@ -12,7 +12,7 @@ def departure(export: Parity, dataset: str) -> str | None:
 
     The notebook published accuracy and loss; He et al. (2015, 2016) error rates alone.
     """
-    if not is_cifar10(dataset):
+    if not titled(dataset).has_references:
         return "other images than CIFAR-10's"
     run = HE_2015 if export.published_loss is None else NOTEBOOK
     if export.protocol != run.name:

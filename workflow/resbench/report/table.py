@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from resbench.common.files import atomic
+from resbench.data.datasets import describe
 from resbench.report.comparisons import COMPARISON_COLUMNS, comparison_rows
 from resbench.report.inputs import Answer, Inputs, Parity, answered, read_inputs, settings
 from resbench.report.markdown import render_markdown
@@ -33,7 +34,7 @@ def collate_report(
     report: Path,
     comparisons: Path,
     markdown: Path,
-    dataset: str,
+    name: str | None,
     summary: Path,
     parity: list[Path],
     predictions: list[Path],
@@ -42,8 +43,8 @@ def collate_report(
     """Write all three files from every stage's output, or none.
 
     Args:
-        dataset: what the images are, in words; published values apply where this is CIFAR-10.
-        summary: what `convert --summary` wrote.
+        name: what the user calls images of no known dataset; see `resbench.data.datasets.describe`.
+        summary: what `convert --summary` wrote; its hash decides which dataset this is.
         parity: what `export --parity` wrote, one a model.
         predictions: what `evaluate` wrote, one for each model, precision and provider.
         timings: what `latency` wrote, (samples, host) for each provider.
@@ -52,7 +53,7 @@ def collate_report(
         ResbenchError: see `read_inputs`.
     """
     inputs = read_inputs(summary, parity, predictions, timings)
-    dataset = " ".join(dataset.split())
+    dataset = describe(inputs.summary, name)
     rows, compared = report_rows(inputs, dataset), comparison_rows(inputs, dataset)
     with atomic(report) as new_report, atomic(comparisons) as new_comparisons, atomic(markdown) as new_markdown:
         new_report.write_text(to_csv(rows, REPORT_COLUMNS), encoding="utf-8")

@@ -13,7 +13,7 @@ import yaml
 
 from resbench.benchmark.predictions import Predictions
 from resbench.common.files import write_text
-from resbench.data.datasets import is_cifar10
+from resbench.data.datasets import titled
 from resbench.report import format
 from resbench.report.caveats import caveats
 from resbench.report.html.comparison_view import comparison_view
@@ -69,7 +69,7 @@ def render(
     environment.globals |= {"words": format, "setting_words": setting_words, "provider_words": provider_words}
     library, code = chart_library(), _resource(environment, "page.js")
     datasets = list(inputs.report["dataset"].unique())
-    published = all(is_cifar10(name) for name in datasets)
+    published = all(titled(name).has_references for name in datasets)
     return environment.get_template("page.html.j2").render(
         library=library,
         code=code,
