@@ -10,7 +10,7 @@ from pathlib import Path
 
 README = Path(__file__).parents[1] / "README.md"
 
-command = [sys.executable, "-m", "snakemake", "--rulegraph", "mermaid-js"]
+command = [sys.executable, "-m", "snakemake", "-s", "workflow/Snakefile", "--rulegraph", "mermaid-js"]
 drawn = subprocess.run(command, cwd=README.parent, capture_output=True, text=True, check=True).stdout
 names = dict(re.findall(r"^\s*(\w+)\[(.+)\]$", drawn, re.MULTILINE))
 edges = sorted(f"    {names[start]} --> {names[end]}\n" for start, end in re.findall(r"(\w+) --> (\w+)", drawn))

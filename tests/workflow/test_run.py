@@ -24,7 +24,7 @@ NETWORKS = Path("workflow/resbench/networks")
 
 
 def change(path: Path) -> None:
-    path.write_text(path.read_text() + "\n# changed\n")
+    path.write_text(path.read_text() + "\nCHANGED = True\n")
 
 
 def trained(planned: set[tuple[str, str]]) -> set[str]:

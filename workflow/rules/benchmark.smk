@@ -1,8 +1,6 @@
 rule evaluate:
     """Run a model over the test set with ONNX Runtime and keep its predictions."""
     input:
-        "workflow/resbench/benchmark/predictions.py",
-        "workflow/resbench/runtime/sessions.py",
         model="<results>/onnx/{variant}/seed{seed}/{precision}.onnx",
         test="<results>/data/test.npz",
     output:
@@ -16,6 +14,7 @@ rule evaluate:
         gpu=lambda wildcards: int(PROVIDERS[wildcards.provider].needs_gpu),
         mem_mb=2000,
     params:
+        code=code_digest("evaluate"),
         options=lambda wildcards: option_words([wildcards.provider]),
     shell:
         r"""
@@ -27,12 +26,6 @@ rule evaluate:
 rule latency:
     """Time every variant under the same conditions: one job, alone on the machine, models in turn."""
     input:
-        "workflow/resbench/benchmark/conditions.py",
-        "workflow/resbench/benchmark/host.py",
-        "workflow/resbench/benchmark/latency.py",
-        "workflow/resbench/benchmark/latency_worker.py",
-        "workflow/resbench/benchmark/manifest.py",
-        "workflow/resbench/runtime/sessions.py",
         models=lambda wildcards: timed("<results>/onnx/{variant}/seed{seed}/{precision}.onnx", wildcards.provider),
         predictions=lambda wildcards: timed(
             "<results>/predictions/{variant}/seed{seed}/{precision}-{provider}.npz", wildcards.provider
@@ -54,8 +47,11 @@ rule latency:
         # Inside its SLURM job, Snakemake is given all cores of the node: this keeps to what was asked for.
         cpus_per_task=max(config["benchmark"]["threads"]),
     params:
+        code=code_digest("latency"),
         # Not an output: a failed job's outputs are deleted, and the next try goes on from here.
-        checkpoints=f"{config['pathvars']['results']}/checkpoints/latency/{{provider}}",
+        checkpoints=lambda wildcards, output: (
+            Path(output.samples).parents[2] / f"checkpoints/latency/{wildcards.provider}"
+        ),
         batch_sizes=",".join(map(str, config["benchmark"]["batch_sizes"])),
         threads=",".join(map(str, config["benchmark"]["threads"])),
         settings=given(config["benchmark"], "preset", "rounds"),
@@ -74,9 +70,6 @@ rule latency:
 rule scenarios:
     """Run MLPerf's scenarios on MLCommons LoadGen, alone on the machine."""
     input:
-        "workflow/resbench/benchmark/loadgen_worker.py",
-        "workflow/resbench/benchmark/scenarios.py",
-        "workflow/resbench/runtime/sessions.py",
         models=sorted(
             {
                 path
@@ -98,6 +91,7 @@ rule scenarios:
         runtime=720,
         cpus_per_task=max(config["benchmark"]["threads"]),
     params:
+        code=code_digest("scenarios"),
         preset=config["benchmark"]["scenarios"] or "smoke",
         threads=config["benchmark"]["threads"][0],
         batch_size=max(config["benchmark"]["batch_sizes"]),

@@ -1,5 +1,6 @@
 """What the other files share: the checked configuration and the environment of the jobs."""
 
+import copy
 import json
 import os
 import sys
@@ -7,13 +8,26 @@ from pathlib import Path
 
 import yaml
 
-from resbench import config as configuration
-from resbench.common.errors import ResbenchError
-from resbench.data.datasets import archive_of
-from resbench.runtime.providers import PROVIDERS
+# In a checkout, the jobs run its own package, whatever else is installed; elsewhere, the installed one.
+WORKFLOW = Path(workflow.source_path("../Snakefile")).resolve().parent
+SEARCHED = {"PATH": [Path(sys.executable).parent]}  # also when snakemake was called by its path
+if (WORKFLOW / "resbench").is_dir():
+    sys.path.insert(0, str(WORKFLOW))
+    SEARCHED = {"PATH": [WORKFLOW / "bin", *SEARCHED["PATH"]], "PYTHONPATH": [WORKFLOW]}
+os.environ.setdefault("PATH", os.defpath)
+for name, folders in SEARCHED.items():
+    os.environ[name] = os.pathsep.join([*map(str, folders), *filter(None, [os.environ.get(name)])])
 
-# So that jobs find `resbench` and `python` also when snakemake was called by its path.
-os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]))
+try:
+    from resbench import config as configuration
+    from resbench.common.errors import ResbenchError
+    from resbench.data.datasets import archive_of
+    from resbench.runtime.providers import PROVIDERS
+    from resbench.stages import code_digest
+except ModuleNotFoundError as error:
+    sys.exit(f"{error.name} is not installed here; the workflow's README says how to set up its environment")
+
+config = copy.deepcopy(config)  # several modules may be handed the same one
 
 with open(workflow.source_path("../schemas/config.schema.yaml")) as stream:
     schema = yaml.safe_load(stream)
@@ -39,13 +53,6 @@ wildcard_constraints:
     seed="[0-9]+",
     precision="[a-z0-9]+",
     provider="|".join(PROVIDERS),
-
-
-def network_files(wildcards):
-    """The files that define a variant: its own, and those of the builders it is made of."""
-    own = f"workflow/resbench/networks/variants/{wildcards.variant}.py"
-    deep = ["workflow/resbench/networks/deep.py"] if "networks.deep" in Path(own).read_text() else []
-    return [own, "workflow/resbench/networks/layers.py", *deep]
 
 
 def precisions_on(provider):

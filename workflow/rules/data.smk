@@ -6,14 +6,14 @@ localrules:
 
 rule digits:
     """Make an archive in CIFAR-10's layout from scikit-learn's handwritten digits; needs no network."""
-    input:
-        "workflow/resbench/data/digits.py",
     output:
         "<results>/data/digits.tar.gz",
     log:
         "<logs>/digits.log",
     benchmark:
         "<benchmarks>/digits.tsv"
+    params:
+        code=code_digest("digits"),
     shell:
         "resbench digits {output:q} 2>{log:q}"
 
@@ -34,6 +34,7 @@ rule download:
         min_rate_kb=config["data"]["min_rate_kb"],
         window_s=config["data"]["window_s"],
     params:
+        code=code_digest("download"),
         sha256=SHA256 or "none",
         sources=lambda wildcards, input: [
             word
@@ -51,11 +52,6 @@ rule download:
 rule convert:
     """Read the archive into two array files; nothing in it is unpacked or executed."""
     input:
-        "workflow/resbench/data/archive.py",
-        "workflow/resbench/data/convert.py",
-        "workflow/resbench/data/store.py",
-        "workflow/resbench/data/tarball.py",
-        "workflow/resbench/data/unpickle.py",
         archive="<results>/data/archive.tar.gz",
         record="<results>/data/source.json",
     output:
@@ -69,6 +65,8 @@ rule convert:
         "<benchmarks>/convert.tsv"
     resources:
         mem_mb=2000,
+    params:
+        code=code_digest("convert"),
     shell:
         r"""
         resbench convert {input.archive:q} --record {input.record:q} \

@@ -1,9 +1,6 @@
 rule export:
     """Convert a model to ONNX; refused unless both agree on the whole test set."""
     input:
-        "workflow/resbench/export/graph.py",
-        "workflow/resbench/export/metadata.py",
-        "workflow/resbench/export/onnx.py",
         model="<results>/models/{variant}/seed{seed}/model.keras",
         test="<results>/data/test.npz",
     output:
@@ -16,6 +13,8 @@ rule export:
     threads: 1
     resources:
         mem_mb=3000,
+    params:
+        code=lambda wildcards: code_digest("export", wildcards.variant),
     shell:
         r"""
         resbench export {input.model:q} --data {input.test:q} --threads {threads} \
@@ -26,8 +25,6 @@ rule export:
 rule quantize:
     """Write a model in another precision; int8 is calibrated on images that it was trained on."""
     input:
-        "workflow/resbench/export/metadata.py",
-        "workflow/resbench/export/quantize.py",
         model="<results>/onnx/{variant}/seed{seed}/fp32.onnx",
         train="<results>/data/train.npz",
     output:
@@ -42,6 +39,7 @@ rule quantize:
     resources:
         mem_mb=3000,
     params:
+        code=code_digest("quantize"),
         settings=lambda wildcards: (
             given(config["quantization"], "images", "method", "seed") if wildcards.precision == "int8" else []
         ),
@@ -59,13 +57,6 @@ localrules:
 rule bundle:
     """Put the model to deploy in a folder that Triton serves: of the first seed, in the precision that the report decides."""
     input:
-        "workflow/resbench/deploy/bundle.py",
-        "workflow/resbench/deploy/card.py",
-        "workflow/resbench/deploy/deployment.py",
-        "workflow/resbench/data/datasets.py",
-        "workflow/resbench/statistics/intervals.py",
-        "workflow/resbench/common/markdown.py",
-        "workflow/resbench/statistics/metrics.py",
         report="<results>/report.csv",
         models=expand(
             "<results>/onnx/{{variant}}/seed{seed}/{precision}.onnx",
@@ -85,6 +76,7 @@ rule bundle:
     benchmark:
         "<benchmarks>/bundle/{variant}.tsv"
     params:
+        code=code_digest("bundle"),
         precision=config["deployment"]["precision"],
         batch_size=config["benchmark"]["batch_sizes"][0],
         threads=config["benchmark"]["threads"][0],

@@ -1,19 +1,6 @@
 rule collate:
     """Gather every stage's figures in one table."""
     input:
-        "workflow/resbench/data/datasets.py",
-        "workflow/resbench/statistics/intervals.py",
-        "workflow/resbench/common/markdown.py",
-        "workflow/resbench/report/caveats.py",
-        "workflow/resbench/report/comparisons.py",
-        "workflow/resbench/report/inputs.py",
-        "workflow/resbench/statistics/latency.py",
-        "workflow/resbench/report/markdown.py",
-        "workflow/resbench/report/published.py",
-        "workflow/resbench/statistics/accuracy.py",
-        "workflow/resbench/report/table.py",
-        "workflow/resbench/report/format.py",
-        "workflow/resbench/statistics/metrics.py",
         summary="<results>/data/summary.json",
         parity=expand(
             "<results>/onnx/{variant}/seed{seed}/parity.json",
@@ -41,6 +28,7 @@ rule collate:
     resources:
         mem_mb=2000,
     params:
+        code=code_digest("collate"),
         name=given(config["data"], "name"),
         parity=repeated("parity"),
         predictions=repeated("predictions"),
@@ -57,31 +45,6 @@ rule collate:
 rule page:
     """Show everything on one page that loads nothing, with its charts as files beside it."""
     input:
-        "workflow/resbench/data/datasets.py",
-        "workflow/resbench/statistics/intervals.py",
-        "workflow/resbench/report/recommendation.py",
-        "workflow/resbench/report/caveats.py",
-        "workflow/resbench/report/html/comparison_view.py",
-        "workflow/resbench/report/comparisons.py",
-        "workflow/resbench/report/html/figures.py",
-        "workflow/resbench/report/html/hosts.py",
-        "workflow/resbench/report/inputs.py",
-        "workflow/resbench/statistics/latency.py",
-        "workflow/resbench/report/html/latency_view.py",
-        "workflow/resbench/report/html/theme.py",
-        "workflow/resbench/report/html/mistakes.py",
-        "workflow/resbench/report/html/page.py",
-        "workflow/resbench/report/html/page_figures.py",
-        "workflow/resbench/report/html/page_inputs.py",
-        "workflow/resbench/report/published.py",
-        "workflow/resbench/report/html/rendering.py",
-        "workflow/resbench/report/html/scenario_view.py",
-        "workflow/resbench/report/html/table_view.py",
-        "workflow/resbench/report/html/templates/page.css",
-        "workflow/resbench/report/html/templates/page.html.j2",
-        "workflow/resbench/report/html/templates/page.js",
-        "workflow/resbench/report/html/templates/parts.html.j2",
-        "workflow/resbench/report/format.py",
         report="<results>/report.csv",
         comparisons="<results>/comparisons.csv",
         history=expand(
@@ -113,6 +76,7 @@ rule page:
     resources:
         mem_mb=2000,
     params:
+        code=code_digest("page"),
         history=repeated("history"),
         predictions=repeated("predictions"),
         samples=repeated("samples"),

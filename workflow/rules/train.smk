@@ -1,12 +1,6 @@
 rule train:
     """Fit one variant from one random seed."""
     input:
-        network_files,
-        "workflow/resbench/training/adam.py",
-        "workflow/resbench/training/loop.py",
-        "workflow/resbench/training/job.py",
-        "workflow/resbench/training/protocols.py",
-        "workflow/resbench/training/schedules.py",
         train="<results>/data/train.npz",
         test="<results>/data/test.npz",
     output:
@@ -23,8 +17,11 @@ rule train:
         mem_mb=4000,
         runtime=720,
     params:
+        code=lambda wildcards: code_digest("train", wildcards.variant),
         # Not an output: a failed job's outputs are deleted, and the next try resumes from here.
-        checkpoints=f"{config['pathvars']['results']}/checkpoints/{{variant}}/seed{{seed}}",
+        checkpoints=lambda wildcards, output: (
+            Path(output.model).parents[3] / f"checkpoints/{wildcards.variant}/seed{wildcards.seed}"
+        ),
         settings=given(
             config["training"],
             "protocol",

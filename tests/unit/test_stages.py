@@ -1,0 +1,144 @@
+"""The digest of a stage's code: it changes with what shapes the result, and with nothing else."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from resbench import stages
+
+PACKAGE = Path(stages.__file__).parent
+RULES = PACKAGE.parent / "rules"
+
+
+def digest(package: Path, *arguments: str, variants: Path | None = None) -> str:
+    """The digest that a copy of the package computes of itself."""
+    code = f"from resbench.stages import code_digest; print(code_digest(*{arguments!r}))"
+    environment = {"PYTHONPATH": str(package.parent)} | ({"RESBENCH_VARIANTS": str(variants)} if variants else {})
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    return answer.stdout
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    ignored = shutil.ignore_patterns("__pycache__")
+    return Path(shutil.copytree(PACKAGE, tmp_path / "ein Ort mit Umlauten äöü" / "resbench", ignore=ignored))
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def commands() -> dict[str, set[str]]:
+    """The modules that each sub-command of the command line imports."""
+    tree = ast.parse((PACKAGE / "cli.py").read_text())
+    return {
+        function.name: {
+            node.module for node in ast.walk(function) if isinstance(node, ast.ImportFrom) and node.module is not None
+        }
+        for function in tree.body
+        if isinstance(function, ast.FunctionDef)
+    }
+
+
+@pytest.mark.parametrize("stage", stages.STAGES)
+def test_what_a_sub_command_imports_belongs_to_its_stage_or_shapes_nothing(stage: str) -> None:
+    modules = {name for name in commands()[stage] if name.startswith("resbench")}
+    files = stages.stage_files(stage)
+    assert {
+        name for name in modules - stages.SHAPE_NOTHING if PACKAGE / stages._module_path(name) not in files
+    } == set()
+
+
+@pytest.mark.parametrize("stage", ["convert", "evaluate", "latency", "scenarios", "collate", "page", "bundle"])
+def test_whatever_a_stage_imports_belongs_to_it_or_shapes_nothing(stage: str) -> None:
+    """Imported for real, so that an import that the syntax does not show is found, too."""
+    imports = "".join(f"import {name}\n" for name in stages.STAGES[stage].modules)
+    listing = "import sys; print(*(m for m in sys.modules if m.split('.')[0] == 'resbench'))"
+    answer = subprocess.run([sys.executable, "-c", imports + listing], capture_output=True, text=True, check=True)
+    shaping = {name for name in answer.stdout.split() if name not in stages.SHAPE_NOTHING}
+    files = stages.stage_files(stage)
+    packages = {name for name in shaping if (PACKAGE / stages._module_path(name)).name == "__init__.py"}
+    assert shaping - packages
+    assert {name for name in shaping - packages if PACKAGE / stages._module_path(name) not in files} == set()
+
+
+def test_no_module_is_imported_by_a_name_that_is_computed_except_the_variants() -> None:
+    dynamic = {path for path in PACKAGE.rglob("*.py") if "import_module(" in path.read_text()}
+    assert {str(path.relative_to(PACKAGE)) for path in dynamic} <= {"networks/registry.py"}
+
+
+def test_the_modules_that_shape_nothing_are_there() -> None:
+    assert {name for name in stages.SHAPE_NOTHING if not (PACKAGE / stages._module_path(name)).is_file()} == set()
+
+
+def test_every_file_of_data_belongs_to_a_stage() -> None:
+    data = {path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc", ".typed")}
+    assert data
+    assert data <= frozenset().union(*map(stages.stage_files, stages.STAGES))
+
+
+def test_every_rule_but_the_targets_has_its_digest() -> None:
+    text = "".join(path.read_text() for path in sorted(RULES.glob("*.smk")))
+    rules = [line.split()[1].strip(":") for line in text.splitlines() if line.startswith("rule ")]
+    assert sorted(rules) == sorted(stages.STAGES)
+    assert [name for name in rules if f'code_digest("{name}"' not in text] == []
+
+
+def test_a_digest_is_the_same_wherever_the_package_lies_and_whatever_its_dates(copied: Path) -> None:
+    assert digest(copied, "train", "pool") == f"{stages.code_digest('train', 'pool')}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("training/job.py", '"""', '"""Once more: '),
+        ("training/job.py", "memory ran out;", "there is not enough memory:"),
+        ("training/job.py", "import csv", "import csv  # a comment"),
+        ("training/devices.py", "timeout=1", "timeout=2"),
+        ("common/errors.py", "240", "250"),
+        ("networks/variants/basic.py", "def build(", "WIDTH = 3\n\n\ndef build("),
+    ],
+)
+def test_what_shapes_nothing_changes_no_digest(copied: Path, name: str, old: str, new: str) -> None:
+    before = digest(copied, "train", "pool")
+    edit(copied / name, old, new)
+    assert digest(copied, "train", "pool") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("training/adam.py", "import keras", "import keras\n\nBETA = 0.8"),
+        ("networks/layers.py", "import keras", "import keras\n\nWIDTH = 3"),
+        ("networks/variants/pool.py", "def build(", "WIDTH = 3\n\n\ndef build("),
+    ],
+)
+def test_an_edit_of_what_shapes_the_result_changes_the_digest(copied: Path, name: str, old: str, new: str) -> None:
+    before = digest(copied, "train", "pool")
+    edit(copied / name, old, new)
+    assert digest(copied, "train", "pool") != before
+
+
+@pytest.mark.parametrize("words", ["from my_blocks import stem", "import my_blocks", "from .my_blocks import stem"])
+def test_a_module_that_lies_beside_a_variant_of_the_users_own_belongs_to_it(tmp_path: Path, words: str) -> None:
+    (tmp_path / "mine.py").write_text(f"{words}\n\n\ndef build(classes): ...\n")
+    (tmp_path / "my_blocks.py").write_text("from deeper import WIDTH\n\n\ndef stem(): ...\n")
+    (tmp_path / "deeper.py").write_text("WIDTH = 8\n")
+    before = digest(PACKAGE, "train", "mine", variants=tmp_path)
+    (tmp_path / "deeper.py").write_text("WIDTH = 64\n")
+    assert digest(PACKAGE, "train", "mine", variants=tmp_path) != before
+
+
+def test_a_helper_in_the_package_belongs_to_the_variant_that_imports_it(copied: Path) -> None:
+    networks = copied / "networks"
+    (networks / "my_blocks.py").write_text("WIDTH = 8\n")
+    (networks / "variants/helped.py").write_text("from resbench.networks.my_blocks import WIDTH\n")
+    before, other = digest(copied, "train", "helped"), digest(copied, "train", "pool")
+    (networks / "my_blocks.py").write_text("WIDTH = 64\n")
+    assert digest(copied, "train", "helped") != before
+    assert digest(copied, "train", "pool") == other

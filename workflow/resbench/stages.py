@@ -1,0 +1,199 @@
+"""The code that shapes each stage's result, as one digest: a stage is due again exactly when its digest changes.
+
+A stage declares in STAGES the modules that do its work.  What they import, directly or through others, belongs to it
+as well, except for the modules in SHAPE_NOTHING.  A digest depends on the content of these files alone: not on
+their dates, on where the checkout is, nor on the working directory.  Comments, docstrings, layout and the wording of
+errors and progress messages do not count.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from resbench.common.errors import ResbenchError
+from resbench.common.variants import variant_file
+
+PACKAGE = Path(__file__).parent
+NETWORKS = "resbench.networks"
+
+# Modules that a stage may import without depending on them.
+SHAPE_NOTHING = frozenset(
+    {
+        "resbench.cli",  # hands options on
+        "resbench.config",  # what it decides arrives as an option
+        "resbench.common.errors",
+        "resbench.common.files",
+        "resbench.common.memory",
+        "resbench.common.progress",
+        "resbench.common.system",
+        "resbench.common.variants",
+        "resbench.networks",  # imports TensorFlow quietly
+        "resbench.stages",
+        "resbench.training.checkpoints",  # a resumed training gives the weights of an uninterrupted one
+        "resbench.training.devices",  # which processor: not a part of the result, as `training.device` is not
+    }
+)
+MESSAGES = frozenset({"say", "Progress"})  # calls whose arguments only a reader sees
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a stage's result depends on besides its inputs.
+
+    Attributes:
+        modules: Modules that do the work; what they import is found.
+        files: Patterns of further files, relative to the package: templates.
+    """
+
+    modules: tuple[str, ...]
+    files: tuple[str, ...] = ()
+
+
+# By the name of the rule, which is that of the sub-command.
+STAGES = {
+    "digits": Stage(("resbench.data.digits",)),
+    "download": Stage(("resbench.data.sources",)),
+    "convert": Stage(("resbench.data.convert",)),
+    "train": Stage(("resbench.training.job",)),
+    "export": Stage(("resbench.export.onnx", "resbench.networks.registry")),
+    "quantize": Stage(("resbench.export.quantize",)),
+    "evaluate": Stage(("resbench.benchmark.predictions",)),
+    "latency": Stage(("resbench.benchmark.latency",)),
+    "scenarios": Stage(("resbench.benchmark.scenarios",)),
+    "collate": Stage(("resbench.report.table",)),
+    "page": Stage(("resbench.report.html.page", "resbench.report.html.page_inputs"), ("report/html/templates/*",)),
+    "bundle": Stage(("resbench.deploy.bundle",)),
+}
+
+
+@cache
+def code_digest(stage: str, variant: str | None = None) -> str:
+    """Return the digest of the code that shapes a stage's result.
+
+    Args:
+        stage: A key of STAGES.
+        variant: The network whose code belongs to it, for a stage that builds networks.
+
+    Returns:
+        16 hexadecimal digits.
+
+    Raises:
+        ResbenchError: There is no such variant, or a file is no Python.
+    """
+    shaping = stage_files(stage) | (variant_files(variant) if variant else frozenset())
+    # The digests of the files alone, in their own order: neither names nor places decide.
+    parts = sorted(_file_digest(path) for path in shaping)
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
+
+
+@cache
+def stage_files(stage: str) -> frozenset[Path]:
+    """Return the files of a stage's code, without that of the networks, which belongs to one variant at a time."""
+    declared = STAGES[stage]
+    modules = _closure([PACKAGE / _module_path(name) for name in declared.modules], without=NETWORKS)
+    return modules | {path for pattern in declared.files for path in PACKAGE.glob(pattern)}
+
+
+@cache
+def variant_files(variant: str) -> frozenset[Path]:
+    """Return the files of a network's code: the variant's own, and those of the modules that it imports.
+
+    Raises:
+        ResbenchError: There is no such variant.
+    """
+    return _closure([variant_file(variant)])
+
+
+def _closure(files: list[Path], without: str | None = None) -> frozenset[Path]:
+    """Return the files and all that they import, less SHAPE_NOTHING and the modules of the package `without`."""
+    found: set[Path] = set()
+    waiting = list(files)
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting += [file for name, file in _imported(path) if not without or not name.startswith(f"{without}.")]
+    return frozenset(found)
+
+
+@cache
+def _imported(path: Path) -> list[tuple[str, Path]]:
+    """Return the name and the file of each module that a file imports anywhere in it, of this package or beside it."""
+    found = [(name, file) for name in _imported_names(path) if (file := _module_file(name, path.parent))]
+    return [(name, file) for name, file in found if name not in SHAPE_NOTHING]
+
+
+def _imported_names(path: Path) -> Iterator[str]:
+    """Yield the names that may be modules: for `from a import b`, both `a` and `a.b`."""
+    for node in ast.walk(_parsed(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            source = ".".join(filter(None, (_package(path, node.level), node.module)))
+            yield source
+            yield from (f"{source}.{alias.name}" for alias in node.names)
+
+
+def _package(path: Path, level: int) -> str:
+    """Return the package that a relative import of that level starts from; empty outside this package, and for 0."""
+    if not level or not path.is_relative_to(PACKAGE):
+        return ""
+    parts = ("resbench", *path.relative_to(PACKAGE).parts)
+    return ".".join(parts[: len(parts) - level])
+
+
+def _module_file(name: str, folder: Path) -> Path | None:
+    """Return the file of a module of this package, or of one that lies in the folder; None for any other."""
+    if name == "resbench" or name.startswith("resbench."):
+        root, relative = PACKAGE, _module_path(name)
+    else:
+        root, relative = folder, Path(*name.split("."))
+    for candidate in ((root / relative).with_suffix(".py"), root / relative / "__init__.py", root / relative):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def _module_path(name: str) -> Path:
+    """Return the path of a module of this package, relative to the package, as a file if it is one."""
+    relative = Path(*name.split(".")[1:])
+    return (
+        relative.with_suffix(".py") if (PACKAGE / relative).with_suffix(".py").is_file() else relative / "__init__.py"
+    )
+
+
+@cache
+def _parsed(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError) as error:
+        raise ResbenchError(f"{path}: is no Python ({error}); correct it") from error
+
+
+@cache
+def _file_digest(path: Path) -> str:
+    content = repr(_essence(_parsed(path))).encode() if path.suffix == ".py" else path.read_bytes()
+    return hashlib.sha256(content).hexdigest()
+
+
+def _essence(node: object) -> object:
+    """Return a syntax tree as nested tuples, without what shapes no result: positions, docstrings and messages."""
+    if isinstance(node, list):
+        return tuple(_essence(item) for item in node if not _is_text(item))
+    if not isinstance(node, ast.AST):
+        return node
+    fields = dict(ast.iter_fields(node))
+    if isinstance(node, ast.Raise):
+        fields["exc"] = [part for part in ast.walk(node.exc) if isinstance(part, ast.Name)][:1] if node.exc else None
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MESSAGES:
+        fields["args"], fields["keywords"] = [], []
+    present = ((name, _essence(value)) for name, value in fields.items() if value not in (None, []))
+    return (type(node).__name__, *present)
+
+
+def _is_text(node: object) -> bool:
+    """Return whether a statement is a docstring, or another text that does nothing."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
