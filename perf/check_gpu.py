@@ -32,7 +32,7 @@ from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import read_json
 from resbench.common.system import available_cores
 from resbench.data.store import load_split
-from resbench.runtime.sessions import Probabilities, nodes_by_provider, open_session, provider_share
+from resbench.runtime.sessions import Probabilities, open_session, provider_share
 from resbench.statistics.metrics import agreement
 
 PACKAGE = Path(__file__).parents[1] / "workflow"
@@ -168,7 +168,7 @@ def run_on(provider: str, precision: str, folder: Path) -> str:
 def ask(model: Path, provider: str, images: np.ndarray) -> tuple[dict[str, int], Probabilities]:
     """Where the model's nodes are, and what it answers."""
     session = open_session(model, provider, None)
-    return nodes_by_provider(session), predict(session, model, images)
+    return session.node_placement(), predict(session, model, images)
 
 
 def main() -> None:

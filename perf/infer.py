@@ -36,17 +36,13 @@ Call = Callable[[np.ndarray], np.ndarray]  # uint8 (N, 32, 32, 3) → float32 (N
 def onnx_runtime(model: Path) -> Call:
     from resbench.runtime.sessions import open_session
 
-    session = open_session(model, "cpu", 1)
-    return lambda image: session.run(["probabilities"], {"image": image})[0]
+    return open_session(model, "cpu", 1).run
 
 
 def openvino(model: Path) -> Call:
-    from openvino import Core
+    from resbench.runtime.sessions import open_session
 
-    # Processors with bfloat16 would otherwise compute float32 in it.
-    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
-    request = Core().compile_model(model, "CPU", settings).create_infer_request()
-    return lambda image: request.infer([image])[0]
+    return open_session(model, "openvino", 1).run
 
 
 def keras_predict(model: Path) -> Call:

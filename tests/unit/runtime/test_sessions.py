@@ -11,23 +11,67 @@ from onnx import TensorProto
 from resbench.common.errors import ResbenchError
 from resbench.common.system import available_cores
 from resbench.data.store import Split, save_split
-from resbench.runtime import sessions
-from resbench.runtime.sessions import Identity, identify, infer, nodes_by_provider, open_session
-from tiny_models import CLASSES, tiny_model
+from resbench.runtime import onnxruntime_backend, sessions
+from resbench.runtime.providers import PROVIDERS
+from resbench.runtime.sessions import Identity, identify, infer, open_session
+from tiny_models import CLASSES, tiny_model, tiny_network
 
+PROCESSORS = [name for name, record in PROVIDERS.items() if not record.needs_gpu]
 no_gpu = pytest.mark.skipif(sessions.missing("cuda") is None, reason="needs a machine without GPU")
 
 
+@pytest.fixture(params=PROCESSORS)
+def processor(request):
+    """Each provider that runs on any machine."""
+    return request.param
+
+
 def test_cpu_session_runs_on_the_cpu_with_the_threads_asked_for(tmp_path):
-    session = open_session(tiny_model(tmp_path / "m.onnx"), "cpu", 1)
+    session = open_session(tiny_model(tmp_path / "m.onnx"), "cpu", 1)._session
     assert session.get_providers() == ["CPUExecutionProvider"]
     assert session.get_session_options().intra_op_num_threads == 1
     assert session.get_session_options().inter_op_num_threads == 1
 
 
+def test_openvino_session_computes_in_float32_with_the_threads_asked_for(tmp_path):
+    session = open_session(tiny_model(tmp_path / "m.onnx"), "openvino", 1)
+    options = session.options()
+    assert (options["INFERENCE_NUM_THREADS"], options["NUM_STREAMS"]) == ("1", "1")
+    assert options["INFERENCE_PRECISION_HINT"] == "f32"  # by itself it takes bfloat16 where the processor has it
+    assert [*session.node_placement()] == ["CPU"]
+    assert sum(session.node_placement().values()) >= 1
+
+
+def test_options_override_the_record_of_the_provider(tmp_path):
+    session = open_session(tiny_model(tmp_path / "m.onnx"), "openvino", 1, {"ENABLE_CPU_PINNING": "NO"})
+    assert session.options()["ENABLE_CPU_PINNING"] == "False"
+    with pytest.raises(ResbenchError, match=r"Unsupported property NOPE.*--provider-option"):
+        open_session(tiny_model(tmp_path / "m.onnx"), "openvino", 1, {"NOPE": "1"})
+
+
 def test_threads_default_to_the_cores_available_and_never_to_zero(tmp_path):
-    session = open_session(tiny_model(tmp_path / "m.onnx"), "cpu", None)
+    session = open_session(tiny_model(tmp_path / "m.onnx"), "cpu", None)._session
     assert session.get_session_options().intra_op_num_threads == available_cores() >= 1
+    session = open_session(tiny_model(tmp_path / "m.onnx"), "openvino", None)
+    assert session.options()["INFERENCE_NUM_THREADS"] == str(available_cores())
+
+
+def test_runtimes_agree(tmp_path):
+    path = tiny_network(tmp_path / "m.onnx")
+    images = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), np.uint8)
+    results = [infer(open_session(path, name, 1), path, images) for name in PROCESSORS]
+    assert results[0].dtype == results[1].dtype == np.float32
+    assert np.abs(results[0] - results[1]).max() < 1e-5
+    assert np.ptp(results[0]) > 0.01
+
+
+def test_results_of_two_calls_do_not_share_memory(tmp_path, processor):
+    path = tiny_network(tmp_path / "m.onnx")
+    session = open_session(path, processor, 1)
+    first = session.run(np.zeros((2, 32, 32, 3), np.uint8))
+    kept = first.copy()
+    session.run(np.full((2, 32, 32, 3), 255, np.uint8))
+    assert np.array_equal(first, kept)
 
 
 @no_gpu
@@ -41,7 +85,7 @@ def test_gpu_provider_without_a_gpu_is_refused_with_the_reason(tmp_path, provide
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
 def test_runtime_that_would_fall_back_to_the_cpu_is_refused(tmp_path, monkeypatch, capfd, provider):
     """A GPU is present, its libraries are not: ONNX Runtime alone would now run on the CPU without an error."""
-    monkeypatch.setattr(sessions, "cards", lambda fields: [["0"]])
+    monkeypatch.setattr(onnxruntime_backend, "has_nvidia_gpu", lambda: True)
     with pytest.raises(ResbenchError, match=f"does not run on {provider}") as caught:
         open_session(tiny_model(tmp_path / "m.onnx"), provider, 1)
     assert "\n" not in str(caught.value)
@@ -64,7 +108,7 @@ def test_probe_says_what_is_missing_and_exits_with_1():
 
 def test_every_node_is_on_the_provider(tmp_path):
     session = open_session(tiny_model(tmp_path / "m.onnx"), "cpu", 1)
-    assert nodes_by_provider(session) == {"CPUExecutionProvider": 4}
+    assert session.node_placement() == {"CPUExecutionProvider": 4}
 
 
 def test_options_reach_the_provider(tmp_path, monkeypatch):
@@ -75,26 +119,26 @@ def test_options_reach_the_provider(tmp_path, monkeypatch):
         raise RuntimeError("enough")
 
     path = tiny_model(tmp_path / "m.onnx")
-    monkeypatch.setattr(sessions.ort, "InferenceSession", spy)
+    monkeypatch.setattr(onnxruntime_backend.ort, "InferenceSession", spy)
     with pytest.raises(ResbenchError, match="enough"):
         open_session(path, "cpu", 1, {"use_tf32": "0"})
     assert given == [("CPUExecutionProvider", {"use_tf32": "0"})]
 
 
 def test_build_without_the_provider_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(sessions.ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.setattr(onnxruntime_backend.ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(ResbenchError, match="this build of onnxruntime lacks it"):
         open_session(tiny_model(tmp_path / "m.onnx"), "cuda", 1)
 
 
-def test_metadata_name_the_model(tmp_path):
+def test_metadata_name_the_model(tmp_path, processor):
     path = tiny_model(tmp_path / "m.onnx", variant="pool", seed="3")
-    assert identify(open_session(path, "cpu", 1), path) == Identity("pool", "3", "fp32", tuple(CLASSES))
+    assert identify(open_session(path, processor, 1), path) == Identity("pool", "3", "fp32", tuple(CLASSES))
 
 
-def test_foreign_model_goes_by_its_file_name(tmp_path):
+def test_foreign_model_goes_by_its_file_name(tmp_path, processor):
     path = tiny_model(tmp_path / "theirs.onnx", variant=None)
-    assert identify(open_session(path, "cpu", 1), path) == Identity("theirs", "", "", ())
+    assert identify(open_session(path, processor, 1), path) == Identity("theirs", "", "", ())
 
 
 @pytest.mark.parametrize(
@@ -108,15 +152,15 @@ def test_foreign_model_goes_by_its_file_name(tmp_path):
         {"classes": ["cat", "dog", "sh\x1b[2Jip"]},
     ],
 )
-def test_hostile_metadata_are_refused(tmp_path, metadata):
+def test_hostile_metadata_are_refused(tmp_path, metadata, processor):
     path = tiny_model(tmp_path / "m.onnx", **metadata)
     with pytest.raises(ResbenchError, match=r"m\.onnx: its metadata are malformed"):
-        identify(open_session(path, "cpu", 1), path)
+        identify(open_session(path, processor, 1), path)
 
 
-def one_line_error(path):
+def one_line_error(path, provider="cpu"):
     with pytest.raises(ResbenchError) as caught:
-        open_session(path, "cpu", 1)
+        open_session(path, provider, 1)
     message = str(caught.value)
     assert "\n" not in message
     assert message.startswith(f"{path}: ")
@@ -125,17 +169,18 @@ def one_line_error(path):
 
 
 @pytest.mark.parametrize("keep", [0, 1, 40, 150, -1])
-def test_truncated_file_is_refused(tmp_path, keep):
+def test_truncated_file_is_refused(tmp_path, keep, processor):
     path = tiny_model(tmp_path / "m.onnx")
     path.write_bytes(path.read_bytes()[:keep])
-    one_line_error(path)
+    one_line_error(path, processor)
 
 
 @pytest.mark.parametrize("content", [b"not a model\n" * 50, b"PK\x03\x04", bytes(1000)])
-def test_other_file_is_refused(tmp_path, content):
+def test_other_file_is_refused(tmp_path, content, processor, capfd):
     path = tmp_path / "m.onnx"
     path.write_bytes(content)
-    one_line_error(path)
+    one_line_error(path, processor)
+    assert capfd.readouterr() == ("", "")  # the runtime prints nothing of its own
 
 
 def test_missing_file_and_folder_are_refused(tmp_path):
@@ -144,7 +189,7 @@ def test_missing_file_and_folder_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("location", ["../secret", "/etc/passwd", "absent"])
-def test_weights_outside_the_file_are_refused(tmp_path, location):
+def test_weights_outside_the_file_are_refused(tmp_path, location, processor):
     (tmp_path / "secret").write_bytes(bytes(4))
     (tmp_path / "models").mkdir()
     path = tiny_model(tmp_path / "models" / "m.onnx")
@@ -155,22 +200,22 @@ def test_weights_outside_the_file_are_refused(tmp_path, location):
     for key, value in (("location", location), ("offset", "0"), ("length", "4")):
         tensor.external_data.add(key=key, value=value)
     path.write_bytes(model.SerializeToString())
-    one_line_error(path)
+    one_line_error(path, processor)
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"image": "input"}, "takes input: "),
-        ({"image_type": TensorProto.FLOAT}, "tensor(float)"),
-        ({"image_shape": ("N", 3, 32, 32)}, "[N, 3, 32, 32]"),
-        ({"image_shape": (1, 32, 32, 3)}, "[1, 32, 32, 3]"),
-        ({"image_shape": ("N", "H", "W", 3)}, "[N, H, W, 3]"),
+        ({"image_type": TensorProto.FLOAT}, "image: float32["),
+        ({"image_shape": ("N", 3, 32, 32)}, "[?,3,32,32]"),
+        ({"image_shape": (1, 32, 32, 3)}, "[1,32,32,3]"),
+        ({"image_shape": ("N", "H", "W", 3)}, "[?,?,?,3]"),
         ({"output": "logits2"}, "returns logits2: "),
     ],
 )
-def test_model_with_another_signature_is_refused(tmp_path, change, said):
-    assert said in one_line_error(tiny_model(tmp_path / "m.onnx", **change))
+def test_model_with_another_signature_is_refused(tmp_path, change, said, processor):
+    assert said in one_line_error(tiny_model(tmp_path / "m.onnx", **change), processor)
 
 
 def test_output_that_is_no_probability_is_refused(tmp_path):
@@ -202,3 +247,21 @@ def test_stages_that_only_run_models_do_not_import_tensorflow(tmp_path):
     output = subprocess.check_output(child, cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, text=True)
     assert output.strip() == "[]"
     assert (tmp_path / "p.npz").exists()
+
+
+ONE_RUNTIME = """
+import sys
+from pathlib import Path
+from resbench.benchmark import latency_worker
+from resbench.runtime.sessions import open_session
+open_session(Path("m.onnx"), sys.argv[1], 1)
+print(*sorted({"onnxruntime", "openvino", "onnx", "pandas", "tensorflow"} & {*sys.modules}))
+"""
+
+
+@pytest.mark.parametrize(("provider", "imported"), [("cpu", "onnxruntime"), ("openvino", "openvino")])
+def test_a_timed_process_imports_its_own_runtime_alone(tmp_path, provider, imported):
+    tiny_model(tmp_path / "m.onnx")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    child = [sys.executable, "-c", ONE_RUNTIME, provider]
+    assert subprocess.check_output(child, cwd=tmp_path, env=environment, text=True).split() == [imported]

@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import onnxruntime as ort
 import psutil
 
 from resbench.common.system import available_cores, cards, core_numbers
+from resbench.runtime.backend import load_backend
 from resbench.runtime.providers import PROVIDERS
 
 PACKAGES = (
-    *("resbench", "onnxruntime", "onnxruntime-gpu", "numpy", "tensorflow", "mlcommons-loadgen"),
+    *("resbench", "onnxruntime", "onnxruntime-gpu", "openvino", "numpy", "tensorflow", "mlcommons-loadgen"),
     *("nvidia-cuda-runtime-cu12", "nvidia-cudnn-cu12", "tensorrt", "tensorrt-cu12"),
 )
 # What a scheduler calls the job: SLURM, PBS, LSF.
@@ -37,14 +37,17 @@ def describe_host(provider: str) -> dict[str, Any]:
     """Processor, memory, GPU, software, commit and job, ready for JSON.
 
     `name` is short, for a column of a table: the GPU where one is measured, then processor and
-    cores.  `cuda` is the version that ONNX Runtime was built for; CUDA's and cuDNN's libraries are
+    cores.  `runtime` and `runtime_version` say what executes
+    models; `cuda` is the version that it was built for; CUDA's and cuDNN's libraries are
     under `packages`.  What cannot be found is None.  Memory in 10^9 bytes; load averages over 1, 5
     and 15 minutes.
     """
     processor, cores, quota = _processor(), available_cores(), _cgroup_quota()
     gpus = _gpus()
+    record = PROVIDERS[provider]
+    runtime = load_backend(record).runtime()
     usable = cores if quota is None else min(cores, quota)
-    parts = [] if not PROVIDERS[provider].needs_gpu else [gpu["name"] for gpu in gpus[:1]]
+    parts = [] if not record.needs_gpu else [gpu["name"] for gpu in gpus[:1]]
     return {
         "name": ", ".join([*parts, processor, f"{usable:g} core{'s' if usable != 1 else ''}"]),
         "provider": provider,
@@ -57,7 +60,9 @@ def describe_host(provider: str) -> dict[str, Any]:
         "governor": governor(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "gpus": gpus,
-        "cuda": ort.cuda_version or None,
+        "runtime": runtime.name,
+        "runtime_version": runtime.version,
+        "cuda": runtime.cuda,
         "kernel": platform.release(),
         "os": _operating_system(),
         "python": platform.python_version(),

@@ -22,13 +22,13 @@ import numpy as np
 from resbench.benchmark.conditions import disturbance, read_counters
 from resbench.benchmark.process import answer_parent
 from resbench.common.errors import ResbenchError, one_line
+from resbench.runtime.backend import load_backend
 from resbench.runtime.providers import PROVIDERS
 from resbench.runtime.sessions import (
     Probabilities,
     check_probabilities,
     class_count,
     identify,
-    nodes_by_provider,
     open_session,
 )
 
@@ -61,8 +61,8 @@ class Job(NamedTuple):
 class Timing(NamedTuple):
     """load_ms: making the session, without importing the runtime; first_ms: the first call; then steady state.
 
-    warmed_up: whether warm-up ended by itself, and not by its limit.  nodes: of the graph, by ONNX
-    Runtime's names of providers.  options: the provider's, with its defaults.  peak_rss_mb: 10^6
+    warmed_up: whether warm-up ended by itself, and not by its limit.  nodes: of the graph, by the runtime's
+    names of providers.  options: the provider's, with its defaults.  peak_rss_mb: 10^6
     bytes.  steal, others, throttled: see `Disturbance`; during the timed calls.
     """
 
@@ -92,6 +92,7 @@ def time_model(job: Job, data: bytes) -> Timing:
     """
     model = Path(job.model)
     time_utc = datetime.now(UTC).isoformat(timespec="seconds")
+    load_backend(PROVIDERS[job.provider])  # importing the runtime is no part of loading a model
     start = time.perf_counter_ns()
     session = open_session(model, job.provider, job.threads, job.options)
     load_ms = _since(start)
@@ -106,9 +107,9 @@ def time_model(job: Job, data: bytes) -> Timing:
     def call() -> float:
         nonlocal last
         turn = next(turns)
-        feed = {"image": images[turn]}
+        batch = images[turn]
         start = time.perf_counter_ns()
-        (answer,) = session.run(["probabilities"], feed)
+        answer = session.run(batch)
         elapsed = _since(start)
         last = (turn, answer)
         return elapsed
@@ -142,8 +143,8 @@ def time_model(job: Job, data: bytes) -> Timing:
         warmed_up=warmed_up,
         latency_ms=latency_ms,
         peak_rss_mb=peak_rss_mb(),
-        nodes=nodes_by_provider(session),
-        options=session.get_provider_options()[PROVIDERS[job.provider].native_name],
+        nodes=session.node_placement(),
+        options=session.options(),
         steal=seen.steal,
         others=seen.others,
         throttled=seen.throttled,

@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 
 import mlperf_loadgen as loadgen
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from resbench.benchmark.latency_worker import warm_up
 from resbench.benchmark.process import answer_parent
 from resbench.common.errors import ResbenchError, one_line
+from resbench.runtime.backend import Session
 from resbench.runtime.sessions import infer, open_session
 
 # LoadGen lays out the queries before it starts, by the speed it is told; too few would end the run early.
@@ -78,7 +78,7 @@ class Answerer:
     The queue is for Server alone, where LoadGen must go on issuing by its schedule meanwhile.
     """
 
-    def __init__(self, session: ort.InferenceSession, images: NDArray[np.uint8], job: Job) -> None:
+    def __init__(self, session: Session, images: NDArray[np.uint8], job: Job) -> None:
         self.session = session
         self.images = images
         self.batch_size = job.batch_size if job.scenario == "Offline" else 1
@@ -94,7 +94,7 @@ class Answerer:
         for start in range(0, len(samples), self.batch_size):
             part = samples[start : start + self.batch_size]
             try:
-                self.session.run(["probabilities"], {"image": self.images[[sample.index for sample in part]]})
+                self.session.run(self.images[[sample.index for sample in part]])
             except Exception as error:  # the runtime's exceptions share no narrower base
                 self.failure = error
             loadgen.QuerySamplesComplete([loadgen.QuerySampleResponse(sample.id, 0, 0) for sample in part])
@@ -121,7 +121,7 @@ def run_scenario(job: Job, data: bytes) -> Outcome:
     def call() -> float:
         nonlocal shortest
         start = time.perf_counter_ns()
-        session.run(["probabilities"], {"image": batch})
+        session.run(batch)
         elapsed = (time.perf_counter_ns() - start) / 1e6
         shortest = min(shortest, elapsed)
         return elapsed

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import atomic, sha256
 from resbench.common.progress import Progress, say
 from resbench.data.store import load_split
+from resbench.runtime.backend import Session
 from resbench.runtime.sessions import Probabilities, class_count, identify, infer, open_session
 from resbench.statistics.metrics import accuracy_and_loss
 
@@ -67,7 +67,7 @@ def evaluate_model(
     say(f"{name} on {provider}: accuracy {accuracy:.4f}, loss {loss:.4f} over {len(split.labels)} images")
 
 
-def predict(session: ort.InferenceSession, model: Path, images: NDArray[np.uint8]) -> Probabilities:
+def predict(session: Session, model: Path, images: NDArray[np.uint8]) -> Probabilities:
     """Class probabilities, float32 (N, C), of any number of images, uint8 (N, 32, 32, 3), batch by batch.
 
     Args:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 TIMEOUT_S = 30  # nvidia-smi can hang on a broken driver
 
@@ -25,3 +26,8 @@ def cards(fields: Sequence[str]) -> list[list[str]]:
         return []
     rows = [line.split(", ") for line in answer.stdout.splitlines()] if answer.returncode == 0 else []
     return [row for row in rows if len(row) == len(fields)]
+
+
+def has_nvidia_gpu() -> bool:
+    """Return whether this machine shows an NVIDIA card: a device file, or one that nvidia-smi lists."""
+    return any(Path("/dev").glob("nvidia[0-9]*")) or bool(cards(["index"]))

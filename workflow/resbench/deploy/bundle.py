@@ -65,7 +65,7 @@ def match(models: list[Path], predictions: list[Path]) -> dict[str, Candidate]:
         for first in candidates.values():
             if (identity.variant, identity.seed) != (first.identity.variant, first.identity.seed):
                 raise ResbenchError(f"{model}: of another variant or seed than {first.model}; bundle one at a time")
-        facts = dict(session.get_modelmeta().custom_metadata_map)
+        facts = dict(session.metadata)
         candidates[identity.precision] = Candidate(model, identity, facts, answer)
     return candidates
 
