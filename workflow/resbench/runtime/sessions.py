@@ -93,7 +93,7 @@ def _refusal(record: Provider, error: LoadError, *, given: bool) -> str:
     if not record.needs_gpu:
         options = ", and see what --provider-option it was given" if given else ""
         name = load_backend(record).runtime().name
-        return f"not a model that {name} loads ({error}); make it with `resbench export`{options}"
+        return f"not a model that loads in {name} ({error}); make it with `resbench export`{options}"
     return f"does not run on {record.name} ({error}); install resbench[{record.extra}], or use --provider cpu"
 
 
