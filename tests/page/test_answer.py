@@ -1,12 +1,8 @@
 """The answer: never a claim that the comparisons do not carry."""
 
-import numpy as np
-import pandas as pd
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from resbench.report.comparisons import COMPARISON_COLUMNS
-from resbench.report.recommendation import TOLERANCE, Candidate, Difference, Evidence, answer, evidence_of
+from resbench.report.recommendation import TOLERANCE, Candidate, Difference, Evidence, answer
 
 SMALL, LARGE = 1e6, 8e6
 
@@ -99,13 +95,6 @@ def test_size_first_takes_the_smallest_file_and_says_what_it_costs():
     assert choice.reason == "20.00 points less accurate, 2.0 times slower and a file 8.0 times as small."
 
 
-def test_too_few_rounds_for_an_interval_prove_nothing_and_the_measured_values_stand():
-    rows = [["latency", "a", "fp32", "b", "fp32", "cpu", 1, 1, 2.0, np.nan, np.nan, np.nan, np.nan, "", np.nan]]
-    evidence = evidence_of(pd.DataFrame(rows, columns=COMPARISON_COLUMNS), "cpu", 1, 1)
-    assert evidence.latency == {}
-    assert evidence.slower(Candidate("a", "fp32", 0.7, 20.0, 20.0), Candidate("b", "fp32", 0.7, 10.0, 10.0))
-
-
 def test_networks_in_different_precisions_are_compared_through_a_third():
     """fast int8 against slow fp32: nobody compared them, but fast fp32 was compared with both."""
     slow = Candidate("slow", "fp32", 0.74, 20.0, 20.0, LARGE)
@@ -116,24 +105,6 @@ def test_networks_in_different_precisions_are_compared_through_a_third():
         accuracy = step | differ(fast, slow, proven=told_apart, half=half)
         found = answer([slow, fast, fast_int8], Evidence(accuracy, {}))
         assert found.choice == (slow if told_apart else fast_int8)
-
-
-@pytest.mark.parametrize(("p_adjusted", "proven"), [("0.03", True), ("0.3", False)])
-def test_comparisons_are_read_in_either_direction_and_at_their_own_setting(p_adjusted, proven):
-    rows = [
-        ["latency", "a", "fp32", "b", "fp32", "cpu", 1, 1, 2.0, 1.8, 2.2, 0.01, p_adjusted, "", ""],
-        ["latency", "a", "fp32", "b", "fp32", "cpu", 32, 1, 0.5, 0.4, 0.6, 0.01, 0.01, "", ""],
-        ["accuracy", "a", "fp32", "published", "", "cpu", "", "", 0.1, 0.0, 0.2, "", "", "", ""],
-    ]
-    table = pd.DataFrame(rows, columns=COMPARISON_COLUMNS)
-    numbers = ["batch_size", "threads", "estimate", "low", "high", "p_adjusted", "seeds_needed"]
-    table[numbers] = table[numbers].apply(pd.to_numeric)
-    evidence = evidence_of(table, "cpu", 1, 1)
-    a, b = Candidate("a", "fp32", 0.7, 20.0, 20.0), Candidate("b", "fp32", 0.7, 10.0, 10.0)
-    assert evidence.slower(a, b) is proven
-    assert evidence.slower(b, a) is False
-    assert evidence.accuracy == {}
-    assert evidence_of(table, "cuda", 1, 1).latency == {}
 
 
 candidates = st.lists(

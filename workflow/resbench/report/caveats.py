@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from resbench.data.datasets import titled
-from resbench.report.comparisons import NOT_COMPARABLE
 from resbench.report.format import span
+from resbench.report.prose import describe_departure
+from resbench.statistics.verdicts import Verdict
 from resbench.training.protocols import PROTOCOLS
 
 FEWEST_SEEDS = 3
@@ -68,9 +69,8 @@ def _training(report: pd.DataFrame, protocol: str | None) -> list[Caveat]:
 
 def _published(comparisons: pd.DataFrame) -> list[Caveat]:
     variants: dict[str, list[str]] = {}
-    for variant, verdict in zip(comparisons["first"], comparisons["verdict"], strict=True):
-        if verdict.startswith(NOT_COMPARABLE):
-            variants.setdefault(verdict.removeprefix(NOT_COMPARABLE), []).append(variant)
+    for row in comparisons[comparisons["verdict"] == Verdict.NOT_COMPARABLE].to_dict("records"):
+        variants.setdefault(describe_departure(row), []).append(row["first"])
     if not variants:
         return []
     reasons = [f"{', '.join(dict.fromkeys(names))}: {reason}" for reason, names in variants.items()]

@@ -23,8 +23,9 @@ def with_unit(number: str, unit: str) -> str:
 
 
 def times(ratio: float) -> str:
-    """A ratio: 3.217 → 3.2, 12.4 → 12, 1.043 → 1.04."""
-    return f"{ratio:.2f}" if ratio < 1.1 else f"{ratio:.1f}" if ratio < 10 else f"{ratio:.0f}"
+    """A ratio: 3.217 → 3.2, 12.4 → 12, 1.043 → 1.04, 1.004 → 1.004."""
+    digits = 3 if ratio < 1.01 else 2 if ratio < 1.1 else 1 if ratio < 10 else 0
+    return f"{ratio:.{digits}f}"
 
 
 def p_value(p: float) -> str:

@@ -21,7 +21,7 @@ WHOLE = ["batch_size", "threads", "round", "call"]
 POSITIVE = [*WHOLE, "load_ms", "first_ms", "peak_rss_mb", "latency_ms"]
 TEXTS = ["model", "variant", "seed", "precision", "provider"]
 ALIKE = ["protocol", "epochs", "batch_size", "train_images"]
-ALIKE += ["parameters", "macs", "published_accuracy", "published_loss"]
+ALIKE += ["parameters", "macs", "published_accuracy", "published_loss", "published_protocol", "published_kind"]
 
 Key = tuple[Any, ...]
 
@@ -30,7 +30,7 @@ class Parity(NamedTuple):
     """One trained model: how it was trained, how large it is, and how well its export agrees with Keras.
 
     Accuracies and agreement are fractions, losses nats, train_seconds wall time, model_bytes the
-    size of the fp32 .onnx; published values are None where there are none.
+    size of the fp32 .onnx; published values are those of the variant's `Reference`, None where there are none.
     """
 
     variant: str
@@ -45,6 +45,8 @@ class Parity(NamedTuple):
     model_bytes: int
     published_accuracy: float | None
     published_loss: float | None
+    published_protocol: str | None
+    published_kind: str | None
     test_images: int
     top1_agreement: float
     max_abs_diff: float
@@ -191,9 +193,9 @@ def read_timings(samples: Path, host: Path) -> tuple[pd.DataFrame, dict[str, Any
 
 def _convert(content: Any, name: str, kind: Any) -> Any:
     value = content[name]
-    if kind is str and isinstance(value, str | int):
+    if kind in (str, str | None) and isinstance(value, str | int):
         return str(value)
-    if value is None and kind == float | None:
+    if value is None and kind in (float | None, str | None):
         return None
     if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
         raise TypeError(f"{name} is {value!r:.40}")

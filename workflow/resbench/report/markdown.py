@@ -7,9 +7,10 @@ import pandas as pd
 from resbench.common.markdown import escaped, table
 from resbench.data.datasets import titled
 from resbench.report.caveats import caveats
-from resbench.report.comparisons import COMPARISON_COLUMNS
+from resbench.report.comparisons import COMPARISON_COLUMNS, Kind
 from resbench.report.format import p_value, span
 from resbench.report.inputs import Inputs
+from resbench.report.prose import describe_comparison
 from resbench.statistics.latency import FEWEST_FOR_P90
 
 Row = dict[str, Any]
@@ -20,8 +21,9 @@ HOW_TO_READ = f"""\
 - **Accuracy** is the share of test images whose likeliest class is right, by ONNX Runtime, in the mean of all seeds
   ± their standard deviation. In brackets stands the 95 % interval of what other seeds and other test images would give;
   for one seed, Wilson's, which is about this one model. Overlapping intervals do not tell whether networks differ.
-- **Comparisons** do: they count that all networks saw the same test images. The interval is each pair's own; p is
-  corrected for the number of pairs (Holm), and below 0.05 the verdict names a winner. Ratios of times are those of the
+- **Comparisons** do: they count that all networks saw the same test images. The interval is each pair's own. A model is
+  *as accurate* where it lies within ± 1 point, and *as fast* where it lies within 5 %; else p, adjusted for the number
+  of pairs (Holm), decides: below 0.05 one is better, otherwise the pair is *undecided*. Ratios of times are of the
   shortest calls in the same rounds. A published accuracy is of one run, so it is held against one more run of ours.
 - **Loss** is the mean cross-entropy in nats. **Multiply-adds** are for one image.
 - **Agreement** is the share of test images that get the same class from two models, the lowest of all seeds;
@@ -122,7 +124,8 @@ def _latency_table(group: list[Row]) -> str:
 
 
 def _comparisons(comparisons: list[Row]) -> list[str]:
-    """A table for accuracy and one for latency."""
+    """A table for accuracy and one for latency; pairs of networks in different precisions are left to the file."""
+    comparisons = [row for row in comparisons if row["kind"] is not Kind.MODEL]
     tables = []
     for metric, header in {
         "accuracy": ["Accuracy", "Provider", "Difference (points)", "p, corrected", "Verdict on the first"],
@@ -143,7 +146,9 @@ def _comparisons(comparisons: list[Row]) -> list[str]:
             setting = [str(row["batch_size"]), str(row["threads"])] if metric == "latency" else []
             estimate = _estimate(row, "{:+.2f}", 100) if metric == "accuracy" else _estimate(row, "{:.3f}", 1)
             line = [" – ".join(name.strip() for name in names), row["provider"], *setting, estimate]
-            body.append([*line, "–" if row["p_adjusted"] is None else p_value(row["p_adjusted"]), row["verdict"]])
+            body.append(
+                [*line, "–" if row["p_adjusted"] is None else p_value(row["p_adjusted"]), describe_comparison(row)]
+            )
         if body:
             tables.append(table(header, body))
     return tables

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from resbench.report.comparisons import PUBLISHED
+from resbench.report.comparisons import Kind
 from resbench.report.format import between, percent, points, significant, times, with_unit
 from resbench.statistics.intervals import LEVEL
 
@@ -140,7 +140,8 @@ def candidates_of(rows: pd.DataFrame) -> list[Candidate]:
 
 def evidence_of(comparisons: pd.DataFrame, provider: str, batch_size: float, threads: float) -> Evidence:
     """What comparisons.csv says of models on one provider, at one setting."""
-    here = comparisons[(comparisons["provider"] == provider) & (comparisons["second"] != PUBLISHED)]
+    of_models = ~comparisons["kind"].isin([Kind.PUBLISHED, Kind.TARGET])
+    here = comparisons[(comparisons["provider"] == provider) & of_models]
     latency = (here["metric"] == "latency") & (here["batch_size"] == batch_size) & (here["threads"] == threads)
     ends = ["estimate", "low", "high"]
     logarithms = here[latency].copy()

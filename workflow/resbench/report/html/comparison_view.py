@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from resbench.report.comparisons import PUBLISHED
+from resbench.report.comparisons import Kind
 from resbench.report.format import between, p_value, points
 from resbench.report.html.hosts import provider_words, setting_words
+from resbench.report.prose import describe_comparison
 
 
 class Line(NamedTuple):
@@ -25,20 +26,18 @@ class Line(NamedTuple):
 def comparison_view(comparisons: pd.DataFrame, foremost: Collection[str]) -> dict[str, list[Line]]:
     """Lines by kind: accuracy, precision (of the same network), published, latency.
 
-    A kind has none where the file has none, and what was not comparable is left out.  Those of the
-    networks in `foremost` come first.
+    A kind has none where the file has none; what was not comparable, and pairs of different networks in different
+    precisions, are left out.  Those of the networks in `foremost` come first.
     """
     kinds: dict[str, list[Line]] = {"accuracy": [], "precision": [], "published": [], "latency": []}
+    headings = {Kind.NETWORK: "accuracy", Kind.PRECISION: "precision", Kind.PUBLISHED: "published"}
+    headings |= {Kind.TARGET: "published"}
     compared = comparisons.dropna(subset=["estimate"])
     later = ~(compared["first"].isin(foremost) | compared["second"].isin(foremost))
     for row in compared.loc[later.sort_values(kind="stable").index].to_dict("records"):
-        kind = str(row["metric"])
-        if row["second"] == PUBLISHED:
-            kind = "published"
-        elif kind == "accuracy" and row["first"] == row["second"]:
-            kind = "precision"
-        if kind in kinds:
-            kinds[kind].append(_line(row))
+        kind = Kind(row["kind"])
+        if kind is not Kind.MODEL:
+            kinds["latency" if row["metric"] == "latency" else headings[kind]].append(_line(row))
     return kinds
 
 
@@ -55,5 +54,5 @@ def _line(row: dict[Any, Any]) -> Line:
         form(row["estimate"]),
         "" if pd.isna(row["low"]) else between(form(row["low"]), form(row["high"]), "to"),
         "" if pd.isna(p) else p_value(p),
-        str(row["verdict"]),
+        describe_comparison(row),
     )

@@ -17,7 +17,8 @@ from resbench.report.inputs import read_summary, read_timings
 from resbench.report.table import REPORT_COLUMNS
 
 TEXTS = ("variant", "precision", "provider", "host", "dataset")
-COMPARISON_TEXTS = ("metric", "first", "first_precision", "second", "second_precision", "provider", "verdict")
+COMPARISON_NAMES = ("metric", "kind", "first", "first_precision", "second", "second_precision", "provider")
+COMPARISON_TEXTS = (*COMPARISON_NAMES, "verdict", "reason", "found", "required")
 SCENARIO_PLACE = ("model", "variant", "seed", "precision", "provider", "host")
 SCENARIO_TEXTS = (*SCENARIO_PLACE, "scenario", "preset", "verdict", "reason", "loadgen")
 HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy"]
