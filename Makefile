@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 LOCK := $(if $(shell nvidia-smi -L 2>/dev/null | grep GPU),requirements-gpu.lock,requirements.lock)
 STAMP := .venv/$(LOCK).installed
 
-.PHONY: demo report test lint perf check-gpu rulegraph lock
+.PHONY: demo report test lint perf check-gpu rulegraph docs lock
 
 demo: $(STAMP)  ## every stage on handwritten digits, in minutes
 	$(BIN)/snakemake --cores all --configfile config/demo.yaml
@@ -34,6 +34,9 @@ check-gpu: $(STAMP)  ## is this machine fit to train and to run models on its GP
 
 rulegraph: $(STAMP)  ## draw the rules in the README anew
 	$(BIN)/python tests/rulegraph.py
+
+docs: $(STAMP)  ## make the configuration's table and schema anew
+	$(BIN)/python tests/config_docs.py
 
 lock: $(STAMP)  ## pin every version anew
 	$(BIN)/uv pip compile pyproject.toml --extra dev -o requirements.lock

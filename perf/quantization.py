@@ -23,7 +23,8 @@ import onnxruntime as ort
 from resbench.benchmark.predictions import predict
 from resbench.data.store import Split, load_split
 from resbench.export.metadata import read_metadata
-from resbench.export.quantize import METHODS, ends, to_int8
+from resbench.export.precisions import CALIBRATION_METHODS
+from resbench.export.quantize import ends, to_int8
 from resbench.runtime.sessions import identify, open_session
 
 HEADER = ["network", "method", "weights", "in float"]
@@ -76,7 +77,7 @@ def compare(path: Path, data: Split, calibration: int, images: int, threads: int
     reference = predict(open_graph(graph, threads), path, others.images)
     first = next(node.name for node in graph.graph.node if node.op_type == "Conv")
     dense = [node.name for node in graph.graph.node if node.op_type == "Gemm"]
-    cases = [(method, 7, "nothing", []) for method in METHODS] + [("minmax", 8, "nothing", [])]
+    cases = [(method, 7, "nothing", []) for method in CALIBRATION_METHODS] + [("minmax", 8, "nothing", [])]
     cases += [("minmax", 7, "last dense", dense[-1:]), ("minmax", 7, "first convolution", [first])]
     cases += [("minmax", 7, "both ends", ends(graph)), ("minmax", 7, "both ends, all dense", [first, *dense])]
     rows, models = [], []

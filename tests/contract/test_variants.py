@@ -8,7 +8,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 import tensorflow as tf
-from resbench.config import variant_names
+from resbench.common.variants import variant_names
 from resbench.data.store import Split, save_split
 
 # (parameters, multiply-adds); the papers round to 0.01 M and 0.1 M

@@ -1,62 +1,60 @@
 """The configuration: sound files pass, and every mistake is one line that names its key."""
 
-import copy
-import re
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import config_docs
 import pytest
 import yaml
-from resbench import cli
+from jsonschema import Draft202012Validator
 from resbench import config as configuration
-from resbench.benchmark import latency, scenarios
+from resbench.benchmark.presets import LATENCY_PRESETS
+from resbench.cli import app
+from resbench.common.variants import variant_names
+from resbench.config import Configuration
 from resbench.data.datasets import DATASETS
-from resbench.export import quantize
+from resbench.export.precisions import CALIBRATION_METHODS
 from resbench.runtime.providers import PROVIDERS
+from resbench.training.protocols import PROTOCOLS
+from resbench.training.settings import DEVICES, POLICIES
+from typer.main import get_command
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-VARIANTS = ["basic", "bottleneck", "pool"]
-
-
-def leaves(schema: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Every key of the schema, dotted, with its default."""
-    found: dict[str, Any] = {}
-    for key, part in schema["properties"].items():
-        found |= leaves(part, f"{prefix}{key}.") if "properties" in part else {prefix + key: part["default"]}
-    return found
-
-
-def mappings(schema: dict[str, Any]) -> list[dict[str, Any]]:
-    return [schema, *(inner for part in schema.get("properties", {}).values() for inner in mappings(part))]
+SCHEMA = Configuration.model_json_schema()
 
 
 def problems(text: str) -> list[str]:
-    return configuration.check(yaml.safe_load(text), SCHEMA, VARIANTS)
+    return configuration.check(yaml.safe_load(text))
 
 
 def test_an_empty_configuration_is_completed_with_every_default() -> None:
     config: dict[str, Any] = {}
-    assert configuration.check(config, SCHEMA, VARIANTS) == []
-    for key, default in leaves(SCHEMA).items():
+    assert configuration.check(config) == []
+    keys = dict(config_docs.leaves(SCHEMA))
+    assert "training.epochs" in keys
+    for key, part in keys.items():
         value: Any = config
-        for part in key.split("."):
-            value = value[part]
-        assert value == default, key
+        for name in key.split("."):
+            value = value[name]
+        assert value == part["default"], key
 
 
 def test_defaults_are_copies() -> None:
-    before = copy.deepcopy(SCHEMA)
     config: dict[str, Any] = {}
-    configuration.check(config, SCHEMA, VARIANTS)
+    configuration.check(config)
     config["seeds"].append(99)
     config["benchmark"]["threads"].clear()
-    assert before == SCHEMA
+    again: dict[str, Any] = {}
+    configuration.check(again)
+    assert again["seeds"] == [0, 1, 2]
+    assert again["benchmark"]["threads"] == [1]
 
 
 def test_given_values_stay() -> None:
     config = {"training": {"epochs": 3}, "seeds": [7]}
-    assert configuration.check(config, SCHEMA, VARIANTS) == []
+    assert configuration.check(config) == []
     assert (config["training"]["epochs"], config["training"]["limit"], config["seeds"]) == (3, None, [7])  # type: ignore[call-overload]
 
 
@@ -81,11 +79,22 @@ def test_given_values_stay() -> None:
         ("training:", "config: training: None is not a mapping"),
         ("variants: {basic: {}}", "config: variants: {'basic': {}} is not a list"),
         ("variants: []", "config: variants: is empty"),
-        ("variants: [pol]", "config: variants: 'pol' is unknown; did you mean pool? (known: basic, bottleneck, pool)"),
+        (
+            "variants: [pol]",
+            f"config: variants: 'pol' is unknown; did you mean pool? (known: {', '.join(variant_names())})",
+        ),
         ("variants: [pool, pool]", "config: variants: ['pool', 'pool'] names something twice"),
         ("seeds: [0, 1, 0]", "config: seeds: [0, 1, 0] names something twice"),
         ("seeds: [-1]", "config: seeds: -1 is less than 0"),
         ("seeds: [4294967296]", "config: seeds: 4294967296 is more than 4294967295"),
+        ("training: {xla: 1}", "config: training.xla: 1 is not true or false or null"),
+        (
+            "training: {on: 1}",
+            "config: training.True: unknown key (known: protocol, epochs, batch_size, limit,"
+            " validation, device, xla, mixed_precision)",
+        ),
+        ("precisions: [int8]", "config: precisions: ['int8'] lacks fp32, which the others are made from"),
+        ("benchmark: {server_p99_ms: 0}", "config: benchmark.server_p99_ms: 0 is not more than 0.0"),
         ("data: {name: ''}", "config: data.name: is empty"),
         (
             "benchmark: {providers: [rocm]}",
@@ -105,7 +114,8 @@ def test_a_mistake_is_one_line_that_names_its_key(text: str, line: str) -> None:
             "{name: cuda, option: {}}",
             "config: benchmark.providers.option: unknown key; did you mean options? (known: name, options)",
         ),
-        ("{options: {}}", "config: benchmark.providers: 'name' is a required property"),
+        ("{options: {}}", "config: benchmark.providers.name: is missing"),
+        ("{name: cuda, options: {a: [1]}}", "config: benchmark.providers.options.a: [1] is not a text, a number, true"),
         ("7", "config: benchmark.providers: 7 is unknown (known: cpu, cuda, tensorrt, openvino)"),
     ],
 )
@@ -140,37 +150,70 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
 def test_every_file_of_the_project_is_sound(path: Path) -> None:
-    assert configuration.check(yaml.safe_load(path.read_text()), SCHEMA, configuration.variant_names()) == []
+    assert configuration.check(yaml.safe_load(path.read_text())) == []
 
 
-def test_no_mapping_of_the_schema_lets_a_typo_pass() -> None:
-    for mapping in mappings(SCHEMA):
-        assert mapping.get("type") != "object" or mapping["additionalProperties"] is False
+def test_no_mapping_lets_a_typo_pass() -> None:
+    for section in (SCHEMA, *SCHEMA["$defs"].values()):
+        assert section["additionalProperties"] is False
 
 
-def test_the_readme_lists_every_key_with_its_default() -> None:
-    text = (ROOT / "config/README.md").read_text()
-    rows = re.findall(r"^\| `([a-z_0-9.]+)` \| [^|]+ \| ([^|]+) \|[^|]+\|$", text, re.MULTILINE)
-    defaults = leaves(SCHEMA)
-    assert [key for key, _ in rows] == list(defaults)
-    for key, cell in rows:
-        assert yaml.safe_load(cell.strip("` ")) == defaults[key], key
+def test_every_key_is_described() -> None:
+    for key, part in config_docs.leaves(SCHEMA):
+        assert part.get("description"), key
 
 
-def test_the_command_line_and_the_code_know_the_same_names() -> None:
-    of = {
-        f"{section}.{key}": part
-        for section, mapping in SCHEMA["properties"].items()
-        for key, part in mapping.get("properties", {}).items()
-    }
-    precisions = SCHEMA["properties"]["precisions"]["items"]["enum"]
-    providers = of["benchmark.providers"]["items"]
-    assert list(DATASETS) == of["data.dataset"]["enum"]
-    assert list(cli.Device) == of["training.device"]["enum"]
-    assert ["fp32", *cli.Precision] == precisions
-    assert ["fastest", *precisions] == of["deployment.precision"]["enum"]
-    assert list(cli.Calibration) == list(quantize.METHODS) == of["quantization.method"]["enum"]
-    assert list(PROVIDERS) == providers["else"]["enum"]
-    assert providers["then"]["properties"]["name"]["enum"] == providers["else"]["enum"]
-    assert list(cli.LatencyPreset) == list(latency.PRESETS) == of["benchmark.preset"]["enum"]
-    assert [*cli.ScenarioPreset, None] == [*scenarios.PRESETS, None] == of["benchmark.scenarios"]["enum"]
+@pytest.mark.parametrize("path", [config_docs.README, config_docs.SCHEMA], ids=lambda path: path.name)
+def test_what_is_made_from_the_model_is_current(path: Path) -> None:
+    current = config_docs.readme() if path == config_docs.README else config_docs.json_schema()
+    assert path.read_text() == current, "run `make docs`"
+
+
+def test_the_schema_accepts_what_the_model_accepts_in_the_files_of_the_project() -> None:
+    schema = json.loads(config_docs.SCHEMA.read_text())
+    validator = Draft202012Validator(schema)
+    for path in (ROOT / "config").glob("*.yaml"):
+        assert list(validator.iter_errors(yaml.safe_load(path.read_text()))) == []
+    assert list(validator.iter_errors({"training": {"epoch": 3}}))
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("seeds: [0]\ntraining: {limit: 1}\nseeds: [1]\n", ["seeds stands twice, in line 1 and in line 3; keep one"]),
+        (
+            "training:\n  epochs: 1\n  limit: 2\n  epochs: 3\n",
+            ["training.epochs stands twice, in line 2 and in line 4; keep one"],
+        ),
+        (
+            "benchmark:\n  providers:\n    - {name: cuda, name: cpu}\n",
+            ["benchmark.providers.name stands twice, in line 3 and in line 3; keep one"],
+        ),
+        ('{"seeds": [0], "seeds": [1]}', ["seeds stands twice, in line 1 and in line 1; keep one"]),
+        ("base: &base {a: 1}\nother: {<<: *base, a: 2}\n", []),
+        ("training: {epochs: 1}\nquantization: {images: 1}\n", []),
+        ("", []),
+        ('{\t"seeds": [0]}', []),
+    ],
+)
+def test_a_key_that_stands_twice_is_named_with_its_lines(text: str, lines: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    assert configuration.duplicate_keys(path) == [f"{path}: {line}" for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "names"),
+    [
+        ("download", "dataset", DATASETS),
+        ("train", "protocol", PROTOCOLS),
+        ("train", "device", DEVICES),
+        ("train", "mixed_precision", POLICIES),
+        ("evaluate", "provider", PROVIDERS),
+        ("latency", "preset", LATENCY_PRESETS),
+        ("quantize", "method", CALIBRATION_METHODS),
+    ],
+)
+def test_the_command_line_offers_what_the_registries_hold(command: str, option: str, names: Iterable[str]) -> None:
+    (parameter,) = [one for one in get_command(app).commands[command].params if one.name == option]
+    assert parameter.metavar == f"<{'|'.join(names)}>"

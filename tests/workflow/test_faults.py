@@ -25,7 +25,15 @@ def test_a_wrong_configuration_is_refused_in_one_line_each(tree) -> None:
     assert not (tree.folder / "results").exists()
 
 
-@pytest.mark.parametrize("name", ["config", "demo", "deep"])
+def test_a_key_that_stands_twice_is_refused(tree) -> None:
+    (tree.folder / "test.yaml").write_text("seeds: [0]\ntraining: {limit: 8}\nseeds: [1]\n")
+    status, output = tree.snakemake()
+    assert status != 0
+    assert output.splitlines()[-1] == "test.yaml: seeds stands twice, in line 1 and in line 3; keep one"
+    assert not (tree.folder / "results").exists()
+
+
+@pytest.mark.parametrize("name", ["config", "demo", "small", "deep"])
 def test_the_files_of_the_project_plan_a_whole_run(tree, name: str) -> None:
     status, output = tree.snakemake("--dry-run", "--configfile", f"config/{name}.yaml")
     assert status == 0, output

@@ -6,17 +6,20 @@ Only the stages that train or export import TensorFlow, which costs seconds and 
 import re
 import signal
 import sys
-from enum import StrEnum
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from resbench.benchmark.presets import LATENCY_PRESETS, SCENARIO_PRESETS
 from resbench.common.errors import ResbenchError
 from resbench.common.progress import say
 from resbench.data.datasets import DATASETS, archive_of
+from resbench.export.precisions import CALIBRATION_METHODS, SMALLER
 from resbench.runtime.providers import BASE_PROVIDER, PROVIDERS
 from resbench.training.protocols import PROTOCOLS
+from resbench.training.settings import DEVICES, POLICIES
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,55 +29,19 @@ app = typer.Typer(
 )
 
 
-class Device(StrEnum):
-    auto = "auto"
-    gpu = "gpu"
-    cpu = "cpu"
+def _one_of(names: Iterable[str], help: str) -> Any:
+    """Return an option that takes one of these names, such as a registry's keys."""
+    known = list(names)
+
+    def check(value: str) -> str:
+        if value not in known:
+            raise typer.BadParameter(f"{value!r} is not one of {', '.join(known)}.")
+        return value
+
+    return typer.Option(parser=check, metavar=f"<{'|'.join(known)}>", help=help)
 
 
-class MixedPrecision(StrEnum):
-    none = "none"
-    float16 = "float16"
-    bfloat16 = "bfloat16"
-
-
-class Precision(StrEnum):
-    int8 = "int8"
-    fp16 = "fp16"
-
-
-class Calibration(StrEnum):
-    minmax = "minmax"
-    entropy = "entropy"
-    percentile = "percentile"
-
-
-class LatencyPreset(StrEnum):
-    smoke = "smoke"
-    quick = "quick"
-    thorough = "thorough"
-
-
-class ScenarioPreset(StrEnum):
-    smoke = "smoke"
-    mlperf = "mlperf"
-
-
-def _provider_name(text: str) -> str:
-    if text not in PROVIDERS:
-        raise typer.BadParameter(f"{text!r} is unknown (known: {', '.join(PROVIDERS)})")
-    return text
-
-
-PROVIDER_NAMES = f"[{'|'.join(PROVIDERS)}]"
-ProviderName = Annotated[
-    str,
-    typer.Option(
-        parser=_provider_name,
-        metavar=PROVIDER_NAMES,
-        help="Execution provider; used as asked for, or an error.",
-    ),
-]
+ProviderName = Annotated[str, _one_of(PROVIDERS, "Execution provider; used as asked for, or an error.")]
 ProviderOptions = Annotated[
     list[str] | None, typer.Option(help="One of ONNX Runtime's, as PROVIDER.NAME=VALUE; once for each.")
 ]
@@ -105,7 +72,7 @@ def digits(dest: Annotated[Path, typer.Argument(help="Archive to write, .tar.gz.
 @app.command()
 def download(
     dest: Annotated[Path, typer.Argument(help="Where the archive goes, once its hash matched.")],
-    dataset: Annotated[str, typer.Option(help=f"{' or '.join(DATASETS)}: whose sources and hash to take.")] = "cifar10",
+    dataset: Annotated[str, _one_of(DATASETS, "Whose sources and hash to take.")] = "cifar10",
     sha256: Annotated[
         str, typer.Option(help="Expected SHA-256 in hex; auto: the dataset's; none: accept any file (warns).")
     ] = "auto",
@@ -158,9 +125,9 @@ def train(
     epochs: Annotated[int | None, typer.Option(min=1, help="Default: the protocol's.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Default: the protocol's.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Use only the first N training images.")] = None,
-    protocol: Annotated[str, typer.Option(help=PROTOCOL_HELP)] = "notebook",
+    protocol: Annotated[str, _one_of(PROTOCOLS, PROTOCOL_HELP)] = "notebook",
     validation: Annotated[int, typer.Option(min=0, help="Hold out the last N training images.")] = 0,
-    device: Annotated[Device, typer.Option(help="auto: the GPU where there is one.")] = Device.auto,
+    device: Annotated[str, _one_of(DEVICES, "auto: the GPU where there is one.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  Default: all cores.")] = None,
     checkpoints: Annotated[
         Path | None, typer.Option(help="Folder to save in after each epoch and resume from.")
@@ -170,14 +137,14 @@ def train(
         typer.Option(help="Compile with XLA: faster on a GPU, not bit for bit the same.  Default: there only."),
     ] = None,
     mixed_precision: Annotated[
-        MixedPrecision | None,
-        typer.Option(help="Arithmetic, with float32 weights.  Default: float16 on the GPU, none on the CPU."),
+        str | None,
+        _one_of(POLICIES, "Arithmetic, with float32 weights.  Default: float16 on the GPU, none on the CPU."),
     ] = None,
 ) -> None:
     """Fit one variant from one random seed."""
     from resbench.training.devices import claim_device
 
-    with claim_device(device.value, threads):
+    with claim_device(device, threads):
         from resbench.training.job import Job, run_job
 
         job = Job(
@@ -189,7 +156,7 @@ def train(
             limit=limit,
             validation=validation,
             xla=xla,
-            mixed_precision=mixed_precision and mixed_precision.value,
+            mixed_precision=mixed_precision,
         )
         run_job(job, data, model, history, test_path=test, checkpoints_folder=checkpoints)
 
@@ -215,17 +182,17 @@ def export(
 def quantize(
     model: Annotated[Path, typer.Argument(help="The fp32 .onnx that `resbench export` wrote.")],
     data: Annotated[Path, typer.Option("--data", help="The .npz that the model was trained on.")],
-    precision: Annotated[Precision, typer.Option(help="int8 for CPUs, fp16 for GPUs.")],
+    precision: Annotated[str, _one_of(SMALLER, "int8 for CPUs, fp16 for GPUs.")],
     onnx: Annotated[Path, typer.Option(help="Model to write, .onnx.")],
     images: Annotated[int, typer.Option(min=1, help="int8: training images to calibrate on.")] = 512,
-    method: Annotated[Calibration, typer.Option(help="int8: how a range is chosen.")] = Calibration.minmax,
+    method: Annotated[str, _one_of(CALIBRATION_METHODS, "int8: how a range is chosen.")] = "minmax",
     seed: Annotated[int, typer.Option(min=0, help="int8: of the choice of images.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
 ) -> None:
     """Write an exported model in int8 or fp16."""
     from resbench.export.quantize import quantize_model
 
-    quantize_model(model, data, precision.value, onnx, images=images, method=method.value, seed=seed, threads=threads)
+    quantize_model(model, data, precision, onnx, images=images, method=method, seed=seed, threads=threads)
 
 
 @app.command()
@@ -258,7 +225,7 @@ def latency(
     ] = None,
     batch_sizes: Annotated[str, typer.Option(help="Comma-separated.")] = "1,32",
     threads: Annotated[str, typer.Option(help="Comma-separated intra-op thread counts.")] = "1",
-    preset: Annotated[LatencyPreset, typer.Option(help="quick: about a minute a model.")] = LatencyPreset.quick,
+    preset: Annotated[str, _one_of(LATENCY_PRESETS, "quick: about a minute a model.")] = "quick",
     rounds: Annotated[
         int | None, typer.Option(min=1, help="Fresh processes for each model and setting.  Default: the preset's.")
     ] = None,
@@ -277,7 +244,7 @@ def latency(
         data=data,
         batch_sizes=_numbers(batch_sizes, "--batch-sizes"),
         threads=_numbers(threads, "--threads"),
-        preset=preset.value,
+        preset=preset,
         rounds=rounds,
         predictions=predictions,
         options=_provider_options(provider_option).get(provider),
@@ -290,14 +257,9 @@ def latency(
 def scenarios(
     models: Annotated[list[Path], typer.Argument(help="The .onnx files to run.")],
     data: Data,
-    provider: Annotated[
-        list[str],
-        typer.Option(parser=_provider_name, metavar=PROVIDER_NAMES, help="Execution provider; once for each."),
-    ],
+    provider: Annotated[list[str], _one_of(PROVIDERS, "Execution provider; once for each.")],
     results: Annotated[Path, typer.Option(help="LoadGen's figures and verdicts, .csv.")],
-    preset: Annotated[
-        ScenarioPreset, typer.Option(help="smoke: seconds a run; mlperf: the official lengths.")
-    ] = ScenarioPreset.smoke,
+    preset: Annotated[str, _one_of(SCENARIO_PRESETS, "smoke: seconds a run; mlperf: the official lengths.")] = "smoke",
     threads: Annotated[int, typer.Option(min=1, help="Intra-op threads.")] = 1,
     batch_size: Annotated[int, typer.Option(min=1, help="Images a call in Offline.")] = 32,
     p99_ms: Annotated[float, typer.Option(min=0.001, help="What Server's 99th percentile must keep.")] = 100.0,
@@ -311,7 +273,7 @@ def scenarios(
         provider,
         results,
         data=data,
-        preset=preset.value,
+        preset=preset,
         threads=threads,
         batch_size=batch_size,
         bound_ms=p99_ms,
@@ -373,9 +335,7 @@ def bundle(
     predictions: Annotated[list[Path], typer.Option(help="What `evaluate` wrote; once for each model.")],
     report: Annotated[Path, typer.Option(help="What `collate --report` wrote.")],
     folder: Annotated[Path, typer.Option(help="Folder to write, named as the served model will be.")],
-    provider: Annotated[
-        str, typer.Option(parser=_provider_name, metavar=PROVIDER_NAMES, help="Where it will run.")
-    ] = BASE_PROVIDER.name,
+    provider: Annotated[str, _one_of(PROVIDERS, "Where it will run.")] = BASE_PROVIDER.name,
     batch_size: Annotated[int, typer.Option(min=1, help="Images a call to compare latencies at.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="Intra-op threads to compare latencies at.")] = 1,
     precision: Annotated[

@@ -6,8 +6,6 @@ import os
 import sys
 from pathlib import Path
 
-import yaml
-
 # In a checkout, the jobs run its own package, whatever else is installed; elsewhere, the installed one.
 WORKFLOW = Path(workflow.source_path("../Snakefile")).resolve().parent
 SEARCHED = {"PATH": [Path(sys.executable).parent]}  # also when snakemake was called by its path
@@ -29,9 +27,9 @@ except ModuleNotFoundError as error:
 
 config = copy.deepcopy(config)  # several modules may be handed the same one
 
-with open(workflow.source_path("../schemas/config.schema.yaml")) as stream:
-    schema = yaml.safe_load(stream)
-if problems := configuration.check(config, schema, configuration.variant_names()):
+read = dict.fromkeys(os.path.relpath(path) for path in workflow.configfiles)  # one given twice is in it twice
+duplicates = [line for path in read for line in configuration.duplicate_keys(Path(path))]
+if problems := duplicates or configuration.check(config):
     sys.exit("\n".join(problems))
 
 

@@ -11,17 +11,18 @@ import numpy as np
 import psutil
 import pytest
 from resbench.benchmark import latency, latency_worker, process
-from resbench.benchmark.latency import COLUMNS, INPUTS, PRESETS, measure_latency, rotate, schedule
+from resbench.benchmark.latency import COLUMNS, INPUTS, measure_latency, rotate, schedule
 from resbench.benchmark.latency_worker import Timing, peak_rss_mb, time_calls, warm_up
 from resbench.benchmark.manifest import Setting
 from resbench.benchmark.predictions import evaluate_model
+from resbench.benchmark.presets import LATENCY_PRESETS
 from resbench.benchmark.rounds import Rounds
 from resbench.common.errors import ResbenchError
 from resbench.common.files import read_json
 from resbench.data.store import Split, save_split
 from tiny_models import CLASSES, tiny_model
 
-SMOKE = PRESETS["smoke"]
+SMOKE = LATENCY_PRESETS["smoke"]
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from resbench.benchmark import scenarios
 from resbench.benchmark.loadgen_worker import Outcome, read_outcome
-from resbench.benchmark.scenarios import COLUMNS, PRESETS, Size, confirm_rate, measure_scenarios, search_rate
+from resbench.benchmark.presets import SCENARIO_PRESETS, SMOKE, Size
+from resbench.benchmark.scenarios import COLUMNS, confirm_rate, measure_scenarios, search_rate
 from resbench.common.errors import ResbenchError
 from resbench.data.store import Split, save_split
 from tiny_models import CLASSES, tiny_model
@@ -46,7 +47,7 @@ def test_loadgen_calls_all_three_scenarios_valid(tmp_path, images):
 
 def test_a_bound_that_cannot_be_kept_is_invalid_with_loadgen_s_reason(tmp_path, images, monkeypatch):
     monkeypatch.setattr(scenarios, "HALVINGS", 1)
-    monkeypatch.setitem(PRESETS, "smoke", scenarios.SMOKE | {"Offline": Size(0.1, 1), "SingleStream": Size(0.1, 64)})
+    monkeypatch.setitem(SCENARIO_PRESETS, "smoke", SMOKE | {"Offline": Size(0.1, 1), "SingleStream": Size(0.1, 64)})
     server = run(tmp_path, images, bound_ms=0.001)["Server"]
     assert server["verdict"] == "INVALID"
     assert "Reduce target QPS" in server["reason"]

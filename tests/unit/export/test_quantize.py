@@ -13,6 +13,7 @@ from resbench.common.files import sha256
 from resbench.data.store import Split, save_split
 from resbench.export import quantize
 from resbench.export.metadata import read_metadata
+from resbench.export.precisions import CALIBRATION_METHODS
 from resbench.runtime.sessions import identify, open_session
 from tiny_models import CLASSES, tiny_model, tiny_network
 
@@ -39,7 +40,7 @@ def answers(model, images):
     return session.run(["probabilities"], {"image": images})[0]
 
 
-@pytest.mark.parametrize("method", quantize.METHODS)
+@pytest.mark.parametrize("method", CALIBRATION_METHODS)
 def test_int8_is_close_to_fp32(fp32, method):
     graph, images = onnx.load(fp32), np.random.default_rng(1).integers(0, 256, (40, 32, 32, 3), np.uint8)
     made = quantize.to_int8(graph, images, method, [], threads=1)

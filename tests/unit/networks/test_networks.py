@@ -2,7 +2,7 @@
 
 import pytest
 from resbench.common.errors import ResbenchError
-from resbench.config import variant_names
+from resbench.common.variants import variant_names
 from resbench.networks import registry
 from resbench.networks.deep import deep_network
 from resbench.networks.references import Reference

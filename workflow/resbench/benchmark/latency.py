@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from resbench.benchmark.host import describe_host
 from resbench.benchmark.latency_worker import Timing
 from resbench.benchmark.manifest import Measurement, Setting, describe_measurements, summarize_settings
 from resbench.benchmark.predictions import load_predictions
+from resbench.benchmark.presets import LATENCY_PRESETS
 from resbench.benchmark.process import run_fresh
 from resbench.benchmark.rounds import Rounds
 from resbench.common.errors import ResbenchError
@@ -43,22 +44,6 @@ Item = TypeVar("Item", bound=np.generic)
 
 # Different inputs in turn: one alone would stay in the caches, which no deployment enjoys.
 INPUTS = 8
-
-
-class Preset(NamedTuple):
-    """rounds: fresh processes for each setting.  In all of them together at least `calls`; in each `seconds`."""
-
-    rounds: int
-    calls: int
-    seconds: float
-
-
-# 46 calls carry a 90th percentile, 482 a 99th (resbench.statistics.latency).
-PRESETS = {
-    "smoke": Preset(rounds=3, calls=46, seconds=0.2),
-    "quick": Preset(rounds=10, calls=46, seconds=1.0),
-    "thorough": Preset(rounds=20, calls=482, seconds=3.0),
-}
 
 
 def measure_latency(
@@ -93,7 +78,7 @@ def measure_latency(
     Args:
         models: .onnx files, each of another variant, seed or precision.
         data: .npz whose first images are timed on; None takes random pixels.
-        preset: one of PRESETS; `rounds` overrides its own.
+        preset: one of LATENCY_PRESETS; `rounds` overrides its own.
         predictions: what `evaluate` wrote for each model on `data`; without them answers need only
             be probabilities.
         options: the provider's own, by ONNX Runtime's names.
@@ -110,7 +95,7 @@ def measure_latency(
     split = load_split(data) if data else None
     images = split.images if split else np.random.default_rng(0).integers(0, 256, (256, 32, 32, 3), np.uint8)
     answers = _match_predictions(predictions or [], hashes, provider, split)
-    plan = PRESETS[preset]._replace(**({} if rounds is None else {"rounds": rounds}))
+    plan = LATENCY_PRESETS[preset]._replace(**({} if rounds is None else {"rounds": rounds}))
     least_calls = math.ceil(plan.calls / plan.rounds)
     host = describe_host(provider)
     warnings = warnings_before()

@@ -3,11 +3,12 @@
 import csv
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from resbench.benchmark.host import describe_host
 from resbench.benchmark.latency import identify_all
 from resbench.benchmark.loadgen_worker import Job, Outcome
+from resbench.benchmark.presets import SCENARIO_PRESETS, SMOKE, Size
 from resbench.benchmark.process import run_fresh
 from resbench.common.errors import ResbenchError
 from resbench.common.files import atomic
@@ -29,22 +30,6 @@ BISECTIONS = 4
 # A rate that only just held in a short trial may fail the long run; then a little less is tried.
 RETREAT = 0.95
 RETREATS = 4
-
-
-class Size(NamedTuple):
-    """The least that a run takes: seconds, and queries (in Offline: images)."""
-
-    seconds: float
-    queries: int
-
-
-# 64 and 662 queries are the fewest that LoadGen accepts for a 90th and a 99th percentile: with 99 %
-# confidence, allowing one beyond it.  600 s and 24,576 are MLPerf's rules for closed submissions.
-SMOKE = {"SingleStream": Size(1.0, 64), "Offline": Size(1.0, 64), "Server": Size(1.0, 662)}
-PRESETS = {
-    "smoke": SMOKE,
-    "mlperf": {"SingleStream": Size(600.0, 64), "Offline": Size(600.0, 24_576), "Server": Size(600.0, 662)},
-}
 
 
 def measure_scenarios(
@@ -96,7 +81,7 @@ def measure_scenarios(
             bound_ms=bound_ms,
         )
         identity, host = identities[model], describe_host(provider)["name"]
-        for scenario, outcome in run_scenarios(job, images, PRESETS[preset]).items():
+        for scenario, outcome in run_scenarios(job, images, SCENARIO_PRESETS[preset]).items():
             rows.append(
                 [
                     *(model.with_suffix("").as_posix(), identity.variant, identity.seed, identity.precision, provider),

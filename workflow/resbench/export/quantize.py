@@ -11,8 +11,8 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto
-from onnxruntime.quantization import CalibrationDataReader, QuantType
-from onnxruntime.quantization.calibrate import EntropyCalibrater, MinMaxCalibrater, PercentileCalibrater, TensorsData
+from onnxruntime.quantization import CalibrationDataReader, QuantType, calibrate
+from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
@@ -22,14 +22,10 @@ from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import atomic, sha256
 from resbench.data.store import load_split
 from resbench.export.metadata import read_metadata, write_metadata
+from resbench.export.precisions import CALIBRATION_METHODS
 from resbench.runtime.providers import BASE_PROVIDER
 from resbench.runtime.sessions import identify, open_session
 
-METHODS: dict[str, tuple[Any, dict[str, Any]]] = {
-    "minmax": (MinMaxCalibrater, {}),
-    "entropy": (EntropyCalibrater, {}),
-    "percentile": (PercentileCalibrater, {"percentile": 99.999}),
-}
 # Softmax stays in float: 256 steps cannot hold small probabilities.
 OPERATORS = [
     "Conv",
@@ -186,8 +182,8 @@ def _calibration_set(
 def _calibrate(path: Path, images: NDArray[np.uint8], method: str, threads: int) -> TensorsData:
     """The range of every activation over the images."""
     augmented = path.with_name("augmented.onnx")
-    kind, options = METHODS[method]
-    calibrator = kind(path, OPERATORS, augmented_model_path=augmented, **options)
+    kind, options = CALIBRATION_METHODS[method]
+    calibrator = getattr(calibrate, kind)(path, OPERATORS, augmented_model_path=augmented, **options)
     calibrator.augment_graph()
     # Its own session would pin threads to cores that a batch job may not own.
     settings = ort.SessionOptions()

@@ -7,7 +7,7 @@ from types import ModuleType
 import keras
 
 from resbench.common.errors import ResbenchError
-from resbench.config import variant_names
+from resbench.common.variants import variant_names
 from resbench.networks.references import Reference
 
 

@@ -21,11 +21,11 @@ from resbench.networks.deep import Centre
 from resbench.networks.registry import variant
 from resbench.training import checkpoints, loop
 from resbench.training.protocols import protocol
+from resbench.training.settings import POLICIES
 
 RECORD = "resbench.json"  # the member of a .keras file that says how the model was made
 EXECUTION_SECONDS = 1.0  # how long one execution should take: progress and Ctrl-C wait for its end
 MOST_STEPS = 200  # in one execution
-POLICIES = {"none": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}  # Keras's, by our names
 HISTORY_COLUMNS = (
     "epoch",
     "loss",

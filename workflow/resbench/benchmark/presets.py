@@ -1,0 +1,34 @@
+"""How long latency and scenarios are measured: presets, by name."""
+
+from typing import NamedTuple
+
+
+class Preset(NamedTuple):
+    """rounds: fresh processes for each setting.  In all of them together at least `calls`; in each `seconds`."""
+
+    rounds: int
+    calls: int
+    seconds: float
+
+
+class Size(NamedTuple):
+    """The least that a run takes: seconds, and queries (in Offline: images)."""
+
+    seconds: float
+    queries: int
+
+
+# 46 calls carry a 90th percentile, 482 a 99th (resbench.statistics.latency).
+LATENCY_PRESETS = {
+    "smoke": Preset(rounds=3, calls=46, seconds=0.2),
+    "quick": Preset(rounds=10, calls=46, seconds=1.0),
+    "thorough": Preset(rounds=20, calls=482, seconds=3.0),
+}
+
+# 64 and 662 queries are the fewest that LoadGen accepts for a 90th and a 99th percentile: with 99 %
+# confidence, allowing one beyond it.  600 s and 24,576 are MLPerf's rules for closed submissions.
+SMOKE = {"SingleStream": Size(1.0, 64), "Offline": Size(1.0, 64), "Server": Size(1.0, 662)}
+SCENARIO_PRESETS = {
+    "smoke": SMOKE,
+    "mlperf": {"SingleStream": Size(600.0, 64), "Offline": Size(600.0, 24_576), "Server": Size(600.0, 662)},
+}
