@@ -35,8 +35,9 @@ check-gpu: $(STAMP)  ## is this machine fit to train and to run models on its GP
 rulegraph: $(STAMP)  ## draw the rules in the README anew
 	$(BIN)/python tests/rulegraph.py
 
-docs: $(STAMP)  ## make the configuration's table and schema anew
+docs: $(STAMP)  ## write the tables and the schema that are made from the code
 	$(BIN)/python tests/config_docs.py
+	$(BIN)/python tests/documents.py
 
 lock: $(STAMP)  ## pin every version anew
 	$(BIN)/uv pip compile pyproject.toml --extra dev -o requirements.lock

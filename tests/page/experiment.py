@@ -10,10 +10,10 @@ import pandas as pd
 from resbench.benchmark import scenarios as loadgen
 from resbench.benchmark.latency import COLUMNS
 from resbench.benchmark.predictions import Predictions
+from resbench.data.datasets import DATASETS
 from resbench.data.store import Split, save_split
-from resbench.report.comparisons import COMPARISON_COLUMNS
 from resbench.report.html.page_inputs import PageInputs, read_page_inputs
-from resbench.report.table import REPORT_COLUMNS
+from resbench.report.table import collate_report
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 SETTINGS = [(1, 1), (32, 1)]
@@ -49,18 +49,17 @@ class Experiment:
         self.host_json = folder / "latency/cpu/host.json"
         self.scenarios: Path | None = folder / "scenarios.csv" if changes.get("scenarios") else None
         self.histories: list[Path] = []
+        self.parity: list[Path] = []
         self.predictions: list[Path] = []
-        self.accuracy: dict[tuple[str, str], list[float]] = {}
         self.calls = pd.DataFrame()
 
     def write(self) -> "Experiment":
         labels = self._write_data()
         for variant, seed in itertools.product(self.networks, self.seeds):
             self._write_history(variant, seed)
-            self._write_predictions(variant, seed, labels)
+            self._write_parity(variant, seed, self._write_predictions(variant, seed, labels))
         self._write_latency()
-        self._write_report()
-        self._write_comparisons()
+        self._collate()
         if self.scenarios:
             self._write_scenarios(self.scenarios)
         return self
@@ -93,9 +92,8 @@ class Experiment:
         blocks = self.random.integers(0, 256, (IMAGES, 4, 4, 3), np.uint8)
         images = blocks.repeat(8, axis=1).repeat(8, axis=2)
         save_split(self.test, Split(images, labels, np.array(CLASSES)))
-        self.summary.write_text(
-            json.dumps({"sha256": "6d958b" + "0" * 58, "source": "https://example.org/data.tar.gz"})
-        )
+        sha256 = next((record.sha256 for record in DATASETS.values() if record.title == self.dataset), "ab" * 32)
+        self.summary.write_text(json.dumps({"sha256": sha256, "source": "https://example.org/data.tar.gz"}))
         self.difficulty = self.random.normal(0, 1.5, IMAGES)
         return labels
 
@@ -112,8 +110,13 @@ class Experiment:
         rows.to_csv(path, index=False)
         self.histories.append(path)
 
-    def _write_predictions(self, variant: str, seed: int, labels: np.ndarray) -> None:
-        """One ability a model, one difficulty an image; classes next to each other are confused most."""
+    def _write_predictions(self, variant: str, seed: int, labels: np.ndarray) -> float:
+        """One ability a model, one difficulty an image; classes next to each other are confused most.
+
+        Returns:
+            The accuracy at fp32.
+        """
+        accuracy = {}
         skill = 1.8 * self.networks[variant][0] + self.random.normal(0, 0.08)
         scores = self.random.normal(0, 1, (IMAGES, len(CLASSES)))
         scores[np.arange(IMAGES), (labels + 2) % len(CLASSES)] += 1
@@ -123,11 +126,43 @@ class Experiment:
             probabilities = (np.exp(noisy) / np.exp(noisy).sum(axis=1, keepdims=True)).astype(np.float32)
             path = self.folder / f"predictions/{variant}/seed{seed}/{precision}-cpu.npz"
             path.parent.mkdir(parents=True, exist_ok=True)
-            answer = Predictions(probabilities, labels, 1000, variant, str(seed), precision, "cpu", "0" * 64)
+            size = self._model_bytes(variant, precision)
+            answer = Predictions(probabilities, labels, size, variant, str(seed), precision, "cpu", "0" * 64)
             np.savez(path, **answer._asdict())
             self.predictions.append(path)
-            correct = float(np.mean(probabilities.argmax(axis=1) == labels))
-            self.accuracy.setdefault((variant, precision), []).append(correct)
+            accuracy[precision] = float(np.mean(probabilities.argmax(axis=1) == labels))
+        return accuracy["fp32"]
+
+    def _model_bytes(self, variant: str, precision: str) -> int:
+        return self.networks[variant][1] * (4 if precision == "fp32" else 1) + 11_000
+
+    def _write_parity(self, variant: str, seed: int, accuracy: float) -> None:
+        _, parameters, macs, published, loss = self.networks[variant]
+        content = {
+            "variant": variant,
+            "seed": seed,
+            "protocol": "notebook",
+            "epochs": EPOCHS,
+            "batch_size": 32,
+            "train_images": self.train_images,
+            "train_seconds": 12_500.0,
+            "parameters": parameters,
+            "macs": macs,
+            "model_bytes": self._model_bytes(variant, "fp32"),
+            "published_accuracy": published,
+            "published_loss": loss,
+            "published_protocol": None if published is None else "notebook",
+            "published_kind": None if published is None else "result",
+            "test_images": IMAGES,
+            "top1_agreement": 1.0,
+            "max_abs_diff": 3e-7,
+            "keras_accuracy": accuracy,
+            "keras_loss": 0.9,
+        }
+        path = self.folder / f"onnx/{variant}/seed{seed}/parity.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(content))
+        self.parity.append(path)
 
     def _write_latency(self) -> None:
         parts = []
@@ -148,72 +183,17 @@ class Experiment:
         facts |= {"git": {"commit": "4b042d5" + "0" * 33, "dirty": False}, "time_utc": "2026-11-24T19:53:42+00:00"}
         self.host_json.write_text(json.dumps(facts | self.host))
 
-    def _write_report(self) -> None:
-        rows = []
-        for precision, variant in itertools.product(self.precisions, self.networks):
-            _, parameters, macs, published, loss = self.networks[variant]
-            mean = float(np.mean(self.accuracy[variant, precision]))
-            for batch, threads in SETTINGS:
-                mine = self.calls[(self.calls["variant"] == variant) & (self.calls["precision"] == precision)]
-                times = mine.loc[mine["batch_size"] == batch, "latency_ms"]
-                p50 = times.median()
-                rows.append(
-                    {
-                        "variant": variant,
-                        "precision": precision,
-                        "provider": "cpu",
-                        "batch_size": batch,
-                        "threads": threads,
-                        "seeds": len(self.seeds),
-                        "parameters": parameters,
-                        "macs": macs,
-                        "model_bytes": parameters * (4 if precision == "fp32" else 1) + 11_000,
-                        "accuracy_mean": mean,
-                        "accuracy_low": mean - 0.04,
-                        "accuracy_high": mean + 0.04,
-                        "loss_mean": 3 * (1 - mean),
-                        "published_accuracy": published,
-                        "published_loss": loss,
-                        "train_images": self.train_images,
-                        "epochs": EPOCHS,
-                        "top1_agreement": 1.0,
-                        "latency_p50_ms": p50,
-                        "latency_p50_low_ms": 0.98 * p50,
-                        "latency_p50_high_ms": 1.02 * p50,
-                        "latency_p90_ms": times.quantile(0.9),
-                        "throughput_ips": 1000 * batch / p50,
-                        "peak_rss_mb": 120.0,
-                        "host": self.host["name"],
-                        "dataset": self.dataset,
-                    }
-                )
-        pd.DataFrame(rows, columns=REPORT_COLUMNS).to_csv(self.report, index=False)
-
-    def _write_comparisons(self) -> None:
-        """Differences beyond 4 points, and ratios beyond 5 %, are more than noise."""
-        keys = [(variant, precision) for precision in self.precisions for variant in self.networks]
-        pairs = [(a, b) for a, b in itertools.combinations(keys, 2) if a[1] == b[1]]
-        pairs += [((v, p), (v, "fp32")) for v, p in keys if p != "fp32"]
-        rows = []
-        for first, second in pairs:
-            kind = "network" if first[1] == second[1] else "precision"
-            names = dict(zip(COMPARISON_COLUMNS[1:7], [kind, *first, *second, "cpu"], strict=True))
-            gap = float(np.mean(self.accuracy[first]) - np.mean(self.accuracy[second]))
-            rows.append(names | self._judged("accuracy", gap, gap - 0.04, gap + 0.04, abs(gap) > 0.04))
-            for batch, threads in SETTINGS:
-                here = self.calls[self.calls["batch_size"] == batch].groupby(["variant", "precision"])["latency_ms"]
-                medians = here.median()
-                ratio = medians[first] / medians[second]
-                row = self._judged("latency", ratio, 0.96 * ratio, 1.04 * ratio, abs(np.log(ratio)) > 0.05)
-                rows.append(names | {"batch_size": batch, "threads": threads} | row)
-        for variant, network in self.networks.items():
-            if network[3] is not None:
-                gap = float(np.mean(self.accuracy[variant, "fp32"])) - network[3]
-                names = {"first": variant, "first_precision": "fp32", "second": "published", "provider": "cpu"}
-                names |= {"kind": "published"}
-                row = self._judged("accuracy", gap, gap - 0.05, gap + 0.05, False)
-                rows.append(names | row | {"p_value": None, "p_adjusted": None})
-        pd.DataFrame(rows, columns=COMPARISON_COLUMNS).to_csv(self.comparisons, index=False)
+    def _collate(self) -> None:
+        collate_report(
+            self.report,
+            self.comparisons,
+            self.folder / "report.md",
+            self.dataset,
+            self.summary,
+            self.parity,
+            self.predictions,
+            [(self.samples, self.host_json)],
+        )
 
     def _write_scenarios(self, path: Path) -> None:
         """LoadGen's p90 is 2 % below ours; the first network's Server keeps no rate in int8."""
@@ -233,12 +213,3 @@ class Experiment:
                 shared | server | refusal,
             ]
         pd.DataFrame(rows, columns=loadgen.COLUMNS).to_csv(path, index=False)
-
-    @staticmethod
-    def _judged(metric: str, estimate: float, low: float, high: float, proven: bool) -> dict[str, Any]:
-        p = 0.0004 if proven else 0.31
-        better = estimate < 1 if metric == "latency" else estimate > 0
-        verdict = ("better" if better else "worse") if proven else "undecided"
-        row = {"metric": metric, "estimate": estimate, "low": low, "high": high, "p_value": p / 3, "p_adjusted": p}
-        row |= {"verdict": verdict, "margin": 0.05 if metric == "latency" else 0.01, "p_equivalence": 1.0, "seeds": 3}
-        return row | {"seeds_needed": None if proven or metric == "latency" else 9}

@@ -101,8 +101,35 @@ def spoil(path, old, new):
     [
         (lambda e: e.report.unlink(), "report.csv", "no such file; make it with `resbench collate`"),
         (lambda e: spoil(e.report, "accuracy_mean", "accuracy"), "report.csv", "no column accuracy_mean"),
-        (lambda e: spoil(e.report, "5238474", "many"), "report.csv", "not readable"),
-        (lambda e: spoil(e.report, "5238474", "inf"), "report.csv", "parameters is infinite"),
+        (
+            lambda e: spoil(e.report, "5238474", "many"),
+            "report.csv",
+            "parameters in row 1 is 'many', but must be a whole number",
+        ),
+        (
+            lambda e: spoil(e.report, "5238474", "5238474.5"),
+            "report.csv",
+            "row 1 is '5238474.5', but must be a whole number",
+        ),
+        (lambda e: spoil(e.report, "5238474", ""), "report.csv", "parameters in row 1 is empty"),
+        (
+            lambda e: spoil(e.report, "cpu,32", "cpu,-32"),
+            "report.csv",
+            "in row 2 is -32, but must be above 0",
+        ),
+        (lambda e: spoil(e.report, "cpu,32", "cpu,1"), "report.csv", "two rows are of the same models and setting"),
+        (
+            lambda e: spoil(e.report, "variant,precision", "precision,variant"),
+            "report.csv",
+            "not in the order",
+        ),
+        (lambda e: spoil(e.report, "variant", "colour,variant"), "report.csv", "unknown column colour"),
+        (lambda e: spoil(e.report, ",0.6", ",1.6"), "report.csv", "must be a fraction from 0 to 1"),
+        (
+            lambda e: spoil(e.report, "5238474", "inf"),
+            "report.csv",
+            "parameters in row 1 is 'inf', but must be a whole number",
+        ),
         (lambda e: e.report.write_text(e.report.read_text().splitlines()[0]), "report.csv", "no row"),
         (lambda e: e.report.write_bytes(b"\xff\x00\xfe"), "report.csv", "not readable"),
         (lambda e: e.comparisons.write_text(""), "comparisons.csv", "not readable"),

@@ -28,16 +28,21 @@ def host(experiment: Experiment) -> Host:
 
 def test_intervals_and_published_values_stand_under_the_measured_ones(host):
     rows = host.rows.head(1).assign(
-        accuracy_mean=0.72, accuracy_low=0.701, accuracy_high=0.744, loss_mean=0.9, latency_p50_ms=17.04
+        accuracy_mean=0.72,
+        accuracy_std=0.015,
+        accuracy_low=0.701,
+        accuracy_high=0.744,
+        loss_mean=0.9,
+        latency_p50_ms=17.04,
     )
     rows = rows.assign(latency_p50_low_ms=17.03, latency_p50_high_ms=17.04)
     found = lines(table_view(rows, [], published=True))
-    assert found["Accuracy"] == ["72.00", "70.10 – 74.40", "published 63.88"]
+    assert found["Accuracy"] == ["72.00", "70.10 – 74.40", "SD 1.50", "published 63.88"]
     assert found["Loss"] == ["0.9000", "published 1.4769"]
     assert found["p50"] == ["17.0", "17.0"]
     assert "Threads" not in found  # one number: the caption has it
     found = lines(table_view(rows.assign(accuracy_low=np.nan), [], published=False))
-    assert (found["Accuracy"], found["Loss"]) == (["72.00"], ["0.9000"])
+    assert (found["Accuracy"], found["Loss"]) == (["72.00", "SD 1.50"], ["0.9000"])
 
 
 def test_the_answer_comes_first(host):
@@ -50,7 +55,8 @@ def test_the_answer_comes_first(host):
 def test_agreement_names_what_it_is_with(host):
     table = table_view(host.rows, [], published=False)
     found = {lines(table, n)["Precision"][0]: lines(table, n)["Agreement"] for n in range(len(table.rows))}
-    assert found == {"fp32": ["100.00", "with Keras"], "int8": ["100.00", "with fp32"]}
+    assert found["fp32"] == ["100.00", "with Keras", "difference 3e-07"]
+    assert found["int8"][1] == "with fp32"
 
 
 def test_every_percentile_of_the_calls_is_shown(host, experiment: Experiment):

@@ -8,7 +8,8 @@ import pytest
 from report_files import LABELS, calls, rows_of
 from resbench.benchmark.latency import COLUMNS
 from resbench.data.datasets import DATASETS
-from resbench.report.table import REPORT_COLUMNS, collate_report
+from resbench.report.columns import REPORT_COLUMNS
+from resbench.report.table import collate_report
 from resbench.statistics.latency import FEWEST_FOR_P90, FEWEST_FOR_P99
 from scipy.stats import binom
 

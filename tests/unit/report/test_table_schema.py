@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from pandera.errors import SchemaError, SchemaErrors
 from report_files import Results, calls
-from report_schema import COMPARISONS, REPORT
+from resbench.report.schema import COMPARISONS, REPORT
 
 
 @pytest.fixture(scope="module")

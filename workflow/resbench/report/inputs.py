@@ -1,7 +1,7 @@
 """What the other stages measured, read from their files and checked against each other."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from resbench.benchmark.predictions import load_predictions
 from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import read_json
 from resbench.runtime.providers import BASE_PROVIDER
-from resbench.statistics.metrics import accuracy_and_loss, agreement
+from resbench.statistics.metrics import agreement
 
 SETTING = ["variant", "precision", "provider", "batch_size", "threads"]
 WHOLE = ["batch_size", "threads", "round", "call"]
@@ -23,7 +23,9 @@ TEXTS = ["model", "variant", "seed", "precision", "provider"]
 ALIKE = ["protocol", "epochs", "batch_size", "train_images"]
 ALIKE += ["parameters", "macs", "published_accuracy", "published_loss", "published_protocol", "published_kind"]
 
+
 Key = tuple[Any, ...]
+Metrics = Mapping[str, Callable[[NDArray[np.float32], NDArray[np.uint8]], float]]
 
 
 class Parity(NamedTuple):
@@ -57,9 +59,9 @@ class Parity(NamedTuple):
 class Answer(NamedTuple):
     """What the report needs of one model's predictions: its probabilities, 40 times as large, are not kept.
 
-    correct: (images,), is the likeliest class the right one?  loss: nats.  model_bytes: size of the
-    .onnx.  The last two compare it with the same training's fp32 file, on the same provider or else
-    on the CPU; None where there is none, or where it is fp32 itself.
+    correct: (images,), is the likeliest class the right one?  metrics: by the column they are of.
+    model_bytes: size of the .onnx.  The last two compare it with the same training's fp32 file, on the same
+    provider or else on `BASE_PROVIDER`; None where there is none, or where it is that itself.
     """
 
     variant: str
@@ -67,7 +69,7 @@ class Answer(NamedTuple):
     precision: str
     provider: str
     correct: NDArray[np.bool_]
-    loss: float
+    metrics: dict[str, float]
     model_bytes: int
     top1_agreement: float | None
     max_abs_diff: float | None
@@ -83,8 +85,13 @@ class Inputs(NamedTuple):
     summary: dict[str, Any]
 
 
-def read_inputs(summary: Path, parity: list[Path], predictions: list[Path], timings: list[tuple[Path, Path]]) -> Inputs:
+def read_inputs(
+    summary: Path, parity: list[Path], predictions: list[Path], timings: list[tuple[Path, Path]], metrics: Metrics
+) -> Inputs:
     """Read everything and make sure that it belongs together.
+
+    Args:
+        metrics: what to compute of each model's probabilities and labels.
 
     Raises:
         ResbenchError: a file is unreadable; two are of the same model; a model has predictions or
@@ -93,7 +100,7 @@ def read_inputs(summary: Path, parity: list[Path], predictions: list[Path], timi
     """
     exports = [read_parity(path) for path in parity]
     _refuse_twins([(p.variant, p.seed) for p in exports], parity)
-    answers = read_answers(predictions)
+    answers = read_answers(predictions, metrics)
     tables = [read_timings(samples, host) for samples, host in timings]
     for (samples, _), (table, _) in zip(timings, tables, strict=True):
         _require_parity(samples, set(table["variant"]), {p.variant for p in exports})
@@ -128,7 +135,7 @@ def answered(inputs: Inputs) -> dict[Key, dict[str, Answer]]:
     return found
 
 
-def read_answers(paths: list[Path]) -> list[Answer]:
+def read_answers(paths: list[Path], metrics: Metrics) -> list[Answer]:
     """What `resbench evaluate` wrote, one file at a time.
 
     Raises:
@@ -147,8 +154,8 @@ def read_answers(paths: list[Path]) -> list[Answer]:
             raise _twins(path, owners[key], key)
         owners[key] = path
         correct = read.probabilities.argmax(axis=1) == labels
-        _, loss = accuracy_and_loss(read.probabilities, labels)
-        answers.append(Answer(*key, correct, loss, read.model_bytes, None, None))
+        values = {name: metric(read.probabilities, labels) for name, metric in metrics.items()}
+        answers.append(Answer(*key, correct, values, read.model_bytes, None, None))
     return [_beside_fp32(answer, owners) for answer in answers]
 
 
@@ -206,11 +213,12 @@ def _convert(content: Any, name: str, kind: Any) -> Any:
 
 def _beside_fp32(answer: Answer, owners: dict[Key, Path]) -> Answer:
     name = (answer.variant, answer.seed)
+    own_key = (*name, answer.precision, answer.provider)
     candidates = [(*name, "fp32", provider) for provider in (answer.provider, BASE_PROVIDER.name)]
-    reference = next((owners[key] for key in candidates if key in owners), None)
-    if answer.precision == "fp32" or reference is None:
+    reference = next((owners[key] for key in candidates if key in owners and key != own_key), None)
+    if reference is None or own_key == candidates[-1]:
         return answer
-    own = load_predictions(owners[(*name, answer.precision, answer.provider)]).probabilities
+    own = load_predictions(owners[own_key]).probabilities
     same, difference = agreement(own, load_predictions(reference).probabilities)
     return answer._replace(top1_agreement=same, max_abs_diff=difference)
 

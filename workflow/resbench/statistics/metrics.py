@@ -7,15 +7,25 @@ from numpy.typing import NDArray
 def accuracy_and_loss(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> tuple[float, float]:
     """Top-1 accuracy, the fraction of images whose likeliest class is the label, and mean cross-entropy in nats.
 
-    Probabilities are clipped to 1e-7 as Keras does, so that one confident mistake stays finite.
-
     Args:
         probabilities: float32 (N, classes).
         labels: uint8 (N,).
     """
-    chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     accuracy = np.mean(probabilities.argmax(axis=1) == labels)
-    return float(accuracy), float(-np.log(chosen.clip(1e-7, 1 - 1e-7)).mean())
+    return float(accuracy), cross_entropy(probabilities, labels)
+
+
+def cross_entropy(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
+    """Return the mean cross-entropy in nats.
+
+    Probabilities are clipped to 1e-7 as Keras does, so that one confident mistake stays finite.
+
+    Args:
+        probabilities: Class probabilities, float32 (N, classes).
+        labels: True classes, uint8 (N,).
+    """
+    chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return float(-np.log(chosen.clip(1e-7, 1 - 1e-7)).mean())
 
 
 def agreement(first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[float, float]:

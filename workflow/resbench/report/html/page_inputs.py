@@ -12,13 +12,9 @@ from resbench.benchmark import scenarios as loadgen
 from resbench.benchmark.predictions import Predictions, load_predictions
 from resbench.common.errors import ResbenchError, one_line
 from resbench.data.store import Split, load_split
-from resbench.report.comparisons import COMPARISON_COLUMNS
 from resbench.report.inputs import read_summary, read_timings
-from resbench.report.table import REPORT_COLUMNS
+from resbench.report.schema import read_comparisons, read_report
 
-TEXTS = ("variant", "precision", "provider", "host", "dataset")
-COMPARISON_NAMES = ("metric", "kind", "first", "first_precision", "second", "second_precision", "provider")
-COMPARISON_TEXTS = (*COMPARISON_NAMES, "verdict", "reason", "found", "required")
 SCENARIO_PLACE = ("model", "variant", "seed", "precision", "provider", "host")
 SCENARIO_TEXTS = (*SCENARIO_PLACE, "scenario", "preset", "verdict", "reason", "loadgen")
 HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy"]
@@ -73,8 +69,8 @@ def read_page_inputs(
             raise ResbenchError(f"{path}: not of the images in {test}; evaluate the model on them")
     tables = [read_timings(samples, host) for samples, host in timings]
     return PageInputs(
-        _read_table(report, REPORT_COLUMNS, TEXTS, "resbench collate"),
-        _read_table(comparisons, COMPARISON_COLUMNS, COMPARISON_TEXTS, "resbench collate", may_be_empty=True),
+        read_report(report),
+        read_comparisons(comparisons),
         pd.concat([_read_history(path) for path in histories], ignore_index=True),
         answers,
         [table for table, _ in tables],
@@ -86,9 +82,7 @@ def read_page_inputs(
     )
 
 
-def _read_table(
-    path: Path, columns: list[str], texts: tuple[str, ...], maker: str, *, may_be_empty: bool = False
-) -> pd.DataFrame:
+def _read_table(path: Path, columns: list[str], texts: tuple[str, ...], maker: str) -> pd.DataFrame:
     """`columns` of a CSV file: `texts` as str with "" for blanks, all others as float64 with NaN for them."""
     remedy = f"make it with `{maker}`"
     try:
@@ -96,7 +90,7 @@ def _read_table(
         missing = [name for name in columns if name not in table.columns]
         if missing:
             raise ValueError(f"no column {', '.join(missing)}")
-        if table.empty and not may_be_empty:
+        if table.empty:
             raise ValueError("no row")
         numbers = {name: table[name].replace("", "nan").astype(np.float64) for name in columns if name not in texts}
     except FileNotFoundError as error:

@@ -1,11 +1,11 @@
 """report.csv as a person reads it: headings with units, intervals and published values under the measured ones."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from resbench.report.format import between, percent, significant
+from resbench.report.columns import SHOWN, TEXTS, Shown
 
 
 class Column(NamedTuple):
@@ -33,45 +33,7 @@ class Table(NamedTuple):
 
 
 BLANK = Cell("–")
-COLUMNS = {
-    "variant": Column("Variant", "", "network"),
-    "precision": Column("Precision", "", "of the exported graph"),
-    "batch_size": Column("Batch", "images", "images in one call"),
-    "threads": Column("Threads", "", "ONNX Runtime's intra-op threads"),
-    "accuracy_mean": Column(
-        "Accuracy", "%", "test images whose likeliest class is right, mean over seeds; its 95 % interval"
-    ),
-    "loss_mean": Column("Loss", "nats", "mean cross-entropy on the test images"),
-    "latency_p50_ms": Column("p50", "ms", "median time of one call; its 95 % interval"),
-    "latency_p90_ms": Column("p90", "ms", "90 % of the calls take no longer"),
-    "throughput_ips": Column("Images/s", "", "batch size divided by p50"),
-    "model_bytes": Column("File", "MB", "size of the .onnx file, 10⁶ bytes"),
-    "parameters": Column("Parameters", "M", "weights, millions"),
-    "macs": Column("Multiply-adds", "M", "for one image, millions"),
-    "peak_rss_mb": Column("Memory", "MB", "largest resident size of the process, 10⁶ bytes"),
-    "top1_agreement": Column(
-        "Agreement",
-        "%",
-        "test images that get the same class from two models, the lowest of all seeds: "
-        "fp32 is held against Keras, other precisions against fp32",
-    ),
-}
-TEXTS = ("variant", "precision")
-PUBLISHED = {"accuracy_mean": "published_accuracy", "loss_mean": "published_loss"}
-INTERVALS = {
-    "accuracy_mean": ("accuracy_low", "accuracy_high"),
-    "latency_p50_ms": ("latency_p50_low_ms", "latency_p50_high_ms"),
-}
-FORMS: dict[str, Callable[[float], str]] = {
-    "batch_size": "{:.0f}".format,
-    "threads": "{:.0f}".format,
-    "accuracy_mean": percent,
-    "top1_agreement": percent,
-    "loss_mean": "{:.4f}".format,
-    "model_bytes": lambda value: significant(value / 1e6),
-    "parameters": lambda value: significant(value / 1e6),
-    "macs": lambda value: significant(value / 1e6),
-}
+COLUMNS = {name: Column(shown.title, shown.unit, shown.meaning) for name, shown in SHOWN.items()}
 
 
 def table_view(rows: pd.DataFrame, chosen: Collection[tuple[str, str, float, float]], *, published: bool) -> Table:
@@ -82,38 +44,27 @@ def table_view(rows: pd.DataFrame, chosen: Collection[tuple[str, str, float, flo
         chosen: variant, precision, batch size and threads of the rows to mark.
         published: whether published values apply to these images.
     """
-    kept = [name for name in COLUMNS if name in TEXTS or rows[name].notna().any()]
-    if rows["threads"].nunique() == 1:  # the caption says it
-        kept.remove("threads")
-    beside = {name: other for name, other in PUBLISHED.items() if published and rows[other].notna().any()}
-    columns = [
-        column._replace(about=f"{column.about}; the published value") if name in beside else column
-        for name, column in COLUMNS.items()
-        if name in kept
-    ]
+    if not published:
+        rows = rows.assign(published_accuracy=None, published_loss=None)
+    kept = {
+        name: shown
+        for name, shown in SHOWN.items()
+        if (name in TEXTS or rows[name].notna().any()) and not (shown.once and rows[name].nunique() == 1)
+    }
+    cells = rows.astype(object).where(rows.notna(), None)
     body = [
         Row(
-            [_cell(row, name, beside.get(name)) for name in kept],
+            [_cell(row, name, shown) for name, shown in kept.items()],
             (row["variant"], row["precision"], row["batch_size"], row["threads"]) in chosen,
         )
-        for row in rows.to_dict("records")
+        for row in cells.to_dict("records")
     ]
-    return Table(columns, sorted(body, key=lambda row: not row.chosen))
+    return Table([COLUMNS[name] for name in kept], sorted(body, key=lambda row: not row.chosen))
 
 
-def _cell(row: dict[Any, Any], name: str, beside: str | None) -> Cell:
-    """`beside`: the column of the published value to show, if any."""
+def _cell(row: dict[Any, Any], name: str, shown: Shown) -> Cell:
     value = row[name]
-    if name in TEXTS:
-        return Cell(str(value), value=str(value))
-    if pd.isna(value):
+    if value is None:
         return BLANK
-    form, details = FORMS.get(name, significant), []
-    ends = [row[end] for end in INTERVALS.get(name, ()) if not pd.isna(row[end])]
-    if len(ends) == 2:
-        details.append(between(form(ends[0]), form(ends[1])))
-    if beside and not pd.isna(row[beside]):
-        details.append(f"published {form(row[beside])}")
-    if name == "top1_agreement":
-        details.append(f"with {'Keras' if row['precision'] == 'fp32' else 'fp32'}")
-    return Cell(form(value), tuple(details), value)
+    details = [detail(row, shown.text) for detail in shown.details]
+    return Cell(shown.text(value), tuple(line for line in details if line), value)

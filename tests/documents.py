@@ -1,0 +1,29 @@
+"""Tables of the documentation that are made from the code: `make docs` writes them, a test holds them current."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from resbench.common.markdown import replace_between
+from resbench.report import columns
+
+ROOT = Path(__file__).parents[1]
+
+
+class Part(NamedTuple):
+    """The text between the markers `name` in a file, and the function that makes it."""
+
+    path: Path
+    name: str
+    make: Callable[[], str]
+
+    def current(self) -> str:
+        """Return the whole file as it should be."""
+        return replace_between(self.path.read_text(encoding="utf-8"), self.name, self.make())
+
+
+PARTS = [Part(ROOT / "docs/methodology.md", "columns", columns.documentation)]
+
+if __name__ == "__main__":
+    for part in PARTS:
+        part.path.write_text(part.current(), encoding="utf-8")

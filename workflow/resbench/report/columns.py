@@ -1,0 +1,451 @@
+"""The columns of report.csv, one record each: everything that lists columns is derived from `COLUMNS`.
+
+The order of the file, its schema, the table in docs/methodology.md, the tables of the page and those of report.md
+follow from it. A new column takes one entry here and the function that computes it.
+"""
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandera.pandas as pa
+from numpy.typing import NDArray
+
+from resbench.common.markdown import table
+from resbench.report.entries import Accuracy, Entry
+from resbench.report.format import between, percent, significant
+from resbench.report.inputs import Parity
+from resbench.runtime.providers import BASE_PROVIDER
+from resbench.statistics.latency import FEWEST_FOR_P90, FEWEST_FOR_P99, FEWEST_ROUNDS_FOR_P50, SettingSummary
+from resbench.statistics.metrics import cross_entropy
+
+Row = dict[str, Any]
+Text = Callable[[Any], str]
+Detail = Callable[[Row, Text], str | None]  # a line below a value, given the row and how the value is written
+Metric = Callable[[NDArray[np.float32], NDArray[np.uint8]], float]  # of probabilities (N, classes) and labels (N,)
+
+POSITIVE = pa.Check.gt(0, error="must be above 0")
+NOT_NEGATIVE = pa.Check.ge(0, error="must not be below 0")
+FRACTION = pa.Check.in_range(0, 1, error="must be a fraction from 0 to 1")
+NAME = pa.Check.str_matches(r"^[\w.-]+$", error="must be a name of letters, digits, points, dashes and underscores")
+
+
+class Shown(NamedTuple):
+    """How a column is shown to people.
+
+    Attributes:
+        title: Heading.
+        unit: As written below the heading; it may be another than the file's.
+        text: Returns a value as it is written.
+        details: What else stands in the cell, from other columns of the row.
+        meaning: What the heading means, where that is more than the column's own meaning.
+        once: Whether a value that all rows share is written in the caption instead of a column.
+    """
+
+    title: str
+    unit: str = ""
+    text: Text = significant
+    details: tuple[Detail, ...] = ()
+    meaning: str = ""
+    once: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of report.csv.
+
+    Attributes:
+        name: Heading in the file.
+        meaning: What a value says, for the documentation.
+        compute: Returns the value of an entry, None where it was not measured or too few samples carry it.
+        type: `str`, `int` or `float`.
+        unit: Of the values in the file.
+        checks: What every value fulfils.
+        required: Whether no cell may be empty.
+        shown: How people see it; None where only the file has it.
+        metric: A function of one model's probabilities, whose mean over seeds is the value (instead of `compute`).
+    """
+
+    name: str
+    meaning: str
+    compute: Callable[[Entry], Any] = lambda entry: None
+    type: type = float
+    unit: str = ""
+    checks: tuple[pa.Check, ...] = ()
+    required: bool = False
+    shown: Shown | None = None
+    metric: Metric | None = None
+
+    def value(self, entry: Entry) -> Any:
+        """Return the value of an entry, None where there is none."""
+        if self.metric is None:
+            return self.compute(entry)
+        values = [answer.metrics[self.name] for answer in entry.answers]
+        return statistics.fmean(values) if values else None
+
+
+def _field(name: str) -> Callable[[Entry], Any]:
+    return lambda entry: getattr(entry, name)
+
+
+def _training(name: str) -> Callable[[Entry], Any]:
+    """Return what all seeds of a variant share."""
+    return lambda entry: getattr(entry.exports[0], name)
+
+
+def _mean(value: Callable[[Parity], float]) -> Callable[[Entry], float]:
+    return lambda entry: statistics.fmean(map(value, entry.exports))
+
+
+def _accuracy(value: Callable[[Accuracy], float | None]) -> Callable[[Entry], float | None]:
+    return lambda entry: None if entry.accuracy is None else value(entry.accuracy)
+
+
+def _latency(value: Callable[[SettingSummary], float | None]) -> Callable[[Entry], float | None]:
+    return lambda entry: None if entry.latency is None else value(entry.latency)
+
+
+def _throughput(entry: Entry) -> float | None:
+    return entry.batch_size / entry.latency.p50.estimate * 1000 if entry.batch_size and entry.latency else None
+
+
+def _peak_memory(entry: Entry) -> float | None:
+    return None if entry.calls is None else float(entry.calls["peak_rss_mb"].max())
+
+
+def _host(entry: Entry) -> str | None:
+    return None if entry.calls is None else entry.calls["host"].iloc[0]
+
+
+def _agreement(entry: Entry) -> float | None:
+    known = [found.top1_agreement for found in entry.compared if found.top1_agreement is not None]
+    return min(known, default=None)
+
+
+def _difference(entry: Entry) -> float | None:
+    known = [found.max_abs_diff for found in entry.compared if found.max_abs_diff is not None]
+    return max(known, default=None)
+
+
+def interval(low: str, high: str) -> Detail:
+    """Return the detail that shows an interval, from the columns of its ends."""
+    return lambda row, text: None if row[low] is None else between(text(row[low]), text(row[high]))
+
+
+def labelled(label: str, name: str, text: Text | None = None) -> Detail:
+    """Return the detail that shows another column's value behind a label."""
+    return lambda row, own: None if row[name] is None else f"{label} {(text or own)(row[name])}"
+
+
+def _reference(row: Row, text: Text) -> str:
+    """Return what a model was held against."""
+    if row["precision"] != "fp32":
+        return "with fp32"
+    return "with Keras" if row["provider"] == BASE_PROVIDER.name else f"with fp32 on {BASE_PROVIDER.name}"
+
+
+def _whole(number: float) -> str:
+    return f"{number:,.0f}"
+
+
+def _millions(number: float) -> str:
+    return significant(number / 1e6)
+
+
+def _four_decimals(number: float) -> str:
+    return f"{number:.4f}"
+
+
+def _tiny(number: float) -> str:
+    return f"{number:.0e}"
+
+
+COLUMNS = [
+    Column(
+        "variant",
+        "the network",
+        _field("variant"),
+        type=str,
+        checks=(NAME,),
+        required=True,
+        shown=Shown("Variant", text=str),
+    ),
+    Column(
+        "precision",
+        "of weights and arithmetic in the exported graph: fp32, int8 or fp16",
+        _field("precision"),
+        type=str,
+        checks=(NAME,),
+        required=True,
+        shown=Shown("Precision", text=str),
+    ),
+    Column("provider", "what executed the graph", _field("provider"), type=str, checks=(NAME,), required=True),
+    Column(
+        "batch_size",
+        "images in one call",
+        _field("batch_size"),
+        type=int,
+        unit="images",
+        checks=(POSITIVE,),
+        shown=Shown("Batch", "images", _whole),
+    ),
+    Column(
+        "threads",
+        "the runtime's threads within one operator",
+        _field("threads"),
+        type=int,
+        checks=(POSITIVE,),
+        shown=Shown("Threads", text=_whole, once=True),
+    ),
+    Column(
+        "seeds",
+        "trainings behind the accuracy",
+        lambda entry: len(entry.exports),
+        type=int,
+        checks=(POSITIVE,),
+        required=True,
+    ),
+    Column(
+        "accuracy_mean",
+        "test images whose likeliest class is right, mean over seeds",
+        _accuracy(lambda found: found.mean),
+        unit="fraction",
+        checks=(FRACTION,),
+        shown=Shown(
+            "Accuracy",
+            "%",
+            percent,
+            (
+                interval("accuracy_low", "accuracy_high"),
+                labelled("SD", "accuracy_std"),
+                labelled("published", "published_accuracy"),
+            ),
+            "test images whose likeliest class is right, mean over seeds; below it its 95 % confidence interval for "
+            "other seeds and other test images (for one seed, of this model alone), the standard deviation (SD) over "
+            "seeds, and the published value",
+        ),
+    ),
+    Column(
+        "accuracy_std",
+        "standard deviation of the accuracy over seeds",
+        _accuracy(lambda found: found.deviation),
+        unit="fraction",
+        checks=(FRACTION,),
+    ),
+    Column(
+        "accuracy_low",
+        "lower end of the accuracy's 95 % interval over seeds and test images",
+        _accuracy(lambda found: found.low),
+        unit="fraction",
+        checks=(FRACTION,),
+    ),
+    Column(
+        "accuracy_high",
+        "upper end of the accuracy's 95 % interval",
+        _accuracy(lambda found: found.high),
+        unit="fraction",
+        checks=(FRACTION,),
+    ),
+    Column(
+        "loss_mean",
+        "mean cross-entropy on the test images, mean over seeds",
+        metric=cross_entropy,
+        unit="nats",
+        checks=(NOT_NEGATIVE,),
+        shown=Shown("Loss", "nats", _four_decimals, (labelled("published", "published_loss"),)),
+    ),
+    Column(
+        "latency_min_ms",
+        "the shortest call, by which models are ranked",
+        _latency(lambda found: found.minimum),
+        unit="ms",
+        checks=(POSITIVE,),
+    ),
+    Column(
+        "latency_p50_ms",
+        "median time of one call",
+        _latency(lambda found: found.p50.estimate),
+        unit="ms",
+        checks=(POSITIVE,),
+        shown=Shown(
+            "p50",
+            "ms",
+            details=(interval("latency_p50_low_ms", "latency_p50_high_ms"),),
+            meaning="median time of one call, which is one batch, after warm-up; below it its 95 % confidence interval",
+        ),
+    ),
+    Column(
+        "latency_p50_low_ms",
+        f"lower end of the median's 95 % interval, from {FEWEST_ROUNDS_FOR_P50} rounds on",
+        _latency(lambda found: found.p50.low),
+        unit="ms",
+        checks=(POSITIVE,),
+    ),
+    Column(
+        "latency_p50_high_ms",
+        "upper end of the median's 95 % interval",
+        _latency(lambda found: found.p50.high),
+        unit="ms",
+        checks=(POSITIVE,),
+    ),
+    Column(
+        "latency_p90_ms",
+        f"90 % of the calls take no longer, from {FEWEST_FOR_P90} calls on",
+        _latency(lambda found: found.p90.estimate if found.p90 else None),
+        unit="ms",
+        checks=(POSITIVE,),
+        shown=Shown("p90", "ms"),
+    ),
+    Column(
+        "latency_p99_ms",
+        f"99 % of the calls take no longer, from {FEWEST_FOR_P99} calls on",
+        _latency(lambda found: found.p99),
+        unit="ms",
+        checks=(POSITIVE,),
+    ),
+    Column(
+        "throughput_ips",
+        "batch size divided by the median",
+        _throughput,
+        unit="images/s",
+        checks=(POSITIVE,),
+        shown=Shown("Images/s", meaning="batch size divided by p50"),
+    ),
+    Column(
+        "load_ms",
+        "opening the model, median over processes",
+        _latency(lambda found: found.load),
+        unit="ms",
+        checks=(POSITIVE,),
+    ),
+    Column(
+        "first_ms",
+        "first inference, before any warm-up, median over processes",
+        _latency(lambda found: found.first),
+        unit="ms",
+        checks=(POSITIVE,),
+    ),
+    Column(
+        "model_bytes",
+        "size of the .onnx file, the largest of all seeds",
+        lambda entry: max((found.model_bytes for found in entry.files), default=None),
+        type=int,
+        unit="bytes",
+        checks=(POSITIVE,),
+        shown=Shown("File", "MB", _millions, meaning="size of the .onnx file, 10⁶ bytes"),
+    ),
+    Column(
+        "parameters",
+        "weights",
+        _training("parameters"),
+        type=int,
+        checks=(POSITIVE,),
+        required=True,
+        shown=Shown("Parameters", "M", _millions, meaning="weights, millions"),
+    ),
+    Column(
+        "macs",
+        "multiply-adds for one image",
+        _training("macs"),
+        type=int,
+        checks=(POSITIVE,),
+        required=True,
+        shown=Shown("MACs", "M", _millions, meaning="multiply-adds for one image, millions"),
+    ),
+    Column(
+        "peak_rss_mb",
+        "largest resident size of a measuring process",
+        _peak_memory,
+        unit="10⁶ bytes",
+        checks=(POSITIVE,),
+        shown=Shown("Memory", "MB", meaning="largest resident size of a measuring process, 10⁶ bytes"),
+    ),
+    Column(
+        "top1_agreement",
+        "test images that get the same class from two models, the lowest of all seeds: fp32 is held against Keras "
+        f"(on other providers than {BASE_PROVIDER.name}, against fp32 there), other precisions against fp32",
+        _agreement,
+        unit="fraction",
+        checks=(FRACTION,),
+        shown=Shown(
+            "Agreement",
+            "%",
+            percent,
+            (_reference, labelled("difference", "max_abs_diff", _tiny)),
+            "test images that get the same class from two models, the lowest of all seeds, and the largest difference "
+            "between any two of their probabilities: fp32 is held against Keras (on other providers than "
+            f"{BASE_PROVIDER.name}, against fp32 there), other precisions against fp32",
+        ),
+    ),
+    Column(
+        "max_abs_diff",
+        "largest difference between two probabilities of the same models, of all seeds",
+        _difference,
+        unit="probability",
+        checks=(FRACTION,),
+    ),
+    Column(
+        "published_accuracy",
+        "test accuracy as published, whatever was run here",
+        _training("published_accuracy"),
+        unit="fraction",
+        checks=(FRACTION,),
+    ),
+    Column(
+        "published_loss",
+        "loss as published, whatever was run here",
+        _training("published_loss"),
+        unit="nats",
+        checks=(POSITIVE,),
+    ),
+    Column(
+        "keras_accuracy_mean",
+        "test accuracy of the same networks in Keras, mean over seeds",
+        _mean(lambda export: export.keras_accuracy),
+        unit="fraction",
+        checks=(FRACTION,),
+        required=True,
+    ),
+    Column(
+        "train_images",
+        "images of one training",
+        _training("train_images"),
+        type=int,
+        unit="images",
+        checks=(POSITIVE,),
+        required=True,
+    ),
+    Column("epochs", "of one training", _training("epochs"), type=int, checks=(POSITIVE,), required=True),
+    Column(
+        "train_seconds_mean",
+        "all epochs of one training, without start-up, mean over seeds",
+        _mean(lambda export: export.train_seconds),
+        unit="s",
+        checks=(POSITIVE,),
+        required=True,
+    ),
+    Column("host", "machine that timed it, in words", _host, type=str),
+    Column("dataset", "what the images are, in words", _field("dataset"), type=str, required=True),
+]
+
+REPORT_COLUMNS = [column.name for column in COLUMNS]
+TEXTS = [column.name for column in COLUMNS if column.type is str]
+METRICS = {column.name: column.metric for column in COLUMNS if column.metric}
+SHOWN = {
+    column.name: column.shown if column.shown.meaning else column.shown._replace(meaning=column.meaning)
+    for column in COLUMNS
+    if column.shown
+}
+
+
+def report_row(entry: Entry) -> Row:
+    """Return an entry's row of report.csv, None where a value is missing."""
+    return {column.name: column.value(entry) for column in COLUMNS}
+
+
+def documentation() -> str:
+    """Return the table of all columns for docs/methodology.md."""
+    rows = [[f"`{column.name}`", column.unit, column.meaning] for column in COLUMNS]
+    return table(["column", "unit", "meaning"], rows, words=3)
