@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 # In a checkout, the jobs run its own package, whatever else is installed; elsewhere, the installed one.
-WORKFLOW = Path(workflow.source_path("../Snakefile")).resolve().parent
+WORKFLOW = Path(workflow.current_basedir.join("..").get_path_or_uri(secret_free=True)).resolve()
 SEARCHED = {"PATH": [Path(sys.executable).parent]}  # also when snakemake was called by its path
 if (WORKFLOW / "resbench").is_dir():
     sys.path.insert(0, str(WORKFLOW))
