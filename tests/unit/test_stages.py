@@ -13,9 +13,9 @@ PACKAGE = Path(stages.__file__).parent
 RULES = PACKAGE.parent / "rules"
 
 
-def digest(package: Path, *arguments: str, variants: Path | None = None) -> str:
+def digest(package: Path, stage: str, variants: Path | None = None, **chosen: object) -> str:
     """The digest that a copy of the package computes of itself."""
-    code = f"from resbench.stages import code_digest; print(code_digest(*{arguments!r}))"
+    code = f"from resbench.stages import code_digest; print(code_digest({stage!r}, **{chosen!r}))"
     environment = {"PYTHONPATH": str(package.parent)} | ({"RESBENCH_VARIANTS": str(variants)} if variants else {})
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     return answer.stdout
@@ -67,9 +67,12 @@ def test_whatever_a_stage_imports_belongs_to_it_or_shapes_nothing(stage: str) ->
     assert {name for name in shaping - packages if PACKAGE / stages._module_path(name) not in files} == set()
 
 
-def test_no_module_is_imported_by_a_name_that_is_computed_except_the_variants() -> None:
+def test_no_module_is_imported_by_a_name_that_is_computed_except_variants_and_runtimes() -> None:
     dynamic = {path for path in PACKAGE.rglob("*.py") if "import_module(" in path.read_text()}
-    assert {str(path.relative_to(PACKAGE)) for path in dynamic} <= {"networks/registry.py"}
+    assert {str(path.relative_to(PACKAGE)) for path in dynamic} <= {
+        "networks/registry.py",
+        "runtime/backend.py",
+    }
 
 
 def test_the_modules_that_shape_nothing_are_there() -> None:
@@ -90,7 +93,7 @@ def test_every_rule_but_the_targets_has_its_digest() -> None:
 
 
 def test_a_digest_is_the_same_wherever_the_package_lies_and_whatever_its_dates(copied: Path) -> None:
-    assert digest(copied, "train", "pool") == f"{stages.code_digest('train', 'pool')}\n"
+    assert digest(copied, "train", variant="pool") == f"{stages.code_digest('train', variant='pool')}\n"
 
 
 @pytest.mark.parametrize(
@@ -105,9 +108,9 @@ def test_a_digest_is_the_same_wherever_the_package_lies_and_whatever_its_dates(c
     ],
 )
 def test_what_shapes_nothing_changes_no_digest(copied: Path, name: str, old: str, new: str) -> None:
-    before = digest(copied, "train", "pool")
+    before = digest(copied, "train", variant="pool")
     edit(copied / name, old, new)
-    assert digest(copied, "train", "pool") == before
+    assert digest(copied, "train", variant="pool") == before
 
 
 @pytest.mark.parametrize(
@@ -119,9 +122,9 @@ def test_what_shapes_nothing_changes_no_digest(copied: Path, name: str, old: str
     ],
 )
 def test_an_edit_of_what_shapes_the_result_changes_the_digest(copied: Path, name: str, old: str, new: str) -> None:
-    before = digest(copied, "train", "pool")
+    before = digest(copied, "train", variant="pool")
     edit(copied / name, old, new)
-    assert digest(copied, "train", "pool") != before
+    assert digest(copied, "train", variant="pool") != before
 
 
 @pytest.mark.parametrize("words", ["from my_blocks import stem", "import my_blocks", "from .my_blocks import stem"])
@@ -129,16 +132,23 @@ def test_a_module_that_lies_beside_a_variant_of_the_users_own_belongs_to_it(tmp_
     (tmp_path / "mine.py").write_text(f"{words}\n\n\ndef build(classes): ...\n")
     (tmp_path / "my_blocks.py").write_text("from deeper import WIDTH\n\n\ndef stem(): ...\n")
     (tmp_path / "deeper.py").write_text("WIDTH = 8\n")
-    before = digest(PACKAGE, "train", "mine", variants=tmp_path)
+    before = digest(PACKAGE, "train", variant="mine", variants=tmp_path)
     (tmp_path / "deeper.py").write_text("WIDTH = 64\n")
-    assert digest(PACKAGE, "train", "mine", variants=tmp_path) != before
+    assert digest(PACKAGE, "train", variant="mine", variants=tmp_path) != before
+
+
+def test_the_code_of_a_runtime_belongs_to_the_providers_that_it_executes(copied: Path) -> None:
+    before = [digest(copied, "latency", providers=(name,)) for name in ("cpu", "openvino")]
+    edit(copied / "runtime/openvino_backend.py", "import numpy", "THREADS = 1\nimport numpy")
+    after = [digest(copied, "latency", providers=(name,)) for name in ("cpu", "openvino")]
+    assert [old == new for old, new in zip(before, after, strict=True)] == [True, False]
 
 
 def test_a_helper_in_the_package_belongs_to_the_variant_that_imports_it(copied: Path) -> None:
     networks = copied / "networks"
     (networks / "my_blocks.py").write_text("WIDTH = 8\n")
     (networks / "variants/helped.py").write_text("from resbench.networks.my_blocks import WIDTH\n")
-    before, other = digest(copied, "train", "helped"), digest(copied, "train", "pool")
+    before, other = digest(copied, "train", variant="helped"), digest(copied, "train", variant="pool")
     (networks / "my_blocks.py").write_text("WIDTH = 64\n")
-    assert digest(copied, "train", "helped") != before
-    assert digest(copied, "train", "pool") == other
+    assert digest(copied, "train", variant="helped") != before
+    assert digest(copied, "train", variant="pool") == other

@@ -28,6 +28,7 @@ class Tree:
 
     @classmethod
     def fresh(cls, folder: Path, machine: tuple[str, ...] = HERE) -> "Tree":
+        folder.mkdir(parents=True, exist_ok=True)
         for part in PARTS:
             if (ROOT / part).is_dir():
                 shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -48,8 +49,8 @@ class Tree:
         return [sys.executable, "-m", "snakemake", "--configfile", "test.yaml", *self.machine, *words]
 
     def environment(self) -> dict[str, str]:
-        """No virtual environment is active: jobs must find `resbench` all the same."""
-        return os.environ | {"PATH": os.defpath, "PYTHONPATH": str(self.folder / "workflow")}
+        """No virtual environment is active and nothing leads to the package: jobs must find it all the same."""
+        return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"PATH": os.defpath}
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -113,7 +114,7 @@ def tree(tmp_path: Path) -> Tree:
 def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Tree:
     """The workflow after a whole run, made once for all processes of the tests; whoever changes it works on a copy."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "finished"
+    folder = (base if worker_id == "master" else base.parent) / "ein Lauf mit Ümlauten"
     with FileLock(f"{folder}.lock"):
         if not (folder / "complete").exists():
             folder.mkdir()

@@ -12,7 +12,7 @@ from resbench.report.columns import REPORT_COLUMNS
 from resbench.report.schema import COMPARISONS, REPORT
 
 MEASURED = ("accuracy_mean", "keras_accuracy_mean", "loss_mean", "load_ms", "first_ms", "latency_min_ms")
-REPORTING = {"collate", "page", "bundle", "all"}
+REPORTING = {"collate", "page", "bundle", "default"}
 VARIANTS = ("pool", "resnet20")
 NETWORKS = Path("workflow/resbench/networks")
 
@@ -101,7 +101,7 @@ def test_a_changed_network_is_trained_again_and_no_other(spoiled, name: str, var
     [
         ("training", "epochs", 2, {"train", "export", "quantize", "evaluate", "latency", *REPORTING}),
         ("benchmark", "rounds", 2, {"latency", *REPORTING}),
-        ("benchmark", "scenarios", "smoke", {"scenarios", "page", "all"}),
+        ("benchmark", "scenarios", "smoke", {"scenarios", "page", "default"}),
         ("data", "name", "other words", REPORTING),
         ("training", "device", "auto", set()),
         ("data", "window_s", 5, set()),

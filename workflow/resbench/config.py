@@ -27,7 +27,8 @@ from pydantic import (
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
 from resbench.benchmark.presets import LATENCY_PRESETS, SCENARIO_PRESETS
-from resbench.common.variants import variant_names
+from resbench.common.errors import ResbenchError
+from resbench.common.variants import variant_file, variant_names
 from resbench.data.datasets import DATASETS
 from resbench.export.precisions import CALIBRATION_METHODS, FP32, PRECISIONS
 from resbench.runtime.providers import PROVIDERS
@@ -118,6 +119,14 @@ def _scalar(value: Any) -> Any:
     return value
 
 
+def _variant(name: Any) -> Any:
+    try:
+        variant_file(_known(name, variant_names()))
+    except ResbenchError as error:
+        raise _refusal(str(error)) from error
+    return name
+
+
 SCALAR = {"type": ["string", "number", "boolean"]}
 # Metadata of lists and numbers that several keys have.
 DISTINCT = AfterValidator(_distinct)
@@ -127,7 +136,7 @@ Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
 Folder = Annotated[str, Matching("^[^<>{}]+$", "is no folder: it may not be empty nor hold < > { }")]
 # Files that are found, not records: the JSON Schema holds no list of them.
-Variant = Annotated[str, BeforeValidator(lambda name: _known(name, variant_names()))]
+Variant = Annotated[str, BeforeValidator(_variant)]
 Precision = Annotated[str, one_of(PRECISIONS)]
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from resbench.common.errors import ResbenchError
 from resbench.common.variants import variant_file
+from resbench.runtime.backend import BACKENDS
+from resbench.runtime.providers import PROVIDERS
 
 PACKAGE = Path(__file__).parent
 NETWORKS = "resbench.networks"
@@ -58,8 +60,8 @@ STAGES = {
     "download": Stage(("resbench.data.sources",)),
     "convert": Stage(("resbench.data.convert",)),
     "train": Stage(("resbench.training.job",)),
-    "export": Stage(("resbench.export.onnx", "resbench.networks.registry")),
-    "quantize": Stage(("resbench.export.quantize",)),
+    "export": Stage(("resbench.export.onnx", "resbench.networks.registry", BACKENDS["onnxruntime"])),
+    "quantize": Stage(("resbench.export.quantize", BACKENDS["onnxruntime"])),
     "evaluate": Stage(("resbench.benchmark.predictions",)),
     "latency": Stage(("resbench.benchmark.latency",)),
     "scenarios": Stage(("resbench.benchmark.scenarios",)),
@@ -70,12 +72,13 @@ STAGES = {
 
 
 @cache
-def code_digest(stage: str, variant: str | None = None) -> str:
+def code_digest(stage: str, *, variant: str | None = None, providers: tuple[str, ...] = ()) -> str:
     """Return the digest of the code that shapes a stage's result.
 
     Args:
         stage: A key of STAGES.
         variant: The network whose code belongs to it, for a stage that builds networks.
+        providers: The execution providers whose runtimes' code belongs to it, for a stage that runs models.
 
     Returns:
         16 hexadecimal digits.
@@ -84,6 +87,7 @@ def code_digest(stage: str, variant: str | None = None) -> str:
         ResbenchError: There is no such variant, or a file is no Python.
     """
     shaping = stage_files(stage) | (variant_files(variant) if variant else frozenset())
+    shaping |= _closure([PACKAGE / _module_path(BACKENDS[PROVIDERS[name].backend]) for name in providers])
     # The digests of the files alone, in their own order: neither names nor places decide.
     parts = sorted(_file_digest(path) for path in shaping)
     return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]

@@ -14,7 +14,7 @@ rule evaluate:
         gpu=lambda wildcards: int(PROVIDERS[wildcards.provider].needs_gpu),
         mem_mb=2000,
     params:
-        code=code_digest("evaluate"),
+        code=lambda wildcards: code_digest("evaluate", providers=(wildcards.provider,)),
         options=lambda wildcards: option_words([wildcards.provider]),
     shell:
         r"""
@@ -47,7 +47,7 @@ rule latency:
         # Inside its SLURM job, Snakemake is given all cores of the node: this keeps to what was asked for.
         cpus_per_task=max(config["benchmark"]["threads"]),
     params:
-        code=code_digest("latency"),
+        code=lambda wildcards: code_digest("latency", providers=(wildcards.provider,)),
         # Not an output: a failed job's outputs are deleted, and the next try goes on from here.
         checkpoints=lambda wildcards, output: (
             Path(output.samples).parents[2] / f"checkpoints/latency/{wildcards.provider}"
@@ -91,7 +91,7 @@ rule scenarios:
         runtime=720,
         cpus_per_task=max(config["benchmark"]["threads"]),
     params:
-        code=code_digest("scenarios"),
+        code=code_digest("scenarios", providers=tuple(PROVIDER_OPTIONS)),
         preset=config["benchmark"]["scenarios"] or "smoke",
         threads=config["benchmark"]["threads"][0],
         batch_size=max(config["benchmark"]["batch_sizes"]),

@@ -15,6 +15,7 @@ if (WORKFLOW / "resbench").is_dir():
 os.environ.setdefault("PATH", os.defpath)
 for name, folders in SEARCHED.items():
     os.environ[name] = os.pathsep.join([*map(str, folders), *filter(None, [os.environ.get(name)])])
+os.environ.setdefault("RESBENCH_VARIANTS", str(Path("variants").resolve()))  # networks of the user's own
 
 try:
     from resbench import config as configuration

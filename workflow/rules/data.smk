@@ -37,9 +37,7 @@ rule download:
         code=code_digest("download"),
         sha256=SHA256 or "none",
         sources=lambda wildcards, input: [
-            word
-            for source in SOURCES
-            for word in ("--source", input.digits if source == "digits" else source)
+            word for source in SOURCES for word in ("--source", input.digits if source == "digits" else source)
         ],
     shell:
         r"""

@@ -14,7 +14,7 @@ rule export:
     resources:
         mem_mb=3000,
     params:
-        code=lambda wildcards: code_digest("export", wildcards.variant),
+        code=lambda wildcards: code_digest("export", variant=wildcards.variant),
     shell:
         r"""
         resbench export {input.model:q} --data {input.test:q} --threads {threads} \

@@ -17,7 +17,7 @@ rule train:
         mem_mb=4000,
         runtime=720,
     params:
-        code=lambda wildcards: code_digest("train", wildcards.variant),
+        code=lambda wildcards: code_digest("train", variant=wildcards.variant),
         # Not an output: a failed job's outputs are deleted, and the next try resumes from here.
         checkpoints=lambda wildcards, output: (
             Path(output.model).parents[3] / f"checkpoints/{wildcards.variant}/seed{wildcards.seed}"

@@ -1,18 +1,20 @@
 """The names and files of the variants, found without importing TensorFlow."""
 
 import os
+import re
 from pathlib import Path
 
 from resbench.common.errors import ResbenchError
 
 OWN_FOLDER = Path(__file__).parents[1] / "networks" / "variants"
-FOLDER_VARIABLE = "RESBENCH_VARIANTS"  # environment variable that names a folder with variants of the user's own
+FOLDER_VARIABLE = "RESBENCH_VARIANTS"  # environment variable: a folder with variants of the user's own
+NAME = re.compile("[A-Za-z0-9_]{1,64}")  # what a column, a path and a Python module take
 
 
 def variant_folders() -> list[Path]:
-    """Return the folders that variants are looked for in: the suite's own, and the user's where there is one."""
-    users = os.environ.get(FOLDER_VARIABLE)
-    return [OWN_FOLDER, *([Path(users).expanduser()] if users and Path(users).expanduser().is_dir() else [])]
+    """Return the folders with variants: the suite's own, and the user's where there is one."""
+    users = Path(os.environ.get(FOLDER_VARIABLE) or OWN_FOLDER).expanduser()
+    return [OWN_FOLDER] if users == OWN_FOLDER or not users.is_dir() else [OWN_FOLDER, users]
 
 
 def variant_names() -> list[str]:
@@ -24,9 +26,15 @@ def variant_file(name: str) -> Path:
     """Return the file that defines a variant.
 
     Raises:
-        ResbenchError: There is none of that name.
+        ResbenchError: There is none of that name, or two, or it is no name that a variant may have.
     """
-    for folder in variant_folders():
-        if (folder / f"{name}.py").is_file():
-            return folder / f"{name}.py"
-    raise ResbenchError(f"unknown variant {name!r}; there are {', '.join(variant_names())}")
+    if not NAME.fullmatch(name):
+        raise ResbenchError(
+            f"variant {name!r}: a name has at most 64 characters, letters, digits and _; rename its file"
+        )
+    files = [path for folder in variant_folders() if (path := folder / f"{name}.py").is_file()]
+    if not files:
+        raise ResbenchError(f"unknown variant {name!r}; there are {', '.join(variant_names())}")
+    if len(files) > 1:
+        raise ResbenchError(f"{files[1]}: the suite has a variant of that name; rename the file")
+    return files[0]

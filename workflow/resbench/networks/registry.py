@@ -1,23 +1,29 @@
 """The variants there are: a file in variants/ is one, registered by being there."""
 
 import importlib
+import sys
 from collections.abc import Iterator
 from types import ModuleType
 
 import keras
 
-from resbench.common.errors import ResbenchError
-from resbench.common.variants import variant_names
+from resbench.common.variants import variant_file, variant_names
+from resbench.networks import variants
 from resbench.networks.references import Reference
 
 
 def variant(name: str) -> ModuleType:
-    """The variant's module: `build(classes)`, and optionally REFERENCE, a `Reference`.
+    """Return the variant's module: `build(classes)`, and optionally REFERENCE, a `Reference`.
 
-    Raises ResbenchError where there is no variant of that name.
+    A variant in a folder of the user's own may import what lies beside it there.
+
+    Raises:
+        ResbenchError: There is no variant of that name.
     """
-    if name not in variant_names():
-        raise ResbenchError(f"unknown variant {name!r}; there are {', '.join(variant_names())}")
+    folder = str(variant_file(name).parent)
+    if folder not in variants.__path__:
+        variants.__path__.append(folder)
+        sys.path.append(folder)
     return importlib.import_module(f"resbench.networks.variants.{name}")
 
 
@@ -55,7 +61,10 @@ def describe_variants() -> Iterator[str]:
     """A header and a line for each variant, for a terminal."""
     yield f"{'variant':<16}{'parameters':>12}{'multiply-adds':>16}{'published accuracy':>20}"
     for name in variant_names():
-        model = variant(name).build(10)
+        module = variant(name)
+        if not hasattr(module, "build"):  # a module in the user's folder that variants import
+            continue
+        model = module.build(10)
         published = reference(name)
         shown = f"{published.accuracy:.4f}" if published else "-"
         yield f"{name:<16}{parameters(model):>12,}{multiply_adds(model):>16,}{shown:>20}"
