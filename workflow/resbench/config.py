@@ -262,7 +262,8 @@ class Configuration(Section):
 
     data: Data = Data()
     variants: Annotated[list[Variant], NOT_EMPTY, DISTINCT] = ["basic", "pool", "bottleneck"]
-    """networks to compare: files in `workflow/resbench/networks/variants`"""
+    """networks to compare: files in `workflow/resbench/networks/variants`, or your own in a folder `variants` where
+    Snakemake runs"""
     seeds: Annotated[list[Annotated[int, Field(ge=0, le=2**32 - 1)]], NOT_EMPTY, DISTINCT] = [0, 1, 2]
     """one training of each variant for each; the first seed's models are timed"""
     training: Training = Training()
