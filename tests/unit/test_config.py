@@ -20,6 +20,7 @@ from resbench.runtime.providers import PROVIDERS
 from resbench.training.protocols import PROTOCOLS
 from resbench.training.settings import DEVICES, POLICIES
 from typer.main import get_command
+from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = Configuration.model_json_schema()
@@ -217,3 +218,10 @@ def test_a_key_that_stands_twice_is_named_with_its_lines(text: str, lines: list[
 def test_the_command_line_offers_what_the_registries_hold(command: str, option: str, names: Iterable[str]) -> None:
     (parameter,) = [one for one in get_command(app).commands[command].params if one.name == option]
     assert parameter.metavar == f"<{'|'.join(names)}>"
+
+
+def test_a_name_that_no_registry_holds_is_refused_as_wrong_usage() -> None:
+    words = ["train", "pool", "--data", "x", "--seed", "0", "--model", "m.keras", "--history", "h.csv"]
+    answer = CliRunner().invoke(app, [*words, "--protocol", "he2016"], env={"COLUMNS": "200"})
+    assert answer.exit_code == 2
+    assert f"'he2016' is not one of {', '.join(PROTOCOLS)}" in answer.output

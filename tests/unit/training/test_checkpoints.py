@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from resbench.training import checkpoints
-from resbench.training.checkpoints import State
+from resbench.training.checkpoints import Folder, State
 
 
 def state(epoch):
@@ -20,15 +19,15 @@ def assert_same(found, wanted):
 
 def test_newest_comes_back_and_old_ones_go(tmp_path):
     for epoch in (1, 2, 3):
-        checkpoints.save(tmp_path, "job", state(epoch))
-    assert_same(checkpoints.load(tmp_path, "job"), state(3))
+        Folder(tmp_path, "job").save(state(epoch))
+    assert_same(Folder(tmp_path, "job").load(), state(3))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch0002.npz", "epoch0003.npz"]
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "text"])
 def test_a_damaged_one_falls_back_and_says_so(tmp_path, capsys, damage):
     for epoch in (1, 2):
-        checkpoints.save(tmp_path, "job", state(epoch))
+        Folder(tmp_path, "job").save(state(epoch))
     newest = tmp_path / "epoch0002.npz"
     whole = newest.read_bytes()
     at = whole.index(np.full((2, 3), 2, np.float32).tobytes())
@@ -40,27 +39,27 @@ def test_a_damaged_one_falls_back_and_says_so(tmp_path, capsys, damage):
             "text": b"not a checkpoint",
         }[damage]
     )
-    assert_same(checkpoints.load(tmp_path, "job"), state(1))
+    assert_same(Folder(tmp_path, "job").load(), state(1))
     assert "epoch0002.npz: damaged checkpoint" in capsys.readouterr().err
 
 
 def test_another_jobs_is_not_used(tmp_path, capsys):
-    checkpoints.save(tmp_path, "job", state(1))
-    assert checkpoints.load(tmp_path, "other job") is None
+    Folder(tmp_path, "job").save(state(1))
+    assert Folder(tmp_path, "other job").load() is None
     assert "not used" in capsys.readouterr().err
 
 
 def test_no_folder_is_no_state(tmp_path):
-    assert checkpoints.load(tmp_path / "none", "job") is None
-    checkpoints.remove(tmp_path / "none")
+    assert Folder(tmp_path / "none", "job").load() is None
+    Folder(tmp_path / "none", "job").remove()
 
 
 def test_remove_leaves_strangers_files(tmp_path):
     folder = tmp_path / "checkpoints"
-    checkpoints.save(folder, "job", state(1))
-    checkpoints.remove(folder)
+    Folder(folder, "job").save(state(1))
+    Folder(folder, "job").remove()
     assert not folder.exists()
-    checkpoints.save(folder, "job", state(1))
+    Folder(folder, "job").save(state(1))
     (folder / "notes.txt").touch()
-    checkpoints.remove(folder)
+    Folder(folder, "job").remove()
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]

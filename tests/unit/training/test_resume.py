@@ -45,16 +45,16 @@ def train(tmp_path, monkeypatch):
 
 def test_resumed_training_repeats_bit_for_bit(train, tmp_path, monkeypatch):
     uninterrupted = train("uninterrupted")
-    save = checkpoints.save
+    save = checkpoints.Folder.save
 
     def saved_then_killed(*arguments):
         save(*arguments)
         raise Killed
 
-    monkeypatch.setattr(checkpoints, "save", saved_then_killed)
+    monkeypatch.setattr(checkpoints.Folder, "save", saved_then_killed)
     with pytest.raises(Killed):
         train("killed", tmp_path / "saved")
-    monkeypatch.setattr(checkpoints, "save", save)
+    monkeypatch.setattr(checkpoints.Folder, "save", save)
     resumed = train("resumed", tmp_path / "saved")
     for one, other in zip(uninterrupted.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import resbench.networks.deep  # noqa: F401  Keras must know its layer to load one
 from resbench.data.store import Split, save_split
-from resbench.training.job import read_record
+from resbench.training.record import read_record
 
 EPOCHS = 3
 
@@ -95,7 +95,6 @@ def test_history_has_a_row_an_epoch_and_test_figures_in_the_last(uninterrupted):
     ("options", "complaint"),
     [
         (["--device", "gpu"], "finds no GPU"),
-        (["--protocol", "he2016"], "unknown protocol"),
         (["--validation", "80"], "leaves none"),
         (["--model", "model.h5"], "name a file that ends in .keras"),
     ],

@@ -21,7 +21,7 @@ from resbench.runtime.providers import BASE_PROVIDER
 from resbench.runtime.sessions import open_session
 from resbench.statistics.metrics import accuracy_and_loss, agreement
 from resbench.training import loop
-from resbench.training.job import read_record
+from resbench.training.record import read_record
 
 LARGEST_DIFFERENCE = 1e-4  # between probabilities
 LEAST_AGREEMENT = 0.9999  # of the classes put first

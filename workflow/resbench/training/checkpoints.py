@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,46 +28,55 @@ class State(NamedTuple):
     history: list[dict[str, float]]
 
 
-def save(folder: Path, fingerprint: str, state: State) -> None:
-    """Write the state after epoch len(state.history) and drop the oldest checkpoints."""
-    arrays: dict[str, Any] = {f"weights{i}": value for i, value in enumerate(state.weights)}
-    arrays |= {f"optimizer{i}": value for i, value in enumerate(state.optimizer)}
-    note = json.dumps({"fingerprint": fingerprint, "history": state.history})
-    with atomic(folder / f"epoch{len(state.history):04d}.npz") as temporary, temporary.open("wb") as stream:
-        np.savez(stream, note=np.array(note), **arrays)
-    for path in _newest_first(folder)[KEPT:]:
-        path.unlink()
+@dataclass(frozen=True)
+class Folder:
+    """Where one job saves its state.
 
-
-def load(folder: Path, fingerprint: str) -> State | None:
-    """The newest usable state of the very same job, or None.
-
-    A checkpoint that is damaged, or was left by a job with other settings, data or network, is
-    passed over and said so.
+    Attributes:
+        path: The folder, made when the first state is saved.
+        fingerprint: Names the job: settings, data, device and network.
     """
-    for path in _newest_first(folder):
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                note = json.loads(str(arrays["note"]))
-                if note["fingerprint"] != fingerprint:
-                    say(f"{path}: left by a job with other settings, data or network; not used")
-                    continue
-                return State(_numbered(arrays, "weights"), _numbered(arrays, "optimizer"), note["history"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            say(f"{path}: damaged checkpoint ({error}); falling back to the one before it")
-    return None
 
+    path: Path
+    fingerprint: str
 
-def remove(folder: Path) -> None:
-    """Remove the checkpoints, and the folder where nothing else is in it."""
-    for path in folder.glob("*epoch*.npz"):
-        path.unlink()
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+    def save(self, state: State) -> None:
+        """Write the state after epoch len(state.history) and drop the oldest checkpoints."""
+        arrays: dict[str, Any] = {f"weights{i}": value for i, value in enumerate(state.weights)}
+        arrays |= {f"optimizer{i}": value for i, value in enumerate(state.optimizer)}
+        note = json.dumps({"fingerprint": self.fingerprint, "history": state.history})
+        with atomic(self.path / f"epoch{len(state.history):04d}.npz") as temporary, temporary.open("wb") as stream:
+            np.savez(stream, note=np.array(note), **arrays)
+        for path in self._newest_first()[KEPT:]:
+            path.unlink()
 
+    def load(self) -> State | None:
+        """Return the newest usable state of the very same job, or None.
 
-def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob("epoch*.npz"), reverse=True)
+        A checkpoint that is damaged, or was left by a job with other settings, data or network, is passed over with a
+        message.
+        """
+        for path in self._newest_first():
+            try:
+                with np.load(path, allow_pickle=False) as arrays:
+                    note = json.loads(str(arrays["note"]))
+                    if note["fingerprint"] != self.fingerprint:
+                        say(f"{path}: left by a job with other settings, data or network; not used")
+                        continue
+                    return State(_numbered(arrays, "weights"), _numbered(arrays, "optimizer"), note["history"])
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                say(f"{path}: damaged checkpoint ({error}); falling back to the one before it")
+        return None
+
+    def remove(self) -> None:
+        """Remove the checkpoints, and the folder where nothing else is in it."""
+        for path in self.path.glob("*epoch*.npz"):
+            path.unlink()
+        if self.path.is_dir() and not any(self.path.iterdir()):
+            self.path.rmdir()
+
+    def _newest_first(self) -> list[Path]:
+        return sorted(self.path.glob("epoch*.npz"), reverse=True)
 
 
 def _numbered(arrays: Any, name: str) -> list[NDArray[Any]]:

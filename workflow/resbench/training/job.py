@@ -3,11 +3,12 @@
 import csv
 import hashlib
 import json
-import zipfile
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -20,10 +21,10 @@ from resbench.data.store import Split, load_split
 from resbench.networks.deep import Centre
 from resbench.networks.registry import variant
 from resbench.training import checkpoints, loop
-from resbench.training.protocols import protocol
+from resbench.training.protocols import Protocol, protocol
+from resbench.training.record import add_record
 from resbench.training.settings import POLICIES
 
-RECORD = "resbench.json"  # the member of a .keras file that says how the model was made
 EXECUTION_SECONDS = 1.0  # how long one execution should take: progress and Ctrl-C wait for its end
 MOST_STEPS = 200  # in one execution
 HISTORY_COLUMNS = (
@@ -83,98 +84,198 @@ def run_job(
         ) from error
 
 
+class Plan(NamedTuple):
+    """A job with every choice made.
+
+    Attributes:
+        job: What was asked for.
+        protocol: How it is trained.
+        classes: Names of the classes.
+        images: Number of images to train on.
+        epochs: Passes over them.
+        batch_size: Images per step.
+        xla: Whether the steps are compiled with XLA.
+        mixed_precision: Arithmetic of the layers, a key of POLICIES.
+    """
+
+    job: Job
+    protocol: Protocol
+    classes: list[str]
+    images: int
+    epochs: int
+    batch_size: int
+    xla: bool
+    mixed_precision: str
+
+    @property
+    def title(self) -> str:
+        """Name the job in messages."""
+        return f"{self.job.variant} seed {self.job.seed}"
+
+    @property
+    def steps(self) -> int:
+        """Number of steps of the whole run."""
+        return self.epochs * -(-self.images // self.batch_size)
+
+
+class Network(NamedTuple):
+    """A model in training, with its optimizer."""
+
+    model: keras.Model
+    optimizer: keras.Optimizer
+
+
+class Pace(NamedTuple):
+    """Seconds per step, and steps in one execution."""
+
+    step_seconds: float
+    steps: int
+
+
+History = list[dict[str, float]]  # a row for each epoch done, by HISTORY_COLUMNS
+
+
 def _run(
     job: Job, data_path: Path, model_path: Path, history_path: Path, test_path: Path | None, folder: Path | None
 ) -> None:
     if model_path.suffix != ".keras" or model_path.is_dir() or history_path.is_dir():
         raise ResbenchError(f"{model_path}: name a file that ends in .keras, and a file for the history")
     module, recipe = variant(job.variant), protocol(job.protocol)
-    data = load_split(data_path)
+    training, validation = split(load_split(data_path), job.limit, job.validation)
     test = load_split(test_path) if test_path else None
-    training, validation = split(data, job.limit, job.validation)
-    classes = [str(name) for name in data.classes]
-    del data
-    job = replace(job, epochs=(epochs := job.epochs or recipe.epochs))
-    count, batch_size = len(training.images), min(job.batch_size or recipe.batch_size, len(training.images))
-    on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    xla = on_gpu if job.xla is None else job.xla
-    mixed = job.mixed_precision or ("float16" if on_gpu else "none")
+    plan = make_plan(job, recipe, training)
+    network = build_network(plan, module, training)
+    record = describe(plan, data_path)
+    saved = checkpoints.Folder(folder, _fingerprint(record, network.model)) if folder else None
+    history = resume(plan, network, saved)
+    run_steps = loop.training_steps(*network, recipe, training, plan.xla)
+    del training  # it is on the device now
+    pace = measure_pace(plan, network, run_steps)
+    left = pace.step_seconds * plan.images / plan.batch_size * (plan.epochs - len(history))
+    say(
+        f"{plan.title}: {plan.epochs} epochs of {plan.images:,} images on {record['device']}, "
+        f"about {duration(left)} (measured on 3 steps)"
+    )
+    train(plan, network, run_steps, pace, history, validation, saved)
+    model = in_float32(network.model, module.build, plan)
+    if test:
+        history[-1]["test_accuracy"], history[-1]["test_loss"] = loop.measure(model, test)
+        say(f"{plan.title}: test accuracy {history[-1]['test_accuracy']:.4f}")
+    record["train_seconds"] = sum(row["seconds"] for row in history)
+    write_outputs(model, record, history, model_path, history_path)
+    if saved:
+        saved.remove()
 
-    keras.utils.set_random_seed(job.seed)
-    keras.mixed_precision.set_global_policy(POLICIES[mixed])
-    model = module.build(len(classes))
-    if model.output_shape != (None, len(classes)):
+
+def make_plan(job: Job, recipe: Protocol, training: Split) -> Plan:
+    """Fill in what the job leaves to the protocol, the images and the device."""
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    return Plan(
+        job=job,
+        protocol=recipe,
+        classes=[str(name) for name in training.classes],
+        images=len(training.images),
+        epochs=job.epochs or recipe.epochs,
+        batch_size=min(job.batch_size or recipe.batch_size, len(training.images)),
+        xla=on_gpu if job.xla is None else job.xla,
+        mixed_precision=job.mixed_precision or ("float16" if on_gpu else "none"),
+    )
+
+
+def build_network(plan: Plan, module: ModuleType, training: Split) -> Network:
+    """Build the model from the job's seed, and its optimizer.
+
+    Raises:
+        ResbenchError: The model has not one output for each class.
+    """
+    keras.utils.set_random_seed(plan.job.seed)
+    keras.mixed_precision.set_global_policy(POLICIES[plan.mixed_precision])
+    model, classes = module.build(len(plan.classes)), len(plan.classes)
+    if model.output_shape != (None, classes):
         raise ResbenchError(
-            f"{job.variant}: its head has shape {model.output_shape}, but the data has {len(classes)} classes"
+            f"{plan.job.variant}: its head has shape {model.output_shape}, but the data has {classes} classes"
         )
     set_centre(model, training)
-    optimizer = recipe.optimizer(epochs * -(-count // batch_size), getattr(module, "WARM_UP", False))
-    if mixed == "float16":  # whose small gradients would vanish; bfloat16 has float32's range
+    optimizer = plan.protocol.optimizer(plan.steps, getattr(module, "WARM_UP", False))
+    if plan.mixed_precision == "float16":  # whose small gradients would vanish; bfloat16 has float32's range
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(model.trainable_variables)
+    return Network(model, optimizer)
 
-    how = asdict(job) | {
-        "batch_size": batch_size,
-        "train_images": count,
-        "classes": classes,
+
+def describe(plan: Plan, data_path: Path) -> dict[str, Any]:
+    """Return what the model's file says about how it was made."""
+    return asdict(plan.job) | {
+        "epochs": plan.epochs,
+        "batch_size": plan.batch_size,
+        "train_images": plan.images,
+        "classes": plan.classes,
         "train_sha256": sha256(data_path),
         "device": _device_name(),
         "threads": tf.config.threading.get_intra_op_parallelism_threads(),
-        "xla": xla,
-        "mixed_precision": mixed,
+        "xla": plan.xla,
+        "mixed_precision": plan.mixed_precision,
         "tensorflow": version("tensorflow"),
     }
-    fingerprint = _fingerprint(how, model)
-    history: list[dict[str, float]] = []
-    if folder and (state := checkpoints.load(folder, fingerprint)):
-        loop.assign(model.variables, state.weights)
-        loop.assign(optimizer.variables, state.optimizer)
-        history = state.history
-        say(f"{job.variant} seed {job.seed}: resumed after epoch {len(history)} of {epochs}")
 
-    run_steps = loop.training_steps(model, optimizer, recipe, training, xla)
-    del training  # it is on the device now
-    step_seconds = loop.seconds_per_step(run_steps, model, optimizer, batch_size, count)
-    steps = int(np.clip(EXECUTION_SECONDS / step_seconds, 1, MOST_STEPS))
-    expected = step_seconds * count / batch_size * (epochs - len(history))
-    say(
-        f"{job.variant} seed {job.seed}: {epochs} epochs of {count:,} images on {how['device']}, "
-        f"about {duration(expected)} (measured on 3 steps)"
-    )
-    for epoch in range(len(history) + 1, epochs + 1):
-        title = f"{job.variant} seed {job.seed} epoch {epoch}/{epochs}"
-        order, draws = loop.epoch_plan(job.seed, epoch, count)
-        result = loop.run_epoch(run_steps, order, draws, batch_size, steps, Progress(title))
+
+def resume(plan: Plan, network: Network, saved: checkpoints.Folder | None) -> History:
+    """Bring the network to where a killed run of the same job stopped, and return the history until there."""
+    state = saved.load() if saved else None
+    if not state:
+        return []
+    loop.assign(network.model.variables, state.weights)
+    loop.assign(network.optimizer.variables, state.optimizer)
+    say(f"{plan.title}: resumed after epoch {len(state.history)} of {plan.epochs}")
+    return state.history
+
+
+def measure_pace(plan: Plan, network: Network, run_steps: loop.RunSteps) -> Pace:
+    """Time a few steps, and choose how many make an execution of EXECUTION_SECONDS."""
+    seconds = loop.seconds_per_step(run_steps, *network, plan.batch_size, plan.images)
+    return Pace(seconds, int(np.clip(EXECUTION_SECONDS / seconds, 1, MOST_STEPS)))
+
+
+def train(
+    plan: Plan,
+    network: Network,
+    run_steps: loop.RunSteps,
+    pace: Pace,
+    history: History,
+    validation: Split | None,
+    saved: checkpoints.Folder | None,
+) -> None:
+    """Train the epochs that the history lacks, adding a row for each, and save after all but the last."""
+    for epoch in range(len(history) + 1, plan.epochs + 1):
+        title = f"{plan.title} epoch {epoch}/{plan.epochs}"
+        order, draws = loop.epoch_plan(plan.job.seed, epoch, plan.images)
+        result = loop.run_epoch(run_steps, order, draws, plan.batch_size, pace.steps, Progress(title))
         row = {"epoch": epoch, "loss": result.loss, "accuracy": result.accuracy, "seconds": result.seconds}
-        row["images_per_second"] = count / result.seconds
+        row["images_per_second"] = plan.images / result.seconds
         if validation:
-            row["validation_accuracy"], row["validation_loss"] = loop.measure(model, validation)
+            row["validation_accuracy"], row["validation_loss"] = loop.measure(network.model, validation)
         history.append(row)
-        left = sum(past["seconds"] for past in history) / epoch * (epochs - epoch)
+        left = sum(past["seconds"] for past in history) / epoch * (plan.epochs - epoch)
         say(
             f"{title}: loss {result.loss:.4f}, accuracy {result.accuracy:.4f}, "
             f"{row['images_per_second']:.0f} images/s, {duration(left)} left"
         )
-        if folder and epoch < epochs:
-            state = checkpoints.State(loop.values(model.variables), loop.values(optimizer.variables), history)
-            checkpoints.save(folder, fingerprint, state)
+        if saved and epoch < plan.epochs:
+            weights, state = loop.values(network.model.variables), loop.values(network.optimizer.variables)
+            saved.save(checkpoints.State(weights, state, history))
 
-    if mixed != "none":
-        model = in_float32(model, module.build, len(classes))
-    if test:
-        history[-1]["test_accuracy"], history[-1]["test_loss"] = loop.measure(model, test)
-        say(f"{job.variant} seed {job.seed}: test accuracy {history[-1]['test_accuracy']:.4f}")
-    how["train_seconds"] = sum(row["seconds"] for row in history)
+
+def write_outputs(
+    model: keras.Model, record: dict[str, Any], history: History, model_path: Path, history_path: Path
+) -> None:
+    """Write the model, with the record of how it was made, and its history: both or neither."""
     with atomic(model_path) as new_model, atomic(history_path) as new_history:
         model.save(new_model)
-        with zipfile.ZipFile(new_model, "a") as archive:
-            archive.writestr(RECORD, json.dumps(how))
+        add_record(new_model, record)
         with new_history.open("w", newline="") as stream:
             writer = csv.DictWriter(stream, HISTORY_COLUMNS)
             writer.writeheader()
             writer.writerows(history)
-    if folder:
-        checkpoints.remove(folder)
 
 
 def split(data: Split, limit: int | None, validation: int) -> tuple[Split, Split | None]:
@@ -197,27 +298,14 @@ def set_centre(model: keras.Model, training: Split) -> None:
             layer.mean.assign(total / (len(training.images) * 255.0))
 
 
-def in_float32(model: keras.Model, build: Any, classes: int) -> keras.Model:
-    """The same weights in a network that computes in float32, whatever it was trained in."""
+def in_float32(model: keras.Model, build: Callable[[int], keras.Model], plan: Plan) -> keras.Model:
+    """Return the same weights in a network that computes in float32, whatever it was trained in."""
+    if plan.mixed_precision == "none":
+        return model
     keras.mixed_precision.set_global_policy("float32")
-    copy = build(classes)
+    copy = build(len(plan.classes))
     copy.set_weights(model.get_weights())
     return copy
-
-
-def read_record(model_path: Path) -> dict[str, Any]:
-    """How a .keras file was made: the job, its data and its device.
-
-    Raises ResbenchError where the file is not one that `resbench train` wrote.
-    """
-    try:
-        with zipfile.ZipFile(model_path) as archive:
-            record: dict[str, Any] = json.loads(archive.read(RECORD))
-            return record
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ResbenchError(
-            f"{model_path}: not a model that `resbench train` wrote ({error}); train it again"
-        ) from error
 
 
 def _fingerprint(how: dict[str, Any], model: keras.Model) -> str:
