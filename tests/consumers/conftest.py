@@ -1,18 +1,21 @@
 """Deployable folders of a network that has learned something, fp32 and int8, and what this suite says they answer."""
 
-import csv
+import json
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
+from resbench.benchmark.latency import COLUMNS
 from resbench.benchmark.predictions import evaluate_model, load_predictions
 from resbench.data.convert import convert_archive
 from resbench.data.digits import write_digits_archive
 from resbench.data.store import Split, load_split, save_split
 from resbench.deploy.bundle import write_bundle
-from resbench.deploy.deployment import Setting
+from resbench.report.recommendation import Deployment
+from resbench.report.table import collate_report
 
 IMAGES = 32
 PICTURE = "photo.png"
@@ -59,14 +62,14 @@ def models(tmp_path_factory) -> Path:
 def deployed(request, models, tmp_path_factory) -> Deployed:
     folder = tmp_path_factory.mktemp(request.param)
     answers = load_predictions(models / f"{request.param}.npz")
-    write_report(folder / "report.csv")
+    collate(folder, models, request.param)
     write_bundle(
         folder / "results/model_repository/pool",
         [models / "fp32.onnx", models / "int8.onnx"],
         [models / "fp32.npz", models / "int8.npz"],
         folder / "report.csv",
-        Setting("cpu", 1, 1),
-        request.param,
+        folder / "recommendation.json",
+        models / "test.npz",
     )
     data = load_split(models / "test.npz")
     order = answers.probabilities.max(axis=1).argsort()[::-1]
@@ -75,14 +78,21 @@ def deployed(request, models, tmp_path_factory) -> Deployed:
     return Deployed(folder, request.param, images, probabilities, data.classes.tolist())
 
 
-def write_report(path: Path) -> None:
-    """The columns of report.csv that a bundle is made from, with figures that nothing here depends on."""
-    shared = {"variant": "pool", "provider": "cpu", "batch_size": 1, "threads": 1, "seeds": 1}
-    shared |= {"accuracy_mean": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6}
-    shared |= {"latency_min_ms": 1, "latency_p50_ms": 1, "latency_p90_ms": 1, "throughput_ips": 1000}
-    shared |= {"host": "a host", "dataset": "digits"}
-    rows = [{"precision": precision} | shared for precision in ("fp32", "int8")]
-    with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+def collate(folder: Path, models: Path, precision: str) -> None:
+    """The report of these models, with latencies that nothing here depends on, and an order to deploy one precision."""
+    rounds = range(1, 4)
+    settings = [("pool", 0, name, "cpu", 1, 1, number) for name in ("fp32", "int8") for number in rounds]
+    rows = [("pool", *setting[0:], 20.0, 2.0, 100.0, 1, 1.0) for setting in settings]
+    pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / "samples.csv", index=False)
+    (folder / "host.json").write_text(json.dumps({"name": "a host", "provider": "cpu"}))
+    (folder / "summary.json").write_text(json.dumps({"sha256": None, "source": "digits"}))
+    names = ("report.csv", "comparisons.csv", "recommendation.json", "report.md")
+    collate_report(
+        *[folder / name for name in names],
+        None,
+        folder / "summary.json",
+        [models / "parity.json"],
+        [models / "fp32.npz", models / "int8.npz"],
+        [(folder / "samples.csv", folder / "host.json")],
+        Deployment(provider="cpu", batch_size=1, threads=1, precision=precision),
+    )

@@ -43,6 +43,7 @@ class Experiment:
         self.random = np.random.default_rng(0)
         self.report = folder / "report.csv"
         self.comparisons = folder / "comparisons.csv"
+        self.recommendation = folder / "recommendation.json"
         self.test = folder / "data/test.npz"
         self.summary = folder / "data/summary.json"
         self.samples = folder / "latency/cpu/samples.csv"
@@ -68,6 +69,7 @@ class Experiment:
         return read_page_inputs(
             self.report,
             self.comparisons,
+            self.recommendation,
             self.histories,
             self.predictions,
             [(self.samples, self.host_json)],
@@ -81,6 +83,7 @@ class Experiment:
         """Words after `resbench`."""
         words = ["page", "--page", page, "--figures", figures, "--report", self.report]
         words += ["--comparisons", self.comparisons, "--test", self.test, "--summary", self.summary]
+        words += ["--recommendation", self.recommendation]
         words += ["--samples", self.samples, "--host", self.host_json]
         words += ["--scenarios", self.scenarios] if self.scenarios else []
         words += [word for path in self.histories for word in ("--history", path)]
@@ -187,6 +190,7 @@ class Experiment:
         collate_report(
             self.report,
             self.comparisons,
+            self.recommendation,
             self.folder / "report.md",
             self.dataset,
             self.summary,

@@ -50,7 +50,7 @@ def test_the_page_names_nothing_to_fetch_and_allows_only_its_own_scripts(page):
     assert re.findall(r"""(?:src|href)=["'](?!data:|#)[^"']*""", markup) == []
 
 
-def test_the_answer_comes_before_everything_but_the_warnings(tmp_path):
+def test_the_recommendation_comes_before_everything_but_the_warnings(tmp_path):
     settings = {"dataset": "handwritten digits, not CIFAR-10", "train_images": 400, "seeds": [0]}
     experiment = Experiment(tmp_path, **settings, host={"stable": False})
     write_page(tmp_path / "report.html", tmp_path / "figures", experiment.write().inputs())
@@ -70,21 +70,23 @@ def test_the_answer_comes_before_everything_but_the_warnings(tmp_path):
     assert "Published" not in text[text.index("<h2>The table") : text.index("<h2>Accuracy against")]
 
 
-def test_unlike_hosts_have_answers_and_tables_of_their_own(experiment: Experiment):
+def test_unlike_hosts_have_recommendations_and_tables_of_their_own(experiment: Experiment):
     inputs = experiment.inputs()
     report = pd.concat([inputs.report, inputs.report.assign(provider="cuda", host="H100, 16 cores")])
-    hosts = hosts_of(report, inputs.comparisons, inputs.timings)
+    (at_1, at_32), decided = inputs.recommendations.recommendations, inputs.recommendations
+    elsewhere = [one.model_copy(update={"provider": "cuda", "host": "H100, 16 cores"}) for one in (at_1, at_32)]
+    hosts = hosts_of(report, decided.model_copy(update={"recommendations": [at_1, at_32, *elsewhere]}), inputs.timings)
     assert [(host.provider, len(host.rows)) for host in hosts] == [("cpu", 12), ("cuda", 12)]
-    assert all(set(host.answers) == set(SETTINGS) for host in hosts)
+    assert all(set(host.recommendations) == set(SETTINGS) for host in hosts)
 
 
 def test_a_model_that_was_not_timed_stands_with_its_providers_host(experiment: Experiment):
     inputs = experiment.inputs()
     untimed = inputs.report.head(1).assign(host="", batch_size=np.nan, threads=np.nan, latency_p50_ms=np.nan)
-    (host,) = hosts_of(pd.concat([inputs.report, untimed]), inputs.comparisons, inputs.timings)
+    (host,) = hosts_of(pd.concat([inputs.report, untimed]), inputs.recommendations, inputs.timings)
     assert len(host.rows) == 13
-    (alone,) = hosts_of(untimed, inputs.comparisons, inputs.timings)
-    assert (alone.name, alone.settings, alone.answers) == ("", [], {})
+    (alone,) = hosts_of(untimed, inputs.recommendations, inputs.timings)
+    assert (alone.name, alone.settings, alone.recommendations) == ("", [], {})
 
 
 def test_the_front_holds_what_nothing_beats():
@@ -151,7 +153,7 @@ def test_a_spoiled_file_is_named_with_the_remedy(tmp_path, change, name, words):
     assert ";" in str(error.value)
 
 
-def test_comparisons_of_the_answers_network_come_first(experiment: Experiment):
+def test_comparisons_of_the_recommended_network_come_first(experiment: Experiment):
     lines = comparison_view(experiment.inputs().comparisons, {"pool"})
     assert {kind: len(found) for kind, found in lines.items()} == {
         "accuracy": 6,

@@ -23,7 +23,7 @@ def lines(table, row=0):
 @pytest.fixture(scope="module")
 def host(experiment: Experiment) -> Host:
     inputs = experiment.inputs()
-    return hosts_of(inputs.report, inputs.comparisons, inputs.timings)[0]
+    return hosts_of(inputs.report, inputs.recommendations, inputs.timings)[0]
 
 
 def test_intervals_and_published_values_stand_under_the_measured_ones(host):
@@ -45,7 +45,7 @@ def test_intervals_and_published_values_stand_under_the_measured_ones(host):
     assert (found["Accuracy"], found["Loss"]) == (["72.00", "SD 1.50"], ["0.9000"])
 
 
-def test_the_answer_comes_first(host):
+def test_the_recommendation_comes_first(host):
     table = table_view(host.rows, [("pool", "int8", 32, 1)], published=True)
     assert [row.chosen for row in table.rows] == [True] + [False] * 11
     assert [lines(table)[title][0] for title in ("Variant", "Precision", "Batch")] == ["pool", "int8", "32"]

@@ -78,16 +78,15 @@ class Results:
         path.write_text(json.dumps(machine if host is None else host))
         self.timings.append((samples, path))
 
-    def collate(self, dataset="CIFAR-10"):
+    def collate(self, dataset="CIFAR-10", deployment=None):
         """The rows of report.csv, and report.md."""
         if dataset != "CIFAR-10":
             self.summary.write_text(json.dumps({"sha256": "ab" * 32, "source": "https://host/a.tar.gz"}))
         out = self.folder / "out"
-        report, comparisons, markdown = out / "report.csv", out / "comparisons.csv", out / "report.md"
-        collate_report(
-            report, comparisons, markdown, dataset, self.summary, self.parity, self.predictions, self.timings
-        )
-        return rows_of(report), markdown.read_text(encoding="utf-8")
+        names = ("report.csv", "comparisons.csv", "recommendation.json", "report.md")
+        outputs = [out / name for name in names]
+        collate_report(*outputs, dataset, self.summary, self.parity, self.predictions, self.timings, deployment)
+        return rows_of(outputs[0]), outputs[-1].read_text(encoding="utf-8")
 
     def compare(self, dataset="CIFAR-10"):
         """The rows of comparisons.csv."""

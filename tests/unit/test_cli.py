@@ -24,14 +24,19 @@ STAGES = {
     "latency": ["latency", "IN", "--provider", "cpu", "--samples", "OUT1", "--host", "OUT2"],
     "scenarios": ["scenarios", "IN", "--data", "DATA", "--provider", "cpu", "--results", "OUT1"],
     "collate": [
-        *("collate", "--report", "OUT1", "--comparisons", "OUT2", "--markdown", "OUT3", "--name", "mine"),
+        *("collate", "--report", "OUT1", "--comparisons", "OUT2", "--recommendation", "OUT3", "--markdown", "OUT4"),
         *("--summary", "IN", "--parity", "IN", "--predictions", "IN", "--samples", "IN", "--host", "IN"),
+        *("--name", "mine", "--provider", "cpu"),
     ],
     "page": [
         *("page", "--page", "OUT1", "--figures", "OUT2", "--report", "IN", "--comparisons", "IN", "--history", "IN"),
         *("--predictions", "IN", "--samples", "IN", "--host", "IN", "--test", "DATA", "--summary", "IN"),
+        *("--recommendation", "IN"),
     ],
-    "bundle": ["bundle", "IN", "--predictions", "IN", "--report", "IN", "--folder", "OUT1"],
+    "bundle": [
+        *("bundle", "IN", "--predictions", "IN", "--report", "IN", "--recommendation", "IN", "--data", "DATA"),
+        *("--folder", "OUT1"),
+    ],
     "predict": ["predict", "IN", "DATA"],
 }
 SPOILED = {"missing": None, "garbage": bytes(range(256)) * 40}

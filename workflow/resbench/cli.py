@@ -17,7 +17,7 @@ from resbench.common.errors import ResbenchError
 from resbench.common.progress import say
 from resbench.data.datasets import DATASETS, archive_of
 from resbench.export.precisions import CALIBRATION_METHODS, SMALLER
-from resbench.runtime.providers import BASE_PROVIDER, PROVIDERS
+from resbench.runtime.providers import PROVIDERS
 from resbench.training.protocols import PROTOCOLS
 from resbench.training.settings import DEVICES, POLICIES
 
@@ -284,7 +284,8 @@ def scenarios(
 @app.command()
 def collate(
     report: Annotated[Path, typer.Option(help="Table to write, .csv.")],
-    comparisons: Annotated[Path, typer.Option(help="Who is better than whom, to write, .csv.")],
+    comparisons: Annotated[Path, typer.Option(help="Which model is better than which, to write, .csv.")],
+    recommendation: Annotated[Path, typer.Option(help="Which model to deploy, to write, .json.")],
     markdown: Annotated[Path, typer.Option(help="The same for people, .md.")],
     summary: Annotated[Path, typer.Option(help="What `convert --summary` wrote.")],
     parity: Annotated[list[Path], typer.Option(help="What `export --parity` wrote; once for each model.")],
@@ -292,12 +293,26 @@ def collate(
     samples: Annotated[list[Path], typer.Option(help="What `latency --samples` wrote; once for each provider.")],
     host: Annotated[list[Path], typer.Option(help="What `latency --host` wrote, in the order of --samples.")],
     name: Annotated[str | None, typer.Option(help="What images of no known dataset are called.")] = None,
+    provider: Annotated[
+        str | None, _one_of(PROVIDERS, "Where bundles will run.  Default: the first that was timed.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images a call there.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Intra-op threads there.")] = 1,
+    precision: Annotated[
+        str, typer.Option(help="Precision to deploy there; fastest leaves it to the recommendation's rule.")
+    ] = "fastest",
 ) -> None:
-    """Gather every stage's figures in one table."""
+    """Gather every stage's figures in one table, compare the models and decide which one to deploy."""
+    from resbench.report.recommendation import Deployment
     from resbench.report.table import collate_report
 
     timings = _timings(samples, host)
-    collate_report(report, comparisons, markdown, name, summary, parity, predictions, timings)
+    deployment = None
+    if provider:
+        deployment = Deployment(provider=provider, batch_size=batch_size, threads=threads, precision=precision)
+    collate_report(
+        report, comparisons, recommendation, markdown, name, summary, parity, predictions, timings, deployment
+    )
 
 
 @app.command()
@@ -305,7 +320,8 @@ def page(
     page: Annotated[Path, typer.Option(help="Page to write, .html.")],
     figures: Annotated[Path, typer.Option(help="Folder of the figures to write; replaced.")],
     report: Annotated[Path, typer.Option(help="What `collate --report` wrote.")],
-    comparisons: Annotated[Path, typer.Option(help="The comparisons that `collate` wrote.")],
+    comparisons: Annotated[Path, typer.Option(help="What `collate --comparisons` wrote.")],
+    recommendation: Annotated[Path, typer.Option(help="What `collate --recommendation` wrote.")],
     history: Annotated[list[Path], typer.Option(help="…/VARIANT/seedN/history.csv of `train`; once for each.")],
     predictions: Annotated[list[Path], typer.Option(help="What `evaluate` wrote; once for each.")],
     samples: Annotated[list[Path], typer.Option(help="What `latency --samples` wrote; once for each provider.")],
@@ -317,7 +333,7 @@ def page(
         Path | None, typer.Option(help="What `scenarios --results` wrote.  Default: none ran, none are shown.")
     ] = None,
 ) -> None:
-    """Show everything on one page that loads nothing: the answer first, then what stands behind it."""
+    """Show everything on one page that loads nothing: the recommendation first, then what stands behind it."""
     from resbench.report.html.page import write_page
     from resbench.report.html.page_inputs import read_page_inputs
 
@@ -325,7 +341,9 @@ def page(
     write_page(
         page,
         figures,
-        read_page_inputs(report, comparisons, history, predictions, timings, test, summary, config, scenarios),
+        read_page_inputs(
+            report, comparisons, recommendation, history, predictions, timings, test, summary, config, scenarios
+        ),
     )
 
 
@@ -334,19 +352,14 @@ def bundle(
     models: Annotated[list[Path], typer.Argument(help="The .onnx files of one variant and seed, in all precisions.")],
     predictions: Annotated[list[Path], typer.Option(help="What `evaluate` wrote; once for each model.")],
     report: Annotated[Path, typer.Option(help="What `collate --report` wrote.")],
+    recommendation: Annotated[Path, typer.Option(help="What `collate --recommendation` wrote; it decides.")],
+    data: Annotated[Path, typer.Option("--data", help="Test images, of which one warms the server up, .npz.")],
     folder: Annotated[Path, typer.Option(help="Folder to write, named as the served model will be.")],
-    provider: Annotated[str, _one_of(PROVIDERS, "Where it will run.")] = BASE_PROVIDER.name,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images a call to compare latencies at.")] = 1,
-    threads: Annotated[int, typer.Option(min=1, help="Intra-op threads to compare latencies at.")] = 1,
-    precision: Annotated[
-        str, typer.Option(help="fp32, int8, fp16, or the fastest that keeps 99 % of fp32's accuracy.")
-    ] = "fastest",
 ) -> None:
-    """Put a model in a folder that Triton serves, with labels and a model card."""
+    """Put the recommended precision in a folder that Triton serves, with labels and a model card."""
     from resbench.deploy.bundle import write_bundle
-    from resbench.deploy.deployment import Setting
 
-    write_bundle(folder, models, predictions, report, Setting(provider, batch_size, threads), precision)
+    write_bundle(folder, models, predictions, report, recommendation, data)
 
 
 @app.command()

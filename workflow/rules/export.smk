@@ -55,9 +55,11 @@ localrules:
 
 
 rule bundle:
-    """Put the model to deploy in a folder that Triton serves: of the first seed, in the precision that the report decides."""
+    """Put the model to deploy in a folder that Triton serves: of the first seed, in the recommended precision."""
     input:
         report="<results>/report.csv",
+        recommendation="<results>/recommendation.json",
+        test="<results>/data/test.npz",
         models=expand(
             "<results>/onnx/{{variant}}/seed{seed}/{precision}.onnx",
             seed=config["seeds"][0],
@@ -77,14 +79,9 @@ rule bundle:
         "<benchmarks>/bundle/{variant}.tsv"
     params:
         code=code_digest("bundle"),
-        precision=config["deployment"]["precision"],
-        batch_size=config["benchmark"]["batch_sizes"][0],
-        threads=config["benchmark"]["threads"][0],
-        provider=DEPLOYED_ON,
         predictions=repeated("predictions"),
     shell:
         r"""
         resbench bundle {input.models:q} {params.predictions:q} --report {input.report:q} \
-            --provider {params.provider} --batch-size {params.batch_size} --threads {params.threads} \
-            --precision {params.precision} --folder {output:q} 2>{log:q}
+            --recommendation {input.recommendation:q} --data {input.test:q} --folder {output:q} 2>{log:q}
         """

@@ -1,5 +1,5 @@
 rule collate:
-    """Gather every stage's figures in one table."""
+    """Gather every stage's figures in one table, compare the models and decide which one to deploy."""
     input:
         summary="<results>/data/summary.json",
         parity=expand(
@@ -20,6 +20,7 @@ rule collate:
             category="Tables",
             labels={"table": "comparisons"},
         ),
+        recommendation="<results>/recommendation.json",
         markdown="<results>/report.md",
     log:
         "<logs>/collate.log",
@@ -30,6 +31,10 @@ rule collate:
     params:
         code=code_digest("collate"),
         name=given(config["data"], "name"),
+        deployment=[
+            *("--provider", DEPLOYED_ON, "--batch-size", config["benchmark"]["batch_sizes"][0]),
+            *("--threads", config["benchmark"]["threads"][0], "--precision", config["deployment"]["precision"]),
+        ],
         parity=repeated("parity"),
         predictions=repeated("predictions"),
         samples=repeated("samples"),
@@ -37,8 +42,9 @@ rule collate:
     shell:
         r"""
         resbench collate --report {output.report:q} --comparisons {output.comparisons:q} \
-            --markdown {output.markdown:q} {params.name:q} --summary {input.summary:q} {params.parity:q} \
-            {params.predictions:q} {params.samples:q} {params.host:q} 2>{log:q}
+            --recommendation {output.recommendation:q} --markdown {output.markdown:q} {params.name:q} \
+            --summary {input.summary:q} {params.parity:q} {params.predictions:q} {params.samples:q} {params.host:q} \
+            {params.deployment:q} 2>{log:q}
         """
 
 
@@ -47,6 +53,7 @@ rule page:
     input:
         report="<results>/report.csv",
         comparisons="<results>/comparisons.csv",
+        recommendation="<results>/recommendation.json",
         history=expand(
             "<results>/models/{variant}/seed{seed}/history.csv",
             variant=config["variants"],
@@ -86,7 +93,8 @@ rule page:
     shell:
         r"""
         resbench page --page {output.page:q} --figures {output.figures:q} --report {input.report:q} \
-            --comparisons {input.comparisons:q} --test {input.test:q} --summary {input.summary:q} \
+            --comparisons {input.comparisons:q} --recommendation {input.recommendation:q} --test {input.test:q} \
+            --summary {input.summary:q} \
             {params.history:q} {params.predictions:q} {params.samples:q} {params.host:q} {params.scenarios:q} \
             --config {params.config:q} 2>{log:q}
         """

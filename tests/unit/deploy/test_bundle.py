@@ -1,194 +1,250 @@
-"""The bundle: the right model, chosen by the rule, in a folder that is whole or not there."""
+"""The bundle: the recommended model, in a folder that is whole or not there."""
 
-import csv
+import hashlib
+import json
 import re
+import subprocess
 
 import numpy as np
-import onnx
 import pytest
+import yaml
 from google.protobuf import text_format
+from huggingface_hub import ModelCard
+from report_files import Results, calls
 from resbench.benchmark.predictions import evaluate_model
 from resbench.common.errors import ResbenchError
 from resbench.common.files import atomic_folder, sha256
+from resbench.data.datasets import DATASETS
 from resbench.data.store import Split, save_split
 from resbench.deploy.bundle import triton_config, write_bundle
-from resbench.deploy.deployment import Measured, Setting, choose
-from resbench.statistics.metrics import keeps_accuracy
+from resbench.deploy.deployment import Setting
+from resbench.report.recommendation import Deployment
+from statsmodels.stats.proportion import proportion_confint
 from tiny_models import CLASSES, tiny_model
 from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
 
-HERE = Setting("cpu", 1, 1)
-FP32 = Measured("fp32", 1, 1, 1, 0.8, 0.75, 0.85, 3.0, 3.5, 4.0, 285.7, "a host", "CIFAR-10")
+SPEED = {"fp32": 3.0, "int8": 1.0}  # ms a call of one image
 
 
-@pytest.mark.parametrize(("accuracy", "kept"), [(0.8, True), (0.792, True), (0.7919, False), (0.9, True)])
-def test_99_percent_of_the_accuracy_are_kept(accuracy, kept):
-    assert keeps_accuracy(accuracy, 0.8) == kept
+class Inputs:
+    """What a bundle is made from: two precisions of a network, evaluated and collated, timed in batches of 1 and 8."""
 
+    def __init__(self, folder):
+        self.folder = folder
+        images = np.zeros((60, 32, 32, 3), np.uint8)
+        labels = np.arange(60, dtype=np.uint8) % 3
+        images[np.arange(60), :, :, labels] = 255
+        labels[:6] = (labels[:6] + 1) % 3
+        self.test = folder / "test.npz"
+        save_split(self.test, Split(images, labels, np.array(CLASSES)))
+        self.models, self.predictions = [], []
+        for precision, scale in (("fp32", 10.0), ("int8", 3.0)):
+            self.models.append(tiny_model(folder / f"{precision}.onnx", precision=precision, scale=scale))
+            self.predictions.append(folder / f"{precision}.npz")
+            evaluate_model(self.models[-1], self.test, "cpu", self.predictions[-1], threads=1)
+        self.report, self.recommendation = folder / "out/report.csv", folder / "out/recommendation.json"
+        self.collate()
 
-@pytest.mark.parametrize(
-    ("accuracy", "latency", "wanted", "precision"),
-    [
-        (0.8, 1.0, "fastest", "int8"),
-        (0.78, 1.0, "fastest", "fp32"),  # fast, and too often wrong
-        (0.8, 3.1, "fastest", "fp32"),
-        (0.8, None, "fastest", "fp32"),
-        (0.1, 9.0, "int8", "int8"),  # as it was asked for
-        (0.8, 1.0, "fp32", "fp32"),
-    ],
-)
-def test_the_fastest_that_keeps_the_accuracy_is_deployed(tmp_path, accuracy, latency, wanted, precision):
-    int8 = FP32._replace(precision="int8", accuracy_mean=accuracy, latency_min_ms=latency)
-    for rows in ([FP32, int8], [int8, FP32]):
-        assert choose(rows, wanted, tmp_path / "report.csv").precision == precision
+    def collate(self, *, speed=None, dataset="CIFAR-10", host="a host", **deployment):
+        """Write the report anew: `speed` in ms a call of one image, `deployment` where bundles run."""
+        results = Results(self.folder)
+        results.model("pool", 0, right=90, test_images=60)
+        results.predictions = self.predictions
+        lines = [
+            line
+            for precision, ms in (speed or SPEED).items()
+            for batch_size in (1, 8)
+            for number in range(1, 6)
+            for line in calls("pool", [ms * batch_size] * 4, precision=precision, batch_size=batch_size, number=number)
+        ]
+        results.time(lines, host={"name": host, "provider": "cpu"})
+        where = {"provider": "cpu", "batch_size": 1, "threads": 1} | deployment
+        results.collate(dataset, Deployment(**where))
+        return self
 
+    def bundle(self, folder):
+        write_bundle(folder, self.models, self.predictions, self.report, self.recommendation, self.test)
+        return folder
 
-@pytest.mark.parametrize(
-    ("rows", "wanted", "match"),
-    [
-        ([FP32], "int8", "has no int8 model .* there are: fp32"),
-        ([], "fastest", "has no fp32 model .* there are: none"),
-        ([FP32._replace(latency_min_ms=None)], "fastest", "has no latency"),
-    ],
-)
-def test_nothing_to_deploy_is_one_line(tmp_path, rows, wanted, match):
-    with pytest.raises(ResbenchError, match=r"report\.csv: " + match):
-        choose(rows, wanted, tmp_path / "report.csv")
+    def refused(self, match):
+        folder = self.folder / "pool"
+        with pytest.raises(ResbenchError, match=match) as caught:
+            self.bundle(folder)
+        assert "\n" not in str(caught.value)
+        assert not folder.exists()
+        assert not list(folder.parent.glob(f".{folder.name}.*"))
 
 
 @pytest.fixture
 def inputs(tmp_path):
-    """Models and predictions of a network in two precisions, which differ in their answers, and a report of them."""
-    images = np.zeros((60, 32, 32, 3), np.uint8)
-    labels = np.arange(60, dtype=np.uint8) % 3
-    images[np.arange(60), :, :, labels] = 255
-    labels[:6] = (labels[:6] + 1) % 3
-    save_split(tmp_path / "test.npz", Split(images, labels, np.array(CLASSES)))
-    models, predictions = [], []
-    for precision, scale in (("fp32", 10.0), ("int8", 3.0)):
-        models.append(tiny_model(tmp_path / f"{precision}.onnx", precision=precision, scale=scale))
-        predictions.append(tmp_path / f"{precision}.npz")
-        evaluate_model(models[-1], tmp_path / "test.npz", "cpu", predictions[-1], threads=1)
-    report(tmp_path / "report.csv")
-    return models, predictions, tmp_path / "report.csv"
+    return Inputs(tmp_path)
 
 
-def report(path, **change):
-    """Two precisions at batches 1 and 8, and another variant; empty cells where nothing was measured."""
-    rows = []
-    for precision, latency in (("fp32", 3.0), ("int8", 1.0)):
-        for batch_size in (1, 8):
-            row = FP32._replace(precision=precision, batch_size=batch_size, latency_min_ms=latency * batch_size)
-            rows.append({"variant": "pool", "provider": "cpu"} | row._asdict() | {"latency_p90_ms": None} | change)
-    rows.append(rows[0] | {"variant": "basic", "latency_min_ms": 0.1})
-    rows.append(rows[2] | {"provider": "cuda", "latency_min_ms": 0.1})
-    with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+@pytest.mark.parametrize(
+    ("speed", "precision", "deployed"),
+    [
+        ({"fp32": 3.0, "int8": 1.0}, "fastest", "int8"),
+        ({"fp32": 3.0, "int8": 2.95}, "fastest", "fp32"),  # as fast is not faster
+        ({"fp32": 3.0, "int8": 9.0}, "int8", "int8"),  # as the configuration asks
+        ({"fp32": 3.0, "int8": 1.0}, "fp32", "fp32"),
+    ],
+)
+def test_the_recommended_precision_is_deployed_and_the_card_says_why(inputs, tmp_path, speed, precision, deployed):
+    folder = inputs.collate(speed=speed, precision=precision).bundle(tmp_path / "pool")
+    assert sha256(folder / "1/model.onnx") == sha256(inputs.models[deployed == "int8"])
+    card = (folder / "README.md").read_text()
+    assert f"# pool, {deployed}" in card
+    assert ("The configuration asks for" in card) == (precision != "fastest")
+    assert ("does not pay against fp32" in card) == (speed["int8"] > 2)
 
 
-def test_a_bundle_is_what_triton_serves(tmp_path, inputs):
-    folder = tmp_path / "deep" / "pool"
-    write_bundle(folder, *inputs, HERE, "fastest")
+def test_a_bundle_is_what_triton_serves(inputs, tmp_path):
+    folder = inputs.bundle(tmp_path / "deep" / "pool")
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert files == {"config.pbtxt", "labels.txt", "README.md", "1/model.onnx"}
-    assert sha256(folder / "1/model.onnx") == sha256(inputs[0][1])  # int8
+    assert files == {"config.pbtxt", "labels.txt", "README.md", "SHA256SUMS", "1/model.onnx", "warmup/image.uint8"}
     assert (folder / "labels.txt").read_text() == "cat\ndog\nship\n"
     config = text_format.Parse((folder / "config.pbtxt").read_text(), ModelConfig())
     assert (config.name, config.max_batch_size) == ("pool", 8)
     assert list(config.output[0].dims) == [3]
     assert config.parameters["intra_op_thread_count"].string_value == "1"
     assert config.instance_group[0].kind == ModelInstanceGroup.KIND_CPU
+    assert list(config.version_policy.specific.versions) == [1]
     assert [path.name for path in folder.parent.iterdir()] == ["pool"]
 
 
+def test_triton_warms_up_with_a_real_image_in_each_measured_batch_size(inputs, tmp_path):
+    folder = inputs.bundle(tmp_path / "pool")
+    config = text_format.Parse((folder / "config.pbtxt").read_text(), ModelConfig())
+    assert [entry.batch_size for entry in config.model_warmup] == [1, 8]
+    assert len({entry.name for entry in config.model_warmup}) == 2
+    for entry in config.model_warmup:
+        given = entry.inputs[config.input[0].name]
+        assert (given.data_type, list(given.dims)) == (config.input[0].data_type, list(config.input[0].dims))
+        pixels = np.fromfile(folder / "warmup" / given.input_data_file, np.uint8).reshape(given.dims)
+        assert np.array_equal(pixels, np.load(inputs.test)["images"][0])
+
+
+def test_sha256sums_names_every_file_and_a_changed_byte(inputs, tmp_path):
+    folder = inputs.bundle(tmp_path / "pool")
+    named = dict(line.split("  ")[::-1] for line in (folder / "SHA256SUMS").read_text().splitlines())
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != "SHA256SUMS"]
+    expected = {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    assert named == expected
+    check = ["sha256sum", "--check", "--quiet", "SHA256SUMS"]
+    assert subprocess.run(check, cwd=folder, check=False).returncode == 0
+    (folder / "labels.txt").write_text("dog\ncat\nship\n")
+    assert subprocess.run(check, cwd=folder, check=False, capture_output=True).returncode == 1
+
+
 def test_on_a_gpu_triton_is_told_so():
-    config = text_format.Parse(triton_config("pool", 10, Setting("cuda", 1, 1), 32), ModelConfig())
+    config = text_format.Parse(triton_config("pool", 10, Setting("cuda", 1, 1), [1, 32]), ModelConfig())
     assert config.instance_group[0].kind == ModelInstanceGroup.KIND_GPU
 
 
-def test_the_card_tells_what_why_and_how_well(tmp_path, inputs):
-    folder = tmp_path / "pool"
-    write_bundle(folder, *inputs, HERE, "fastest")
-    card = (folder / "README.md").read_text()
+def test_the_card_tells_what_why_and_how_well(inputs, tmp_path):
+    card = (inputs.bundle(tmp_path / "pool") / "README.md").read_text()
     assert "# pool, int8" in card
-    assert sha256(folder / "1/model.onnx") in card
-    assert "| this file | 90.00% (79.85% to 95.34%) |" in card  # 54 of 60: Wilson's interval
-    assert "| this file less its fp32 original | 0.00% (" in card
-    assert "100.00% of the images the same class as its fp32 original" in card
-    assert "| int8 | 80.00% | yes | 1 |" in card
+    assert sha256(tmp_path / "pool/1/model.onnx") in card
+    assert "| this file | 90.00 | 79.85 to 95.34 |" in card  # 54 of 60: Wilson's interval
+    assert "| this file less its fp32 original (points) | 0.00 | " in card
+    assert "100.00 % of the images the same class as its fp32 original" in card
+    assert "This is the model that the report recommends." in card
+    assert "- pool int8 pays against fp32: faster by a factor of 3.0;" in card.replace("\u00a0", " ")
+    assert "| int8 | 90.00 | 1.00 | 1.00 |" in card
     assert "Seed: 0, the first in the configuration's list. It was not chosen by its accuracy" in card
-    assert "| 8 | 1 | 3.5 | – | 8 | 286 |" in card
+    assert "| 8 | 1 | 8.00 | – | 8.00 | 1,000 |" in card
     assert "a host" in card
     assert "Alex Krizhevsky" in card
-    write_bundle(tmp_path / "other", *inputs, HERE, "fp32")
-    other = (tmp_path / "other/README.md").read_text()
-    assert "Precision: fp32, as the configuration asks" in other
+    inputs.collate(precision="fp32")
+    other = (inputs.bundle(tmp_path / "other") / "README.md").read_text()
+    assert "The configuration asks for fp32; the rule alone would choose pool int8." in other
     assert "original" not in other
 
 
-def test_what_the_card_says_how_to_do_works(tmp_path, inputs, monkeypatch, capsys):
-    write_bundle(tmp_path / "pool", *inputs, HERE, "fastest")
+@pytest.mark.parametrize("dataset", ["CIFAR-10", "my own | images: # <b>"])
+def test_the_hub_s_own_parser_reads_the_card(inputs, tmp_path, dataset):
+    inputs.collate(dataset=dataset).bundle(tmp_path / "pool")
+    card = ModelCard.load(tmp_path / "pool/README.md", ignore_metadata_errors=False)
+    known = dataset == "CIFAR-10"
+    assert (card.data.library_name, card.data.pipeline_tag) == ("onnx", "image-classification")
+    assert card.data.datasets == ([DATASETS["cifar10"].hub] if known else None)
+    assert card.data.model_name == "pool-int8"
+    own, mean = card.data.eval_results
+    assert (own.task_type, own.dataset_name, own.dataset_split) == ("image-classification", dataset, "test")
+    assert own.dataset_type == ("uoft-cs/cifar10" if known else "custom")
+    assert (own.metric_type, own.metric_value) == ("accuracy", 0.9)
+    low, high = proportion_confint(54, 60, method="wilson")
+    assert own.metric_args == pytest.approx({"ci_level": 0.95, "ci_low": low, "ci_high": high}, abs=1e-6)
+    assert (mean.metric_name, mean.metric_value) == ("test accuracy, mean of 1 seed", 0.9)
+    assert card.text.lstrip().startswith("# pool, int8")
+
+
+def test_what_the_card_says_how_to_do_works(inputs, tmp_path, monkeypatch, capsys):
+    inputs.bundle(tmp_path / "pool")
     monkeypatch.chdir(tmp_path / "pool")
     (block,) = re.findall(r"```python\n(.*?)```", (tmp_path / "pool/README.md").read_text(), re.DOTALL)
     exec(block, {})
     assert capsys.readouterr().out.strip() in CLASSES
 
 
-def test_words_from_files_cannot_break_the_card(tmp_path, inputs):
-    models, predictions, table = inputs
-    report(table, dataset="a | b\n# <script>", host="[x](y) `z`")
-    write_bundle(tmp_path / "pool", models, predictions, table, HERE, "fastest")
+def test_words_from_files_cannot_break_the_card(inputs, tmp_path):
+    inputs.collate(dataset="a | b\n# <script>\n---", host="[x](y) `z`").bundle(tmp_path / "pool")
     card = (tmp_path / "pool/README.md").read_text()
-    assert r"a \| b \# \<script\>" in card
-    assert r"\[x\](y) \`z\`" in card
+    _, metadata, text = re.split(r"^---$", card, maxsplit=2, flags=re.MULTILINE)
+    assert yaml.safe_load(metadata)["model-index"][0]["results"][0]["dataset"]["name"] == "a | b # <script> ---"
+    assert r"a \| b \# \<script\>" in text
+    assert r"\[x\](y) \`z\`" in text
 
 
-def refused(match, folder, models, predictions, table):
-    with pytest.raises(ResbenchError, match=match) as caught:
-        write_bundle(folder, models, predictions, table, HERE, "fastest")
-    assert "\n" not in str(caught.value)
-    assert not folder.exists()
-    assert not list(folder.parent.glob(f".{folder.name}.*"))
-
-
-def test_what_does_not_belong_together_is_one_line(tmp_path, inputs):
-    (fp32, int8), predictions, table = inputs
-    folder = tmp_path / "pool"
-    refused(r"int8\.onnx: none of the --predictions is of this file", folder, [fp32, int8], predictions[:1], table)
+def test_what_does_not_belong_together_is_one_line(inputs, tmp_path):
+    fp32, int8 = inputs.models
+    predictions = inputs.predictions
+    inputs.predictions = predictions[:1]
+    inputs.refused(r"int8\.onnx: none of the --predictions is of this file")
+    inputs.predictions = predictions
     other = tiny_model(tmp_path / "other.onnx", seed="1", precision="int8")
-    evaluate_model(other, tmp_path / "test.npz", "cpu", tmp_path / "other.npz", threads=1)
-    of_other = [predictions[0], tmp_path / "other.npz"]
-    refused("of another variant or seed", folder, [fp32, other], of_other, table)
-    refused("has no fp32 model", folder, [int8], predictions, table)
-    refused("no such file", folder, [fp32, int8], predictions, tmp_path / "absent.csv")
-    onnx.save(onnx.load(int8), int8)
+    evaluate_model(other, inputs.test, "cpu", tmp_path / "other.npz", threads=1)
+    inputs.models, inputs.predictions = [fp32, other], [predictions[0], tmp_path / "other.npz"]
+    inputs.refused("of another variant or seed")
+    inputs.models, inputs.predictions = [fp32], predictions
+    inputs.refused("recommends pool in int8, of which no file is given")
+    inputs.models = [fp32, int8]
     int8.write_bytes(int8.read_bytes()[:100])
-    refused(r"int8\.onnx: not a model that loads", folder, [fp32, int8], predictions, table)
+    inputs.refused(r"int8\.onnx: not a model that loads")
 
 
 @pytest.mark.parametrize("text", ["", "variant,provider\npool,cpu\n", "\x00\xff", "variant\n" + '"' * 200_000])
-def test_a_damaged_report_is_one_line(tmp_path, inputs, text):
-    models, predictions, table = inputs
-    table.write_bytes(text.encode("latin-1"))
-    refused(
-        r"report\.csv: (not what `resbench collate` writes|has no fp32)", tmp_path / "pool", models, predictions, table
-    )
+@pytest.mark.parametrize("name", ["report", "recommendation"])
+def test_damaged_files_are_one_line(inputs, name, text):
+    path = getattr(inputs, name)
+    path.write_bytes(text.encode("latin-1"))
+    inputs.refused(rf"{path.name}: ")
+    path.unlink()
+    inputs.refused(rf"{path.name}: ")
 
 
-def test_numbers_that_are_none_are_refused(tmp_path, inputs):
-    models, predictions, table = inputs
-    report(table, accuracy_mean="good")
-    refused("not what `resbench collate` writes", tmp_path / "pool", models, predictions, table)
+def test_a_network_without_a_recommendation_is_one_line(inputs):
+    content = json.loads(inputs.recommendation.read_text())
+    content["recommendations"][0]["precisions"] = {}
+    inputs.recommendation.write_text(json.dumps(content))
+    inputs.refused(r"recommendation\.json: no precision of pool is recommended where bundles run")
+    content["recommendations"] = []
+    inputs.recommendation.write_text(json.dumps(content))
+    inputs.refused("no precision of pool is recommended")
 
 
-def test_a_folder_that_is_there_is_left_alone(tmp_path, inputs):
+def test_a_report_and_a_recommendation_of_different_runs_are_refused(inputs):
+    recommended = inputs.recommendation.read_text()
+    inputs.recommendation.write_text(recommended.replace('"batch_size": 1,', '"batch_size": 2,'))
+    inputs.refused(r"report\.csv: has no pool in int8 where .*recommendation\.json recommends it")
+
+
+def test_a_folder_that_is_there_is_left_alone(inputs, tmp_path):
     folder = tmp_path / "pool"
     folder.mkdir()
     (folder / "mine.txt").write_text("precious")
     with pytest.raises(ResbenchError, match="exists already"):
-        write_bundle(folder, *inputs, HERE, "fastest")
+        inputs.bundle(folder)
     assert (folder / "mine.txt").read_text() == "precious"
 
 
@@ -204,6 +260,6 @@ def test_an_empty_folder_is_filled_and_a_failure_leaves_none(tmp_path):
 
 @pytest.mark.parametrize(("provider", "accelerators"), [("cuda", []), ("tensorrt", ["tensorrt"])])
 def test_triton_runs_what_was_measured(provider, accelerators):
-    config = text_format.Parse(triton_config("pool", 10, Setting(provider, 1, 1), 32), ModelConfig())
+    config = text_format.Parse(triton_config("pool", 10, Setting(provider, 1, 1), [1, 32]), ModelConfig())
     found = config.optimization.execution_accelerators.gpu_execution_accelerator
     assert [accelerator.name for accelerator in found] == accelerators

@@ -129,6 +129,7 @@ def test_images_are_called_by_their_hash_and_never_by_a_default(good, summary, n
     collate_report(
         out / "report.csv",
         out / "comparisons.csv",
+        out / "recommendation.json",
         out / "report.md",
         name,
         good.summary,

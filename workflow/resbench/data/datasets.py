@@ -25,6 +25,7 @@ class Dataset:
         classes: Number of classes; None where it is read from the archive.
         licence: Terms under which weights learned from it may be distributed, as sentences for the model card.
         has_references: Whether the accuracies published for the networks were measured on it.
+        hub: Its name on the Hugging Face Hub, for the model card; None where it is not there.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Dataset:
     classes: int | None
     licence: str
     has_references: bool = False
+    hub: str | None = None
 
 
 _CIFAR_LICENCE = (
@@ -68,6 +70,7 @@ _RECORDS = (
         classes=10,
         licence=_CIFAR_LICENCE.format(title="CIFAR-10"),
         has_references=True,
+        hub="uoft-cs/cifar10",
     ),
     Dataset(
         name="cifar100",
@@ -80,6 +83,7 @@ _RECORDS = (
         layout="cifar100-python",
         classes=100,
         licence=_CIFAR_LICENCE.format(title="CIFAR-100"),
+        hub="uoft-cs/cifar100",
     ),
     Dataset(
         name="digits",

@@ -1,4 +1,4 @@
-"""One deployable folder for a variant: a model as Triton serves it, its labels, and a card that tells what it is."""
+"""One deployable folder for a network: a model as Triton serves it, its labels, and a card that describes it."""
 
 import shutil
 from pathlib import Path
@@ -6,46 +6,68 @@ from pathlib import Path
 from resbench.benchmark.predictions import load_predictions
 from resbench.common.errors import ResbenchError
 from resbench.common.files import atomic_folder, sha256
+from resbench.data.store import load_split
 from resbench.deploy.card import Candidate, render_card
-from resbench.deploy.deployment import Setting, choose, read_rows
+from resbench.deploy.deployment import Setting, read_decision, read_rows
 from resbench.runtime.providers import BASE_PROVIDER, Provider, provider
 from resbench.runtime.sessions import identify, open_session
 
+VERSION = "1"  # Triton's name of the model's only version
+WARM_UP_IMAGE = "image.uint8"
+
 
 def write_bundle(
-    folder: Path, models: list[Path], predictions: list[Path], report: Path, setting: Setting, wanted: str
+    folder: Path, models: list[Path], predictions: list[Path], report: Path, recommendation: Path, test: Path
 ) -> None:
-    """Write `folder`, whole or not at all.
+    """Write `folder`, whole or not at all: the network's recommended precision, and all that is needed to serve it.
 
     Args:
         folder: named as the served model will be; must not be there yet.
         models: one variant and seed, in every precision that may be deployed.
-        predictions: what `evaluate` wrote for each of them with the setting's provider.
+        predictions: what `evaluate` wrote for each of them with the provider that bundles run on.
         report: report.csv.
-        setting: where latencies are compared.
-        wanted: a precision, or `fastest`: see `choose`.
+        recommendation: recommendation.json, which decides.
+        test: the test images, of which one warms the server up.
 
     Raises:
-        ResbenchError: a file is unreadable, they do not belong together, or nothing may be deployed.
+        ResbenchError: a file is unreadable, they do not belong together, or nothing is recommended for this network.
     """
     candidates = match(models, predictions)
     variant = next(iter(candidates.values())).identity.variant
-    rows = [row for row in read_rows(report, variant, setting.provider) if row.precision in candidates]
-    here = [row for row in rows if (row.batch_size, row.threads) == (setting.batch_size, setting.threads)]
-    chosen = choose(here, wanted, report)
-    deployed = candidates[chosen.precision]
-    times = [row for row in rows if row.precision == chosen.precision]
+    decision = read_decision(recommendation, variant)
+    precision = decision.precision.model.precision
+    if precision not in candidates:
+        there = ", ".join(candidates)
+        raise ResbenchError(
+            f"{recommendation}: recommends {variant} in {precision}, of which no file is given: {there}"
+        )
+    deployed = candidates[precision]
+    rows = [row for row in read_rows(report, variant, decision.place.provider) if row.precision in candidates]
+    times = [row for row in rows if row.precision == precision]
+    if decision.place.setting not in {row.setting for row in times}:
+        raise ResbenchError(f"{report}: has no {variant} in {precision} where {recommendation} recommends it")
+    images = load_split(test).images
     classes = deployed.identity.classes
+    batch_sizes = sorted({row.batch_size for row in times})
     with atomic_folder(folder) as temporary:
-        (temporary / "1").mkdir()
-        shutil.copyfile(deployed.model, temporary / "1" / "model.onnx")
+        for name in (VERSION, "warmup"):
+            (temporary / name).mkdir()
+        shutil.copyfile(deployed.model, temporary / VERSION / "model.onnx")
+        (temporary / "warmup" / WARM_UP_IMAGE).write_bytes(images[0].tobytes())
         texts = {
-            "config.pbtxt": triton_config(folder.name, len(classes), setting, max(row.batch_size for row in times)),
+            "config.pbtxt": triton_config(folder.name, len(classes), decision.setting, batch_sizes),
             "labels.txt": "".join(f"{name}\n" for name in classes),
-            "README.md": render_card(deployed, candidates["fp32"], here, times, setting, wanted),
+            "README.md": render_card(deployed, candidates.get("fp32"), rows, decision),
         }
         for name, text in texts.items():
             (temporary / name).write_text(text, encoding="utf-8")
+        (temporary / "SHA256SUMS").write_text(checksums(temporary), encoding="utf-8")
+
+
+def checksums(folder: Path) -> str:
+    """Return a line for each file in a folder, as `sha256sum --check` reads them."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return "".join(f"{sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
 
 
 def match(models: list[Path], predictions: list[Path]) -> dict[str, Candidate]:
@@ -70,19 +92,41 @@ def match(models: list[Path], predictions: list[Path]) -> dict[str, Candidate]:
     return candidates
 
 
-def triton_config(name: str, classes: int, setting: Setting, largest_batch: int) -> str:
-    """config.pbtxt for Triton's ONNX Runtime backend; requests that wait at the same time become one batch."""
+def triton_config(name: str, classes: int, setting: Setting, batch_sizes: list[int]) -> str:
+    """Return config.pbtxt for Triton's ONNX Runtime backend; requests that wait at the same time become one batch.
+
+    The server reports ready once it has run a real image in every measured batch size, so that no caller waits for
+    the runtime's first call.  It serves the one version that the card describes, whatever else is put beside it.
+
+    Args:
+        name: the served model's.
+        classes: how many.
+        setting: where it runs.
+        batch_sizes: those that were measured, ascending.
+    """
     where = provider(setting.provider)
+    warm_up = ",\n".join(_warm_up(batch_size) for batch_size in batch_sizes)
     return f"""\
 name: "{name}"
 backend: "onnxruntime"
-max_batch_size: {largest_batch}
+max_batch_size: {batch_sizes[-1]}
 input [ {{ name: "image" data_type: TYPE_UINT8 dims: [ 32, 32, 3 ] }} ]
 output [ {{ name: "probabilities" data_type: TYPE_FP32 dims: [ {classes} ] label_filename: "labels.txt" }} ]
+version_policy {{ specific {{ versions: [ {VERSION} ] }} }}
 dynamic_batching {{ }}
 instance_group [ {{ count: 1 kind: {where.triton_kind} }} ]
 parameters {{ key: "intra_op_thread_count" value: {{ string_value: "{setting.threads}" }} }}
+model_warmup [
+{warm_up}
+]
 {_accelerator(where)}"""
+
+
+def _warm_up(batch_size: int) -> str:
+    """Return one entry of model_warmup; Triton repeats the image to fill the batch."""
+    image = f'data_type: TYPE_UINT8 dims: [ 32, 32, 3 ] input_data_file: "{WARM_UP_IMAGE}"'
+    inputs = f'inputs {{ key: "image" value {{ {image} }} }}'
+    return f'  {{ name: "batch of {batch_size}" batch_size: {batch_size} {inputs} }}'
 
 
 def _accelerator(where: Provider) -> str:

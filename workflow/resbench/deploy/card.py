@@ -5,14 +5,18 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import yaml
+
 from resbench.benchmark.predictions import Predictions
 from resbench.common.files import sha256
 from resbench.common.markdown import escaped, table
 from resbench.data.datasets import titled
-from resbench.deploy.deployment import Measured, Setting
+from resbench.deploy.deployment import Decision, Measured
+from resbench.report.format import between, percent, points, significant
+from resbench.report.prose import describe_precision, describe_recommendation, provider_words, setting_words
 from resbench.runtime.sessions import Identity
-from resbench.statistics.intervals import Hits, paired_interval, wilson_interval
-from resbench.statistics.metrics import accuracy_and_loss, agreement, keeps_accuracy
+from resbench.statistics.intervals import LEVEL, Hits, paired_interval, wilson_interval
+from resbench.statistics.metrics import accuracy_and_loss, agreement
 
 
 class Candidate(NamedTuple):
@@ -24,43 +28,76 @@ class Candidate(NamedTuple):
     answers: Predictions
 
 
-def render_card(
-    deployed: Candidate,
-    fp32: Candidate,
-    here: list[Measured],
-    times: list[Measured],
-    setting: Setting,
-    wanted: str,
-) -> str:
-    """The card of `deployed`.
+def render_card(deployed: Candidate, fp32: Candidate | None, rows: list[Measured], decision: Decision) -> str:
+    """Return the card of `deployed`.
 
     Args:
-        fp32: the same network before it changed its precision.
-        here: every precision at the setting that was compared.
-        times: the deployed precision at every setting.
-        wanted: the precision that was asked for, or `fastest`.
+        deployed: the model in the bundle.
+        fp32: the same network before it changed its precision; None where that is not among the files.
+        rows: of report.csv: every precision of this network on the provider that the bundle runs on.
+        decision: why this precision.
     """
-    identity = deployed.identity
+    identity, setting = deployed.identity, decision.setting
+    times = [row for row in rows if row.precision == identity.precision]
+    here = [row for row in rows if row.setting == (setting.batch_size, setting.threads)]
+    row = next(row for row in here if row.precision == identity.precision)
     sections = [
+        hub_metadata(deployed, row),
         f"# {identity.variant}, {identity.precision}",
         f"Classifies an RGB image of 32 × 32 pixels as one of {len(identity.classes)} classes: "
         f"{', '.join(map(escaped, identity.classes))}.",
-        _what(deployed, times[0].dataset),
+        _what(deployed, row.dataset),
         "## Why this file",
-        _why(identity, here, setting, wanted),
+        _why(identity, here, decision),
         "## Accuracy",
-        _accuracy(deployed, fp32, times[0]),
+        _accuracy(deployed, fp32, row),
         "## Latency",
-        f"ONNX Runtime, provider `{setting.provider}`, on {escaped(times[0].host)}. A call is one batch.",
+        f"Provider {provider_words(setting.provider)}, on {escaped(row.host)}. A call is one batch.",
         _latency(times),
         "## How to call it",
         CALL,
         "## Limits",
         _limits(identity.precision),
         "## Licence",
-        _licence(times[0].dataset),
+        _licence(row.dataset),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def hub_metadata(deployed: Candidate, row: Measured) -> str:
+    """Return the metadata that the Hugging Face Hub reads at the head of a card, as YAML between its marks.
+
+    Two results stand in its model index, each with its 95 % interval: the accuracy of this file, and the mean over
+    seeds.
+    """
+    identity, record = deployed.identity, titled(row.dataset)
+    correct = _correct(deployed)
+    mean = (row.accuracy_mean, row.accuracy_low, row.accuracy_high)
+    figures = {"test accuracy of this file": (float(correct.mean()), *wilson_interval(correct))}
+    figures[f"test accuracy, mean of {row.seeds} {'seed' if row.seeds == 1 else 'seeds'}"] = mean
+    result = {
+        "task": {"type": "image-classification"},
+        "dataset": {"type": record.hub or record.name, "name": row.dataset, "split": "test"},
+        "metrics": [
+            {
+                "type": "accuracy",
+                "name": name,
+                "value": round(value, 6),
+                "args": {"ci_level": 1 - LEVEL, "ci_low": round(low, 6), "ci_high": round(high, 6)},
+            }
+            for name, (value, low, high) in figures.items()
+        ],
+    }
+    content = {
+        "library_name": "onnx",
+        "pipeline_tag": "image-classification",
+        "tags": ["onnx", "onnxruntime", "triton", identity.precision],
+        "datasets": [record.hub] if record.hub else [],
+        "metrics": ["accuracy"],
+        "model-index": [{"name": f"{identity.variant}-{identity.precision}", "results": [result]}],
+    }
+    filled = {key: value for key, value in content.items() if value}
+    return f"---\n{yaml.safe_dump(filled, sort_keys=False, allow_unicode=True)}---"
 
 
 CALL = """\
@@ -92,52 +129,57 @@ def _what(deployed: Candidate, dataset: str) -> str:
     return "\n".join(f"- {name}: {words}" for name, words in rows)
 
 
-def _why(identity: Identity, here: list[Measured], setting: Setting, wanted: str) -> str:
-    calls = f"{setting.batch_size} image{'s' if setting.batch_size > 1 else ''} a call, {setting.threads} thread"
-    calls += "s" if setting.threads > 1 else ""
-    reference = next(row.accuracy_mean for row in here if row.precision == "fp32")
+def _why(identity: Identity, here: list[Measured], decision: Decision) -> str:
+    place, best = decision.place, decision.place.choice
+    if best == decision.precision.model:
+        verdict = "This is the model that the report recommends."
+        reasons = describe_recommendation(place)
+    else:
+        verdict = f"The report recommends {escaped(best.name)}; of this network, it recommends this precision."
+        reasons = [describe_precision(decision.precision)]
     rows = [
         (
             row.precision,
-            f"{row.accuracy_mean:.2%}",
-            "yes" if keeps_accuracy(row.accuracy_mean, reference) else "no",
-            _ms(row.latency_min_ms),
+            percent(row.accuracy_mean),
+            _figure(row.latency_min_ms),
+            _figure(row.latency_p50_ms),
         )
         for row in here
     ]
-    rule = (
-        "the precision with the shortest call among those that keep 99 % of fp32's accuracy"
-        if wanted == "fastest"
-        else f"{wanted}, as the configuration asks"
-    )
     return (
-        f"Precision: {rule}. Compared on `{setting.provider}`, {calls}; accuracy is the mean over all seeds.\n\n"
-        + table(["precision", "accuracy", "keeps 99 %", "shortest call (ms)"], rows)
+        f"{verdict} Decided for {provider_words(place.provider)}, {setting_words(place.setting)}.\n\n"
+        + "\n".join(f"- {escaped(reason)}" for reason in reasons if reason)
+        + "\n\n"
+        + table(["Precision", "Accuracy, mean over seeds (%)", "Shortest call (ms)", "p50 (ms)"], rows)
         + f"\n\nSeed: {identity.seed}, the first in the configuration's list. It was not chosen by its accuracy on the "
         "test images, which would have made that figure too good."
     )
 
 
-def _accuracy(deployed: Candidate, fp32: Candidate, row: Measured) -> str:
+def _accuracy(deployed: Candidate, fp32: Candidate | None, row: Measured) -> str:
     answers, correct = deployed.answers, _correct(deployed)
     accuracy, loss = accuracy_and_loss(answers.probabilities, answers.labels)
     rows = [
-        ("this file", _percent(accuracy, *wilson_interval(correct))),
+        ("this file", percent(accuracy), _interval(*wilson_interval(correct))),
         (
             f"mean over {row.seeds} seed{'s' if row.seeds > 1 else ''}",
-            _percent(row.accuracy_mean, row.accuracy_low, row.accuracy_high),
+            percent(row.accuracy_mean),
+            _interval(row.accuracy_low, row.accuracy_high),
         ),
     ]
     text = ""
-    if deployed.identity.precision != "fp32":
+    if fp32 is not None and deployed.identity.precision != "fp32":
         original = _correct(fp32)
         change = float(correct.mean() - original.mean())
-        rows.append(("this file less its fp32 original", _percent(change, *paired_interval(correct, original))))
+        low, high = paired_interval(correct, original)
+        rows.append(
+            ("this file less its fp32 original (points)", points(change), between(points(low), points(high), "to"))
+        )
         same, _ = agreement(answers.probabilities, fp32.answers.probabilities)
-        text = f" It gives {same:.2%} of the images the same class as its fp32 original."
+        text = f" It gives {percent(same)} % of the images the same class as its fp32 original."
     return (
         f"On {len(answers.labels):,} test images, which neither training nor calibration has seen.\n\n"
-        + table(["accuracy", "95 % interval in brackets"], rows)
+        + table(["", "Accuracy (%)", "95 % CI"], rows)
         + f"\n\nLoss of this file: {loss:.4f} nats.{text}"
     )
 
@@ -147,16 +189,16 @@ def _correct(candidate: Candidate) -> Hits:
     return answers.probabilities.argmax(axis=1) == answers.labels
 
 
-def _percent(value: float, low: float, high: float) -> str:
-    return f"{value:.2%} ({low:.2%} to {high:.2%})"
+def _interval(low: float, high: float) -> str:
+    return between(percent(low), percent(high), "to")
 
 
 def _latency(times: list[Measured]) -> str:
-    header = ["batch", "threads", "p50 (ms)", "p90 (ms)", "shortest (ms)", "images/s"]
+    header = ["Batch", "Threads", "p50 (ms)", "p90 (ms)", "Shortest (ms)", "Images/s"]
     rows = [
         (
-            *(str(row.batch_size), str(row.threads), _ms(row.latency_p50_ms), _ms(row.latency_p90_ms)),
-            *(_ms(row.latency_min_ms), "–" if row.throughput_ips is None else f"{row.throughput_ips:,.0f}"),
+            *(str(row.batch_size), str(row.threads), _figure(row.latency_p50_ms), _figure(row.latency_p90_ms)),
+            *(_figure(row.latency_min_ms), _figure(row.throughput_ips)),
         )
         for row in times
     ]
@@ -191,5 +233,5 @@ def _fact(text: str) -> str:
     return f"{int(text):,}" if re.fullmatch(r"\d{1,15}", text) else "unknown"
 
 
-def _ms(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"
+def _figure(value: float | None) -> str:
+    return "–" if value is None else significant(value)

@@ -1,11 +1,13 @@
-"""Which precision of a variant is deployed: decided by the report, by a rule that anyone can repeat."""
+"""What a bundle is made from: the recommendation for its network, and what report.csv holds of it."""
 
-import csv
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from resbench.common.errors import ResbenchError, one_line
-from resbench.statistics.metrics import keeps_accuracy
+import pandas as pd
+
+from resbench.common.errors import ResbenchError
+from resbench.report.recommendation import Precision, Recommendation, read_recommendations
+from resbench.report.schema import read_report
 
 
 class Setting(NamedTuple):
@@ -37,68 +39,56 @@ class Measured(NamedTuple):
     host: str
     dataset: str
 
+    @property
+    def setting(self) -> tuple[int, int]:
+        """Return (batch size, threads)."""
+        return self.batch_size, self.threads
 
-def choose(rows: list[Measured], wanted: str, report: Path) -> Measured:
-    """The row of the precision that is deployed.
 
-    Args:
-        rows: one for each precision, fp32 among them, all at one setting.
-        wanted: a precision; or `fastest`, the one of the shortest call among those that keep fp32's
-            accuracy (`keeps_accuracy`).  The shortest call, since it is the one least disturbed.
-        report: where the rows are from.
+class Decision(NamedTuple):
+    """What recommendation.json says of one network.
+
+    Attributes:
+        place: The recommendation for where bundles run, of which this is a part.
+        precision: The precision of this network, and why.
+    """
+
+    place: Recommendation
+    precision: Precision
+
+    @property
+    def setting(self) -> Setting:
+        """Return where the model is deployed."""
+        return Setting(self.place.provider, self.place.batch_size, self.place.threads)
+
+
+def read_decision(recommendation: Path, variant: str) -> Decision:
+    """Read which precision of a network to deploy.
 
     Raises:
-        ResbenchError: it is not among the rows, or none was timed.
+        ResbenchError: The file is not what `collate` writes, or says nothing of this network.
     """
-    by_precision = {row.precision: row for row in rows}
-    for needed in ("fp32", wanted):
-        if needed not in (*by_precision, "fastest"):
-            known = ", ".join(by_precision) or "none"
-            raise ResbenchError(f"{report}: has no {needed} model at the setting to deploy for; there are: {known}")
-    if wanted != "fastest":
-        return by_precision[wanted]
-    reference = by_precision["fp32"].accuracy_mean
-    sound = [row for row in rows if keeps_accuracy(row.accuracy_mean, reference)]
-    timed = [(row.latency_min_ms, row) for row in sound if row.latency_min_ms is not None]
-    if not timed:
-        raise ResbenchError(f"{report}: has no latency at the setting to deploy for; measure it, or name a precision")
-    return min(timed, key=lambda pair: pair[0])[1]
+    place = read_recommendations(recommendation).deployed()
+    if place is None or variant not in place.precisions:
+        raise ResbenchError(
+            f"{recommendation}: no precision of {variant} is recommended where bundles run; "
+            "it takes an accuracy and a latency there: measure them and collate again"
+        )
+    return Decision(place, place.precisions[variant])
 
 
 def read_rows(report: Path, variant: str, provider: str) -> list[Measured]:
-    """The rows of report.csv of one variant and provider that were timed.
+    """Read the rows of report.csv of one variant and provider that were timed and evaluated.
 
     Raises:
-        ResbenchError: the file is not what `collate` writes.
+        ResbenchError: The file is not what `collate` writes.
     """
-    try:
-        with report.open(newline="", encoding="utf-8") as stream:
-            found = [row for row in csv.DictReader(stream) if (row["variant"], row["provider"]) == (variant, provider)]
-        return [_measured(row) for row in found if row["batch_size"]]
-    except FileNotFoundError as error:
-        raise ResbenchError(f"{report}: no such file; make it with `resbench collate`") from error
-    except (ValueError, KeyError, TypeError, csv.Error) as error:  # UnicodeDecodeError is a ValueError
-        raise ResbenchError(
-            f"{report}: not what `resbench collate` writes ({one_line(error)}); collate again"
-        ) from error
+    table = read_report(report)
+    own = table[(table["variant"] == variant) & (table["provider"] == provider)]
+    timed = own.dropna(subset=["batch_size", "accuracy_mean"])
+    return [_measured(row) for row in timed.to_dict("records")]
 
 
-def _measured(row: dict[str, str]) -> Measured:
-    def optional(name: str) -> float | None:
-        return float(row[name]) if row[name] else None
-
-    return Measured(
-        precision=row["precision"],
-        batch_size=int(row["batch_size"]),
-        threads=int(row["threads"]),
-        seeds=int(row["seeds"]),
-        accuracy_mean=float(row["accuracy_mean"]),
-        accuracy_low=float(row["accuracy_low"]),
-        accuracy_high=float(row["accuracy_high"]),
-        latency_min_ms=optional("latency_min_ms"),
-        latency_p50_ms=optional("latency_p50_ms"),
-        latency_p90_ms=optional("latency_p90_ms"),
-        throughput_ips=optional("throughput_ips"),
-        host=row["host"],
-        dataset=row["dataset"],
-    )
+def _measured(row: dict[Any, Any]) -> Measured:
+    values: dict[str, Any] = {name: None if pd.isna(row[name]) else row[name] for name in Measured._fields}
+    return Measured(**values | {name: int(row[name]) for name in ("batch_size", "threads", "seeds")})

@@ -10,7 +10,15 @@ from resbench.report.caveats import caveats
 from resbench.report.comparisons import COMPARISON_COLUMNS, Kind
 from resbench.report.format import p_value, span
 from resbench.report.inputs import Inputs
-from resbench.report.prose import describe_comparison
+from resbench.report.prose import (
+    PRIORITY_WORDS,
+    describe_alternative,
+    describe_comparison,
+    describe_precision,
+    describe_recommendation,
+    provider_words,
+)
+from resbench.report.recommendation import Recommendations
 from resbench.statistics.latency import FEWEST_FOR_P90
 
 Row = dict[str, Any]
@@ -35,17 +43,21 @@ HOW_TO_READ = f"""\
 """
 
 
-def render_markdown(rows: list[Row], comparisons: list[Row], inputs: Inputs, dataset: str) -> str:
+def render_markdown(
+    rows: list[Row], comparisons: list[Row], decided: Recommendations, inputs: Inputs, dataset: str
+) -> str:
     """The page: conditions and warnings first, then two tables for each precision and provider.
 
     Args:
         rows: of `report_rows`.
         comparisons: of `comparison_rows`.
+        decided: of `recommend`.
         dataset: in words; published values stand beside measured ones where this is CIFAR-10.
     """
     cifar = titled(dataset).has_references
     parts = ["# Residual networks: accuracy and latency", _conditions(inputs, dataset)]
     parts += _caveats(rows, comparisons, inputs)
+    parts += _recommendations(decided)
     for precision, provider in dict.fromkeys((row["precision"], row["provider"]) for row in rows):
         group = [row for row in rows if (row["precision"], row["provider"]) == (precision, provider)]
         parts.append(f"## {precision or 'unnamed precision'} on {provider}")
@@ -80,6 +92,31 @@ def _caveats(rows: list[Row], comparisons: list[Row], inputs: Inputs) -> list[st
         f"> **{'Warning' if caveat.grave else 'Note'}: {_text(caveat.title)}.** {_text(caveat.text)}"
         for caveat in found
     ]
+
+
+def _recommendations(decided: Recommendations) -> list[str]:
+    """The decision where bundles will run with its reasons; what is chosen elsewhere in one line each."""
+    if not decided.recommendations:
+        return []
+    first = decided.deployed() or decided.recommendations[0]
+    parts = ["## Recommendation", f"Deploy **{_text(first.choice.variant)}** in **{_text(first.choice.precision)}**."]
+    parts.append("\n".join(f"- {_text(sentence)}" for sentence in describe_recommendation(first)))
+    lines = [
+        f"- {PRIORITY_WORDS[one.priority]}: {_text(one.model.name)}. {_text(describe_alternative(one, first.choice))}"
+        for one in first.alternatives
+        if one.model != first.choice
+    ]
+    parts += ["What would change it:\n\n" + "\n".join(lines)] if lines else []
+    where = [
+        [_text(one.host), provider_words(one.provider), str(one.batch_size), str(one.threads), one.choice.name]
+        for one in decided.recommendations
+    ]
+    parts.append(table(["Host", "Provider", "Batch", "Threads", "Recommended"], where))
+    precisions = [
+        [name, one.model.precision, _text(describe_precision(one)) or "–"] for name, one in first.precisions.items()
+    ]
+    parts.append(table(["Network", "Precision", "Why"], precisions))
+    return parts
 
 
 def _accuracy_table(group: list[Row], reference: str, *, published: bool) -> str:

@@ -6,10 +6,21 @@ from typing import Any
 import pandas as pd
 
 from resbench.report.comparisons import Kind
-from resbench.report.format import between, points, times
+from resbench.report.format import between, percent, points, significant, times, with_unit
 from resbench.report.published import Reason
+from resbench.report.recommendation import (
+    Alternative,
+    Candidate,
+    Code,
+    Comparison,
+    Finding,
+    Precision,
+    Priority,
+    Recommendation,
+)
+from resbench.runtime.providers import PROVIDERS
 from resbench.statistics.accuracy import MOST_SEEDS
-from resbench.statistics.verdicts import Verdict
+from resbench.statistics.verdicts import ACCURACY_MARGIN, Verdict
 
 Row = Mapping[Any, Any]  # of comparisons.csv; empty cells are None, "" or NaN
 
@@ -39,6 +50,49 @@ def describe_comparison(row: Row) -> str:
     return f"{text} (these two models only: one seed)" if known(row["seeds"]) and row["seeds"] == 1 else text
 
 
+def describe_recommendation(recommendation: Recommendation) -> list[str]:
+    """Return why the recommended model was chosen, one sentence for each finding."""
+    return [_finding(finding, recommendation.choice) for finding in recommendation.findings]
+
+
+def describe_precision(precision: Precision) -> str:
+    """Return why one network is deployed in its precision; empty where only one was measured."""
+    return " ".join(_finding(finding, precision.model) for finding in precision.findings)
+
+
+def describe_alternative(alternative: Alternative, choice: Candidate) -> str:
+    """Return what another priority would gain and lose against the recommended model."""
+    if alternative.accuracy is None or alternative.latency is None:
+        return "The same model."
+    parts = [describe_measured(alternative.accuracy), describe_measured(alternative.latency)]
+    if alternative.model.model_bytes and choice.model_bytes:
+        share = alternative.model.model_bytes / choice.model_bytes
+        parts.append(f"a file {times(max(share, 1 / share))} times as {'large' if share > 1 else 'small'}")
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def describe_measured(comparison: Comparison) -> str:
+    """Return the verdict of a comparison in words, with the measured figure where nothing is shown."""
+    row = comparison.model_dump() | {"kind": Kind.MODEL, "reason": None}
+    text = describe_comparison(row)
+    if comparison.verdict is not Verdict.UNDECIDED:
+        return text
+    estimate = comparison.estimate
+    if comparison.metric == "accuracy":
+        words = f"{points(abs(estimate))} points {'more' if estimate > 0 else 'less'} accurate"
+    else:
+        words = f"{times(max(estimate, 1 / estimate))} times {'slower' if estimate > 1 else 'faster'}"
+    return f"{words} as measured, which may be chance ({text})"
+
+
+PRIORITY_WORDS = {
+    Priority.ACCURACY: "Accuracy first",
+    Priority.LATENCY: "Latency first",
+    Priority.SIZE: "Size first",
+}
+
+
 def describe_departure(row: Row) -> str:
     """Return in words what sets a run apart from the published one."""
     found, required = row["found"], row["required"]
@@ -50,6 +104,23 @@ def describe_departure(row: Row) -> str:
         Reason.BATCH_SIZE: f"batches of {_count(found)} instead of {_count(required)}",
         Reason.FEW_ROUNDS: f"{_count(found)} {'round' if str(found) == '1' else 'rounds'} timed, {required} needed",
     }[Reason(row["reason"])]
+
+
+def provider_words(provider: str) -> str:
+    """Return the provider's name for readers."""
+    return PROVIDERS[provider].title if provider in PROVIDERS else provider
+
+
+def setting_words(setting: tuple[float, float]) -> str:
+    """Return batch size and threads in words: (1, 2) → one image at a time on 2 threads."""
+    batch_size, threads = setting
+    images = "one image at a time" if batch_size == 1 else f"batches of {batch_size:.0f}"
+    return f"{images} on {thread_words(threads)}"
+
+
+def thread_words(number: float) -> str:
+    """Return a number of threads in words: 1 → 1 thread; 2 → 2 threads."""
+    return f"{number:.0f} {'thread' if number == 1 else 'threads'}"
 
 
 def accuracy_margin(margin: float) -> str:
@@ -65,6 +136,51 @@ def latency_margin(margin: float) -> str:
 def known(value: Any) -> bool:
     """Return whether a cell is not empty."""
     return value is not None and value != "" and not pd.isna(value)
+
+
+def _finding(finding: Finding, subject: Candidate) -> str:
+    """Return one finding about the recommended model, or about a precision of a network, as a sentence."""
+    model, accuracy, latency = finding.model, finding.accuracy, finding.latency
+    if finding.code is Code.ONLY_MODEL or model is None:
+        return f"{_accuracy_of(subject)}. {_latency_of(subject)}. No other model was measured."
+    margin = accuracy_margin(ACCURACY_MARGIN)
+    skill, speed = (one and describe_measured(one) for one in (accuracy, latency))
+    what = {
+        Code.MOST_ACCURATE: f"{_accuracy_of(subject)}, the highest that was measured",
+        Code.WITHIN_MARGIN: f"{_accuracy_of(subject)}; less than {margin} is given up for speed",
+        Code.FASTEST: _latency_of(subject),
+        Code.AS_FAST_AND_SMALLER: f"{_latency_of(subject)}; its file is not larger than others that are as fast",
+    }
+    if finding.code in what:
+        rank = {Code.WITHIN_MARGIN: ", the most accurate", Code.AS_FAST_AND_SMALLER: ", which has the shortest call"}
+        measured = f" ({_percent(model)})" if finding.code is Code.WITHIN_MARGIN else ""
+        against = f"Against {model.name}{measured}{rank.get(finding.code, '')}, it is"
+        return f"{what[finding.code]}. {against} {skill or speed}."
+    return {
+        Code.FASTER_LESS_ACCURATE: f"{model.name} is faster, and too inaccurate: against it, the recommended model is "
+        f"{skill}, and {speed}.",
+        Code.PRECISION_FASTER: f"{model.name} pays against fp32: {speed}; {skill}.",
+        Code.PRECISION_NOT_FASTER: f"{model.name} does not pay against fp32: {speed}; {skill}.",
+        Code.PRECISION_LESS_ACCURATE: f"{model.name} loses {margin} or more against fp32: {skill}; {speed}.",
+        Code.OVERRIDE: f"The configuration asks for {subject.precision}; the rule alone would choose {model.name}.",
+    }[finding.code]
+
+
+def _accuracy_of(candidate: Candidate) -> str:
+    text = f"Its test accuracy is {_percent(candidate)}"
+    if candidate.accuracy_low is None or candidate.accuracy_high is None:
+        return text
+    ends = between(percent(candidate.accuracy_low), percent(candidate.accuracy_high), "to")
+    return f"{text} ({with_unit('95', '%')} CI {ends})"
+
+
+def _latency_of(candidate: Candidate) -> str:
+    median, shortest = (with_unit(significant(ms), "ms") for ms in (candidate.latency_p50_ms, candidate.latency_min_ms))
+    return f"A call takes {median} in the median and {shortest} at the shortest"
+
+
+def _percent(candidate: Candidate) -> str:
+    return with_unit(percent(candidate.accuracy), "%")
 
 
 def _accuracy(row: Row, verdict: Verdict) -> str:

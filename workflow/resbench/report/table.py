@@ -1,7 +1,8 @@
-"""One table of everything measured: report.csv for programs, report.md for people."""
+"""Everything measured in one table, with comparisons and the recommendation, for programs and for people."""
 
 import csv
 import io
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from resbench.report.comparisons import COMPARISON_COLUMNS, comparison_rows
 from resbench.report.entries import entries
 from resbench.report.inputs import read_inputs
 from resbench.report.markdown import render_markdown
+from resbench.report.recommendation import Deployment, recommend
 
 Row = dict[str, Any]
 
@@ -19,33 +21,46 @@ Row = dict[str, Any]
 def collate_report(
     report: Path,
     comparisons: Path,
+    recommendation: Path,
     markdown: Path,
     name: str | None,
     summary: Path,
     parity: list[Path],
     predictions: list[Path],
     timings: list[tuple[Path, Path]],
+    deployment: Deployment | None = None,
 ) -> None:
-    """Write all three files from every stage's output, or none.
+    """Write all four files from every stage's output, or none.
 
     Args:
+        report: report.csv, to write.
+        comparisons: comparisons.csv, to write.
+        recommendation: recommendation.json, to write.
+        markdown: report.md, to write.
         name: what the user calls images of no known dataset; see `resbench.data.datasets.describe`.
         summary: what `convert --summary` wrote; its hash decides which dataset this is.
         parity: what `export --parity` wrote, one a model.
         predictions: what `evaluate` wrote, one for each model, precision and provider.
         timings: what `latency` wrote, (samples, host) for each provider.
+        deployment: where bundles will run, and which precision the user asks for; see `recommend`.
 
     Raises:
-        ResbenchError: see `read_inputs`.
+        ResbenchError: see `read_inputs` and `recommend`.
     """
     inputs = read_inputs(summary, parity, predictions, timings, METRICS)
     dataset = describe(inputs.summary, name)
     rows = [report_row(entry) for entry in entries(inputs, dataset)]
     compared = comparison_rows(inputs, dataset)
-    with atomic(report) as new_report, atomic(comparisons) as new_comparisons, atomic(markdown) as new_markdown:
-        new_report.write_text(to_csv(rows, REPORT_COLUMNS), encoding="utf-8")
-        new_comparisons.write_text(to_csv(compared, COMPARISON_COLUMNS), encoding="utf-8")
-        new_markdown.write_text(render_markdown(rows, compared, inputs, dataset), encoding="utf-8")
+    decided = recommend(rows, compared, deployment)
+    texts = {
+        report: to_csv(rows, REPORT_COLUMNS),
+        comparisons: to_csv(compared, COMPARISON_COLUMNS),
+        recommendation: decided.model_dump_json(indent=2) + "\n",
+        markdown: render_markdown(rows, compared, decided, inputs, dataset),
+    }
+    with ExitStack() as stack:
+        for path, text in texts.items():
+            stack.enter_context(atomic(path)).write_text(text, encoding="utf-8")
 
 
 def to_csv(rows: list[Row], columns: list[str]) -> str:

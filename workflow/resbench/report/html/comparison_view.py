@@ -7,8 +7,7 @@ import pandas as pd
 
 from resbench.report.comparisons import Kind
 from resbench.report.format import between, p_value, points
-from resbench.report.html.hosts import provider_words, setting_words
-from resbench.report.prose import describe_comparison
+from resbench.report.prose import describe_comparison, provider_words, setting_words
 
 
 class Line(NamedTuple):

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from resbench.report.recommendation import Answer, answer, candidates_of, evidence_of
-from resbench.runtime.providers import PROVIDERS
+from resbench.report.prose import thread_words
+from resbench.report.recommendation import Recommendation, Recommendations
 
 Setting = tuple[float, float]  # batch size, threads
 
@@ -14,7 +14,7 @@ Setting = tuple[float, float]  # batch size, threads
 class Host(NamedTuple):
     """rows: of report.csv; calls: of samples.csv; settings: from small to large batches, few to many threads.
 
-    answers: for each of them, where a model has both accuracy and latency there.
+    recommendations: for each of them, where a model has both accuracy and latency there.
     """
 
     provider: str
@@ -22,7 +22,7 @@ class Host(NamedTuple):
     rows: pd.DataFrame
     calls: pd.DataFrame
     settings: list[Setting]
-    answers: dict[Setting, Answer]
+    recommendations: dict[Setting, Recommendation]
 
     def only_threads(self) -> str:
         """The number of threads, in words, where all settings share it."""
@@ -36,12 +36,14 @@ class Host(NamedTuple):
         return self.calls[(self.calls["batch_size"] == setting[0]) & (self.calls["threads"] == setting[1])]
 
 
-def hosts_of(report: pd.DataFrame, comparisons: pd.DataFrame, timings: Sequence[pd.DataFrame]) -> list[Host]:
+def hosts_of(report: pd.DataFrame, decided: Recommendations, timings: Sequence[pd.DataFrame]) -> list[Host]:
     """One for each provider and machine in the report, in its order.
 
     Rows without latency name no machine: they stand with the first one of their provider.
 
     Args:
+        report: of report.csv.
+        decided: of recommendation.json.
         timings: calls as `read_timings` gives them, one table for each provider.
     """
     first = report[report["host"] != ""].groupby("provider")["host"].first().to_dict()
@@ -54,25 +56,7 @@ def hosts_of(report: pd.DataFrame, comparisons: pd.DataFrame, timings: Sequence[
         settings = list(timed.itertuples(index=False, name=None))
         host = Host(str(provider), str(name), rows, pd.concat(calls), settings, {})
         for setting in settings:
-            found = answer(candidates_of(host.rows_at(setting)), evidence_of(comparisons, host.provider, *setting))
-            if found:
-                host.answers[setting] = found
+            if found := decided.at(host.provider, host.name, setting):
+                host.recommendations[setting] = found
         hosts.append(host)
     return hosts
-
-
-def provider_words(provider: str) -> str:
-    """As its makers write it."""
-    return PROVIDERS[provider].title if provider in PROVIDERS else provider
-
-
-def setting_words(setting: Setting) -> str:
-    """(1, 1) → one image at a time on 1 thread; (32, 2) → batches of 32 on 2 threads."""
-    batch_size, threads = setting
-    images = "one image at a time" if batch_size == 1 else f"batches of {batch_size:.0f}"
-    return f"{images} on {thread_words(threads)}"
-
-
-def thread_words(number: float) -> str:
-    """1 → 1 thread; 2 → 2 threads."""
-    return f"{number:.0f} {'thread' if number == 1 else 'threads'}"

@@ -1,4 +1,4 @@
-"""One page that answers first and then shows everything behind the answer, in one file that loads nothing."""
+"""One page: the recommendation first, then everything behind it, in one file that loads nothing."""
 
 import base64
 import hashlib
@@ -14,10 +14,10 @@ import yaml
 from resbench.benchmark.predictions import Predictions
 from resbench.common.files import write_text
 from resbench.data.datasets import titled
-from resbench.report import format
+from resbench.report import format, prose
 from resbench.report.caveats import caveats
 from resbench.report.html.comparison_view import comparison_view
-from resbench.report.html.hosts import Host, hosts_of, provider_words, setting_words
+from resbench.report.html.hosts import Host, hosts_of
 from resbench.report.html.latency_view import latency_view
 from resbench.report.html.mistakes import confusions, data_uri, wrong_everywhere
 from resbench.report.html.page_figures import page_figures
@@ -32,7 +32,7 @@ MISTAKES = 24  # images that no model gets right
 
 def write_page(page: Path, folder: Path, inputs: PageInputs) -> None:
     """Write the page, and its figures as SVG and PNG into `folder`, which is replaced."""
-    hosts = hosts_of(inputs.report, inputs.comparisons, inputs.timings)
+    hosts = hosts_of(inputs.report, inputs.recommendations, inputs.timings)
     shown = model_shown(inputs.predictions, hosts)
     drawn = page_figures(inputs, hosts, shown)
     text = render(inputs, hosts, drawn, shown)
@@ -41,10 +41,10 @@ def write_page(page: Path, folder: Path, inputs: PageInputs) -> None:
 
 
 def model_shown(predictions: Sequence[Predictions], hosts: Sequence[Host]) -> list[Predictions]:
-    """All seeds of the model whose mistakes are shown: the first answer's, or the first there is."""
+    """All seeds of the model whose mistakes are shown: the first recommendation's, or the first there is."""
     for host in hosts:
-        for answer in host.answers.values():
-            wanted = (*answer.choice.model, host.provider)
+        for recommendation in host.recommendations.values():
+            wanted = (*recommendation.choice.key, host.provider)
             found = [p for p in predictions if _model(p) == wanted]
             if found:
                 return found
@@ -66,7 +66,7 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"words": format, "setting_words": setting_words, "provider_words": provider_words}
+    environment.globals |= {"words": format, "prose": prose}
     library, code = chart_library(), _resource(environment, "page.js")
     datasets = list(inputs.report["dataset"].unique())
     published = all(titled(name).has_references for name in datasets)
@@ -83,7 +83,9 @@ def render(
         scenarios=[] if inputs.scenarios is None else scenario_views(inputs.scenarios, inputs.report),
         figures=drawn,
         specs={figure.name: figure.spec for group in drawn.values() for figure in group},
-        comparisons=comparison_view(inputs.comparisons, {a.choice.variant for h in hosts for a in h.answers.values()}),
+        comparisons=comparison_view(
+            inputs.comparisons, {one.choice.variant for host in hosts for one in host.recommendations.values()}
+        ),
         shown=shown[0],
         confusions=_confusions(inputs, shown),
         mistakes=_mistakes(inputs),
@@ -121,7 +123,7 @@ def _protocol(config: dict[str, Any]) -> str | None:
 
 
 def _table(host: Host, published: bool) -> Table:
-    chosen = {(*answer.choice.model, *setting) for setting, answer in host.answers.items()}
+    chosen = {(*one.choice.key, *setting) for setting, one in host.recommendations.items()}
     return table_view(host.rows, chosen, published=published)
 
 

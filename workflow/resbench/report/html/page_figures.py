@@ -7,11 +7,12 @@ import pandas as pd
 
 from resbench.benchmark.predictions import Predictions
 from resbench.report.html import figures
-from resbench.report.html.hosts import Host, Setting, provider_words, setting_words
+from resbench.report.html.hosts import Host, Setting
 from resbench.report.html.mistakes import confusion_matrix
 from resbench.report.html.page_inputs import PageInputs
 from resbench.report.html.rendering import Figure
 from resbench.report.html.theme import FEATURED, Look
+from resbench.report.prose import provider_words, setting_words
 
 PANELS = 4  # settings of one host that get a chart; all of them are in the table
 
@@ -24,7 +25,9 @@ def page_figures(inputs: PageInputs, hosts: Sequence[Host], answers: Sequence[Pr
     """
     look = Look.of(_by_weight(inputs.report, hosts))
     return {
-        "tradeoff": [_tradeoff(host, setting, look) for host in hosts for setting in list(host.answers)[:PANELS]],
+        "tradeoff": [
+            _tradeoff(host, setting, look) for host in hosts for setting in list(host.recommendations)[:PANELS]
+        ],
         "learning": [_learning(inputs.histories, metric, look) for metric in ("accuracy", "loss")],
         "latency": [
             _latency(host, setting, look)
@@ -38,11 +41,11 @@ def page_figures(inputs: PageInputs, hosts: Sequence[Host], answers: Sequence[Pr
 
 
 def _by_weight(report: pd.DataFrame, hosts: Sequence[Host]) -> list[str]:
-    """All variants: first what an answer names, then by accuracy.  Few enough keep the order of the report."""
+    """All variants: first what a recommendation names, then by accuracy.  Few enough keep the order of the report."""
     variants = list(report["variant"].unique())
     if len(variants) <= FEATURED:
         return variants
-    named = [choice.variant for host in hosts for answer in host.answers.values() for choice in answer.named()]
+    named = [model.variant for host in hosts for one in host.recommendations.values() for model in one.named()]
     best = report.groupby("variant")["accuracy_mean"].max().sort_values(ascending=False)
     return list(dict.fromkeys([*named, *best.index]))
 

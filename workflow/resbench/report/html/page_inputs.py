@@ -13,6 +13,7 @@ from resbench.benchmark.predictions import Predictions, load_predictions
 from resbench.common.errors import ResbenchError, one_line
 from resbench.data.store import Split, load_split
 from resbench.report.inputs import read_summary, read_timings
+from resbench.report.recommendation import Recommendations, read_recommendations
 from resbench.report.schema import read_comparisons, read_report
 
 SCENARIO_PLACE = ("model", "variant", "seed", "precision", "provider", "host")
@@ -21,7 +22,7 @@ HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "validation_loss", "validation_a
 
 
 class PageInputs(NamedTuple):
-    """report, comparisons: as those files.  histories: all of them, with `variant` and `seed`.
+    """report, comparisons, recommendations: as those files.  histories: all of them, with `variant` and `seed`.
 
     timings, hosts: one for each provider, see `read_timings`.
     test: the images that predictions are of.  config: what the workflow was run with.
@@ -37,12 +38,14 @@ class PageInputs(NamedTuple):
     test: Split
     summary: dict[str, Any]
     config: dict[str, Any]
+    recommendations: Recommendations
     scenarios: pd.DataFrame | None = None
 
 
 def read_page_inputs(
     report: Path,
     comparisons: Path,
+    recommendation: Path,
     histories: list[Path],
     predictions: list[Path],
     timings: list[tuple[Path, Path]],
@@ -78,6 +81,7 @@ def read_page_inputs(
         split,
         read_summary(summary),
         _read_config(config),
+        read_recommendations(recommendation),
         _read_scenarios(scenarios) if scenarios else None,
     )
 

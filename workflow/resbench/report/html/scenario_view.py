@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from resbench.report.format import change, significant, span
-from resbench.report.html.hosts import provider_words, thread_words
 from resbench.report.html.table_view import BLANK, COLUMNS, Cell, Column, Row, Table
+from resbench.report.prose import provider_words, thread_words
 
 PLACE = ["provider", "host", "threads", "preset", "loadgen"]
 MODEL = ["variant", "precision", "seed"]

@@ -1,0 +1,327 @@
+"""The recommendation: one rule, and never a claim that the comparisons do not carry."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_files import calls
+from resbench.common.errors import ResbenchError
+from resbench.report.prose import describe_alternative, describe_precision, describe_recommendation
+from resbench.report.recommendation import Code, Deployment, Priority, Recommendations, read_recommendations, recommend
+
+SMALL, LARGE = 1_000_000, 8_000_000
+CPU = {"provider": "cpu", "batch_size": 1, "threads": 1}
+
+
+def model(variant, precision, accuracy, ms, model_bytes=LARGE, **changes):
+    """A row of report.csv: `ms` is the shortest call, and the median is a tenth longer."""
+    return (
+        CPU
+        | {
+            "variant": variant,
+            "precision": precision,
+            "host": "a host",
+            "accuracy_mean": accuracy,
+            "accuracy_low": accuracy - 0.01,
+            "accuracy_high": accuracy + 0.01,
+            "latency_p50_ms": 1.1 * ms,
+            "latency_min_ms": ms,
+            "model_bytes": model_bytes,
+        }
+        | changes
+    )
+
+
+def compared(metric, first, second, verdict, *, half=0.004, seeds_needed=None):
+    """A row of comparisons.csv whose estimate is what was measured."""
+    names = {"first": first["variant"], "first_precision": first["precision"]}
+    names |= {"second": second["variant"], "second_precision": second["precision"]}
+    row = names | {"metric": metric, "kind": "model", "verdict": verdict, "seeds": 3, "seeds_needed": seeds_needed}
+    if metric == "accuracy":
+        estimate = first["accuracy_mean"] - second["accuracy_mean"]
+        row |= {"estimate": estimate, "low": estimate - half, "high": estimate + half, "margin": 0.01}
+        return row | {"provider": "cpu", "batch_size": None, "threads": None}
+    ratio = first["latency_min_ms"] / second["latency_min_ms"]
+    return row | CPU | {"estimate": ratio, "low": ratio / 1.02, "high": ratio * 1.02, "margin": 0.05}
+
+
+def clear_cut(rows):
+    """Comparisons of all pairs on a quiet machine: 1 % of a latency and half a point are shown."""
+    found = []
+    for first, second in itertools.combinations(rows, 2):
+        ratio = first["latency_min_ms"] / second["latency_min_ms"]
+        speed = "equivalent" if 0.97 < ratio < 1.03 else "worse" if ratio > 1 else "better"
+        gap = first["accuracy_mean"] - second["accuracy_mean"]
+        skill = "equivalent" if abs(gap) < 0.005 else "better" if gap > 0 else "worse"
+        found += [compared("latency", first, second, speed), compared("accuracy", first, second, skill)]
+    return found
+
+
+def decide(rows, comparisons=None, **deployment):
+    wanted = Deployment(**CPU | deployment) if deployment else None
+    (found,) = recommend(rows, clear_cut(rows) if comparisons is None else comparisons, wanted).recommendations
+    return found
+
+
+def codes(findings):
+    return [finding.code for finding in findings]
+
+
+def first_by(found, priority):
+    return next(one.model.name for one in found.alternatives if one.priority is priority)
+
+
+def text_of(found):
+    return " ".join(describe_recommendation(found)).replace("\u00a0", " ")
+
+
+def test_the_only_model_is_recommended():
+    found = decide([model("pool", "fp32", 0.7, 10.0)])
+    assert (found.choice.name, codes(found.findings)) == ("pool fp32", [Code.ONLY_MODEL])
+    assert "No other model was measured." in text_of(found)
+    assert recommend([], [], None).recommendations == []
+    untimed = model("pool", "fp32", 0.7, 10.0, latency_p50_ms=None, latency_min_ms=None)
+    assert recommend([untimed], [], None).recommendations == []
+
+
+def test_less_than_a_point_is_given_up_for_speed_and_more_is_not():
+    slow = model("slow", "fp32", 0.73, 20.0)
+    for loss, taken in ((0.009, True), (0.011, False)):
+        fast = model("fast", "fp32", 0.73 - loss, 10.0)
+        found = decide([slow, fast])
+        assert found.choice.variant == ("fast" if taken else "slow")
+        assert first_by(found, Priority.ACCURACY) == "slow fp32"
+        assert first_by(found, Priority.LATENCY) == "fast fp32"
+    assert codes(found.findings) == [Code.MOST_ACCURATE, Code.FASTER_LESS_ACCURATE]
+    assert "fast fp32 is faster, and too inaccurate" in text_of(found)
+    assert "more accurate by 0.70 – 1.50 points, and slower by a factor of 2.0" in text_of(found)
+
+
+def test_noise_is_no_reason_to_give_up_more_than_a_point():
+    """Two points are lost as measured, though the runs do not show it: absence of evidence is no evidence."""
+    slow, fast = model("slow", "fp32", 0.73, 20.0), model("fast", "fp32", 0.71, 10.0)
+    comparisons = [
+        compared("accuracy", fast, slow, "undecided", half=0.05, seeds_needed=12),
+        compared("latency", fast, slow, "better"),
+    ]
+    found = decide([slow, fast], comparisons)
+    assert found.choice.variant == "slow"
+    alternative = next(one for one in found.alternatives if one.priority is Priority.LATENCY)
+    assert describe_alternative(alternative, found.choice).startswith(
+        "2.00 points less accurate as measured, which may be chance (undecided: about 12 seeds of each would show"
+    )
+
+
+def test_3_46_ms_among_noise_are_not_as_fast_as_9_50_ms():
+    """Three rounds, one of each spoilt: nothing is shown, so neither model is called as fast as the other."""
+    quick, slow = model("quick", "fp32", 0.73, 3.46), model("small", "fp32", 0.73, 9.50, SMALL)
+    ratio = compared("latency", quick, slow, "undecided") | {"low": 0.1, "high": 1.6}
+    found = decide([quick, slow], [ratio, compared("accuracy", quick, slow, "equivalent")])
+    assert found.choice.variant == "quick"
+    assert codes(found.findings) == [Code.MOST_ACCURATE, Code.FASTEST]
+    assert "2.7 times faster as measured, which may be chance (undecided)" in text_of(found)
+    assert "as fast" not in text_of(found)
+    size_first = next(one for one in found.alternatives if one.priority is Priority.SIZE)
+    assert "as fast" not in describe_alternative(size_first, found.choice)
+
+
+def test_of_models_shown_to_be_as_fast_the_smallest_is_taken():
+    large, small = model("large", "fp32", 0.73, 10.0), model("small", "fp32", 0.728, 10.1, SMALL)
+    same = compared("accuracy", small, large, "equivalent")
+    for verdict, chosen in (("equivalent", "small"), ("undecided", "large"), ("worse", "large")):
+        found = decide([large, small], [same, compared("latency", small, large, verdict)])
+        assert found.choice.variant == chosen
+    found = decide([large, small])
+    assert codes(found.findings) == [Code.WITHIN_MARGIN, Code.AS_FAST_AND_SMALLER]
+    assert "Against large fp32, which has the shortest call, it is as fast within 5 %." in text_of(found)
+
+
+def test_a_shorter_call_does_not_outrank_what_the_rounds_show():
+    """One lucky call: the ratios of all rounds show the other model to be faster."""
+    lucky, faster = model("lucky", "fp32", 0.73, 9.9), model("faster", "fp32", 0.73, 10.0)
+    found = decide([lucky, faster], [compared("latency", lucky, faster, "worse")])
+    assert found.choice.variant == "faster"
+
+
+@pytest.mark.parametrize(
+    ("int8_ms", "verdict", "int8_accuracy", "chosen", "code"),
+    [
+        (2.0, "better", 0.729, "int8", Code.PRECISION_FASTER),
+        (9.8, "undecided", 0.73, "fp32", Code.PRECISION_NOT_FASTER),
+        (9.9, "equivalent", 0.73, "fp32", Code.PRECISION_NOT_FASTER),
+        (11.0, "worse", 0.73, "fp32", Code.PRECISION_NOT_FASTER),
+        (2.0, "better", 0.719, "fp32", Code.PRECISION_LESS_ACCURATE),
+    ],
+)
+def test_int8_is_never_taken_for_granted(int8_ms, verdict, int8_accuracy, chosen, code):
+    """Only where it is shown to be faster than the same network's fp32, and loses less than a point."""
+    full, int8 = model("pool", "fp32", 0.73, 10.0), model("pool", "int8", int8_accuracy, int8_ms, SMALL)
+    accuracy = compared("accuracy", int8, full, "worse" if int8_accuracy < 0.72 else "equivalent", half=0.001)
+    found = decide([full, int8], [accuracy, compared("latency", int8, full, verdict)])
+    assert found.choice.precision == found.precisions["pool"].model.precision == chosen
+    (finding,) = found.precisions["pool"].findings
+    assert (finding.code, finding.model.precision) == (code, "int8")
+    assert finding.latency.estimate == pytest.approx(int8_ms / 10)
+    said = describe_precision(found.precisions["pool"])
+    expected = {
+        Code.PRECISION_FASTER: "pool int8 pays against fp32: faster by a factor of 4.9 – 5.1",
+        Code.PRECISION_NOT_FASTER: "pool int8 does not pay against fp32: ",
+        Code.PRECISION_LESS_ACCURATE: "pool int8 loses 1 point or more against fp32: less accurate by 1.00 –",
+    }
+    assert said.startswith(expected[code])
+    assert said in " ".join(describe_recommendation(found))
+    assert first_by(found, Priority.SIZE) == "pool int8"
+
+
+def test_every_network_has_one_precision_and_the_choice_s_is_the_choice():
+    """On wide int8 loses too much against the best network, though not against its own fp32: no bundle holds it."""
+    rows = [
+        model("best", "fp32", 0.740, 30.0),
+        model("best", "int8", 0.739, 20.0),
+        model("wide", "fp32", 0.735, 10.0),
+        model("wide", "int8", 0.728, 4.0),
+    ]
+    found = decide(rows)
+    assert found.choice.name == "wide fp32"
+    chosen = {variant: precision.model.precision for variant, precision in found.precisions.items()}
+    assert chosen == {"best": "int8", "wide": "fp32"}
+    assert found.precisions["wide"].model == found.choice
+
+
+def test_the_configuration_s_precision_overrides_the_rule_and_is_recorded():
+    rows = [
+        model("pool", "fp32", 0.73, 10.0),
+        model("pool", "int8", 0.70, 2.0, SMALL),
+        model("deep", "fp32", 0.75, 20.0),
+        model("deep", "int8", 0.72, 5.0, SMALL),
+        model("pool", "fp32", 0.73, 8.0, provider="cuda"),
+    ]
+    wanted = Deployment(**CPU, precision="int8")
+    found = recommend(rows, clear_cut(rows[:4]), wanted)
+    here, elsewhere = found.recommendations
+    assert found.deployed() == here
+    assert (here.choice.name, elsewhere.choice.name) == ("deep int8", "pool fp32")
+    assert {one.model.precision for one in here.precisions.values()} == {"int8"}
+    assert (here.findings[0].code, here.findings[0].model.name) == (Code.OVERRIDE, "deep fp32")
+    assert text_of(here).startswith("The configuration asks for int8; the rule alone would choose deep fp32.")
+    assert here.precisions["pool"].findings[0].model.name == "pool fp32"
+    with pytest.raises(ResbenchError, match="no fp16 model was measured there; there are: fp32, int8"):
+        recommend(rows, [], Deployment(**CPU, precision="fp16"))
+
+
+def test_comparisons_are_read_in_either_direction_and_at_their_own_setting():
+    slow, fast = model("slow", "fp32", 0.73, 20.0), model("fast", "fp32", 0.729, 10.0)
+    right = compared("latency", slow, fast, "worse")
+    for changes in ({"batch_size": 32}, {"provider": "cuda"}, {"threads": 2}):
+        found = decide([slow, fast], [right | changes])
+        assert found.findings[-1].latency.verdict == "undecided"
+    found = decide([slow, fast], [right, right | {"batch_size": 32, "verdict": "better"}])
+    comparison = found.findings[-1].latency
+    assert (comparison.verdict, comparison.estimate) == ("better", 0.5)
+    assert comparison.low == pytest.approx(0.5 / 1.02)
+
+
+def test_settings_and_providers_are_decided_apart():
+    rows = [
+        model("small", "fp32", 0.73, 9.0),
+        model("wide", "fp32", 0.73, 10.0),
+        model("small", "fp32", 0.73, 90.0, batch_size=32),
+        model("wide", "fp32", 0.73, 80.0, batch_size=32),
+        model("wide", "fp32", 0.73, 1.0, provider="cuda", host="another"),
+    ]
+    found = recommend(rows, [], Deployment(provider="cpu", batch_size=32, threads=1))
+    named = {(one.provider, one.batch_size): one.choice.variant for one in found.recommendations}
+    assert named == {("cpu", 1): "small", ("cpu", 32): "wide", ("cuda", 1): "wide"}
+    assert found.deployed().choice.variant == "wide"
+    assert found.at("cuda", "another", (1.0, 1.0)).choice.variant == "wide"
+    assert found.at("cuda", "a host", (1.0, 1.0)) is None
+    assert recommend(rows, [], None).deployment == Deployment(**CPU)
+    assert recommend(rows, [], Deployment(provider="tensorrt", batch_size=1, threads=1)).deployed() is None
+
+
+def test_the_file_holds_what_was_decided(tmp_path):
+    rows = [model("pool", "fp32", 0.73, 10.0), model("pool", "int8", 0.729, 2.0, SMALL)]
+    found = recommend(rows, clear_cut(rows), None)
+    path = tmp_path / "recommendation.json"
+    path.write_text(found.model_dump_json())
+    assert read_recommendations(path) == found
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"rule": None}, "rule"),
+        ({"extra": 1}, "extra"),
+        ({"recommendations": [{"provider": "cpu"}]}, "recommendations.0"),
+        ({"deployment": {"provider": "cpu", "batch_size": 0, "threads": 1}}, "deployment.batch_size"),
+    ],
+)
+def test_a_damaged_file_is_one_line(tmp_path, change, said):
+    content = json.loads(recommend([model("pool", "fp32", 0.73, 10.0)], [], None).model_dump_json())
+    path = tmp_path / "recommendation.json"
+    for text in (json.dumps(content | change), "[1]", "{"):
+        path.write_text(text)
+        with pytest.raises(ResbenchError, match=r"recommendation\.json: ") as caught:
+            read_recommendations(path)
+        assert "\n" not in str(caught.value)
+        if text.startswith('{"'):
+            assert said in str(caught.value)
+
+
+def test_collate_decides_once(results):
+    """From raw files to recommendation.json and report.md: both name the same model."""
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(100)
+        results.model("pool", seed, right=order < 80)
+        results.predict("pool", seed, right=order < 80, precision="int8")
+    results.time(
+        [
+            line
+            for number in range(1, 6)
+            for precision, ms in (("fp32", 4.0), ("int8", 1.0))
+            for line in calls("pool", [ms, ms * 1.1], number=number, precision=precision)
+        ]
+    )
+    _, page = results.collate()
+    found = read_recommendations(results.folder / "out" / "recommendation.json").deployed()
+    assert found.choice.name == "pool int8"
+    assert "Deploy **pool** in **int8**" in page
+
+
+models = st.lists(
+    st.builds(
+        model,
+        st.sampled_from("abcd"),
+        st.sampled_from(["fp32", "int8"]),
+        st.floats(0.1, 0.99),
+        st.floats(0.1, 100),
+        st.integers(100_000, 10_000_000),
+    ),
+    min_size=1,
+    max_size=8,
+    unique_by=lambda row: (row["variant"], row["precision"]),
+)
+
+
+@given(models, st.randoms(use_true_random=False))
+def test_the_recommendation_keeps_its_rule_and_does_not_depend_on_the_order(rows, random):
+    comparisons = clear_cut(rows)
+    found = decide(rows, comparisons)
+    full = {row["variant"]: row for row in rows if row["precision"] == "fp32"}
+    assert set(found.precisions) == {row["variant"] for row in rows}
+    assert found.precisions[found.choice.variant].model == found.choice
+    for precision in found.precisions.values():
+        chosen = precision.model
+        if chosen.precision == "int8" and chosen.variant in full:
+            assert chosen.latency_min_ms < full[chosen.variant]["latency_min_ms"]
+            assert chosen.accuracy > full[chosen.variant]["accuracy_mean"] - 0.01
+    best = max(row["accuracy_mean"] for row in full.values()) if full else 0
+    assert found.choice.accuracy > best - 0.01
+    assert text_of(found)
+    assert all(describe_alternative(one, found.choice) for one in found.alternatives)
+    shuffled = decide(random.sample(rows, len(rows)), comparisons)
+    assert shuffled.choice == found.choice
+    assert Recommendations.model_validate_json(Recommendations(recommendations=[found]).model_dump_json())
