@@ -27,9 +27,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from resbench.common.errors import ResbenchError
-from resbench.data.archive import MAX_ROWS
 from resbench.data.convert import channel_statistics, convert_archive
+from resbench.data.layouts import LAYOUTS
 from resbench.data.store import load_split
+
+MAX_ROWS = LAYOUTS[0].max_rows
 
 
 def convert(folder, data, **options):
@@ -129,7 +131,7 @@ def test_summary_and_samples(tmp_path):
     np.testing.assert_allclose(summary["channel_mean"], pixels.mean(0), rtol=1e-12)
     np.testing.assert_allclose(summary["channel_std"], pixels.std(0), rtol=1e-12)
     assert summary["sha256"] == hashlib.sha256(data).hexdigest()
-    assert (summary["source"], summary["layout"]) == ("https://host/file", "python")
+    assert (summary["source"], summary["layout"]) == ("https://host/file", "cifar10-python")
     with Image.open(tmp_path / "sheet.png") as sheet:
         pixels = np.asarray(sheet)
     first = train.images[np.flatnonzero(train.labels == 0)[0]].repeat(2, 0).repeat(2, 1)
@@ -148,13 +150,13 @@ def test_channel_statistics_of_many_saturated_images():
 
 def test_more_rows_than_official_and_too_many():
     """The bound of steps leaves room for the largest batch in the wordiest form."""
-    from resbench.data.archive import MAX_STEPS
     from resbench.data.unpickle import unpickle
 
+    steps = LAYOUTS[0].max_steps
     rows = np.zeros((MAX_ROWS, 1), np.uint8)
     batch = {b"labels": [9] * MAX_ROWS, b"data": rows, b"filenames": [f"{i}.png".encode() for i in range(MAX_ROWS)]}
     for data in (pickle.dumps(batch, 2), pickle.dumps(batch, 5), python2_dumps(batch)):
-        assert unpickle(data, MAX_STEPS)["data"].shape == rows.shape
+        assert unpickle(data, steps)["data"].shape == rows.shape
 
 
 @pytest.mark.parametrize("clash", ["train.npz", "archive.tar.gz"])
@@ -211,5 +213,5 @@ def test_command_line(tmp_path):
 
 
 def test_empty_archive_is_not_in_the_layout(tmp_path):
-    with pytest.raises(ResbenchError, match="no CIFAR-10 batches"):
+    with pytest.raises(ResbenchError, match="holds no batches of images, no arrays and no pictures"):
         convert(tmp_path, pack(entry("readme.html", b"x")))

@@ -23,11 +23,12 @@ from data_helpers import (
     valid_archive,
 )
 from resbench.common.errors import ResbenchError
-from resbench.data.archive import MAX_BATCH, MAX_ROWS, MAX_STEPS
 from resbench.data.convert import convert_archive
+from resbench.data.layouts import LAYOUTS
 from resbench.data.unpickle import unpickle
 
 FOLDER = "cifar-10-batches-py"
+MAX_ROWS, MAX_BATCH, MAX_STEPS = LAYOUTS[0].max_rows, LAYOUTS[0].max_bytes, LAYOUTS[0].max_steps
 
 
 @pytest.fixture
@@ -76,8 +77,11 @@ def test_truncated(refused, keep):
     ("data", "reason"),
     [
         (b"", "is empty"),
-        (b"<html>not found</html>", "not a gzip file"),
-        (gzip.decompress(valid_archive()), "not a gzip file"),
+        (b"<html>not found</html>", "is a web page"),
+        (b"7z\xbc\xaf\x27\x1c" + bytes(600), "is a 7z archive, not a .tar"),
+        (b"\x89HDF" + bytes(600), "is an HDF5 file"),
+        (b"anything else" * 60, "is of a format that is not read"),
+        (gzip.decompress(valid_archive())[:9000], "truncated"),
         (valid_archive() + b"rubbish", "corrupt"),
         (valid_archive()[:-8] + b"\0\0\0\0" + valid_archive()[-4:], "corrupt"),
         (valid_archive()[:-4] + b"\0\0\0\1", "corrupt"),
@@ -133,7 +137,7 @@ def test_links(refused, kind):
     assert "is a link" in refused(pack(entry("data_batch_1", kind=kind, linkname="/etc/passwd"), *raw_entries()))
 
 
-@pytest.mark.parametrize("kind", [b"3", b"4", b"6", b"7", b"S", b"L", b"K", b"V", b"D", b"\n"])
+@pytest.mark.parametrize("kind", [b"3", b"4", b"6", b"7", b"S", b"K", b"V", b"D", b"\n"])
 def test_special_members(refused, kind):
     assert "is not a plain file" in refused(pack(entry("x", kind=kind), *raw_entries()))
 
@@ -141,7 +145,9 @@ def test_special_members(refused, kind):
 @pytest.mark.parametrize(
     ("records", "reason"),
     [
-        (b"31 path=../../../../etc/passwd\n", "sets 'path'"),
+        (b"31 path=../../../../etc/passwd\n", "points outside"),
+        (b"8 path=\n", "damaged"),
+        (b"20 linkpath=/etc/pa\n", "sets 'linkpath'"),
         (b"19 size=9999999999\n", "sets 'size'"),
         (b"22 GNU.sparse.major=1\n", "sets 'GNU.sparse.major'"),
         (b"99999999999 mtime=1\n", "damaged"),
@@ -242,7 +248,7 @@ def attack_pickles():
     yield "extension", b"\x80\x02\x82\x01.", "opcode"
     yield "persistent", b"Pmarker\n.", "opcode"
     yield "dotted", b"\x80\x04\x8c\x05numpy\x8c\x0endarray.tofile\x93.", "numpy.ndarray.tofile"
-    yield "scalar", b"\x80\x02cnumpy.core.multiarray\nscalar\n.", "numpy.core.multiarray.scalar"
+    yield "scalar", b"\x80\x02cnumpy.core.multiarray\nscalar\n)R.", "unusual arguments"
     yield "load", b"\x80\x02cnumpy\nload\n.", "numpy.load"
     yield "codec", b"\x80\x02c_codecs\nencode\nX\x01\0\0\0aX\x03\0\0\0zip\x86R.", "unusual arguments"
     yield "subclass", b"\x80\x02cnumpy.core.multiarray\n_reconstruct\nc_codecs\nencode\nK\0\x85U\x01b\x87R.", "unusual"

@@ -1,10 +1,11 @@
-"""Read an archive in either of CIFAR-10's layouts (https://www.cs.toronto.edu/~kriz/cifar.html).
+"""Read an archive of images: batches in a layout of CIFAR-10 or CIFAR-100, arrays (.npz), or pictures in folders.
 
-The archive is untrusted, whatever its hash: see `tarball` and `unpickle` for what is refused there.
+The archive is untrusted, whatever its hash: see `containers`, `unpickle` and `pictures` for what is refused there.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -13,188 +14,202 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resbench.common.errors import ResbenchError
+from resbench.data.arrays import read_npz, stem_of_array
+from resbench.data.containers import Entry, entries
+from resbench.data.errors import ArchiveError, DamagedError, printable
+from resbench.data.folders import PictureFolder, is_hidden, is_picture
+from resbench.data.layouts import LAYOUTS, ROW_BYTES, TEST, Batch, Layout
+from resbench.data.origin import Origin
 from resbench.data.store import Split
-from resbench.data.tarball import ArchiveError, Gunzip, Hash, members, printable
-from resbench.data.unpickle import unpickle
+from resbench.data.streams import Budget, Hash
 
-PIXELS = 32 * 32 * 3
-MAX_ROWS = 20_000  # of one batch; CIFAR-10's have 10,000
-MAX_BATCH = MAX_ROWS * (2 * PIXELS + 256)  # Python 3's protocol 2 doubles high bytes; 256 for a label and a file name
-MAX_SMALL = 1 << 18  # bytes of class names, a readme or anything else
-MAX_STEPS = 24 * MAX_ROWS  # opcodes of one pickle: a label takes up to 2, a file name up to 11
-
-TEST = 0  # number of the test batch; training batches are 1 to 5
+MAX_IMAGES = 120_000  # of an archive of batches; CIFAR-10 and CIFAR-100 have 60,000
+MAX_SMALL = 1 << 18  # bytes of class names
+MAX_OTHER = 1 << 26  # bytes of a readme or anything else, which is skipped
+MAX_UNPACKED = MAX_IMAGES * ROW_BYTES + 16 * MAX_SMALL
+# What is no member of a layout, but called as if it held images: skipping it would lose them without a word.
+LOOKS_LIKE_IMAGES = re.compile(
+    r".*batch.*|(train|test|val|valid|validation)(\..*)?|.*\.(bin|mat|npy|npz|h5|hdf5|parquet|arrow|tfrecord|pkl|pickle)",
+    re.IGNORECASE,
+)
 
 Parsed = TypeVar("Parsed")
 
 
-class Layout(NamedTuple):
-    """Names of an archive's members, in whichever folder they are; `batches` gives each its number."""
-
-    title: str
-    names: str
-    batches: Mapping[str, int]
-
-
-LAYOUTS = (
-    Layout("python", "batches.meta", {"test_batch": TEST} | {f"data_batch_{k}": k for k in range(1, 6)}),
-    Layout("binary", "batches.meta.txt", {"test_batch.bin": TEST} | {f"data_batch_{k}.bin": k for k in range(1, 6)}),
-)
-LAYOUT_OF = {name: layout for layout in LAYOUTS for name in (layout.names, *layout.batches)}
-
-
-class Batch(NamedTuple):
-    """rows: uint8 (N, 3072), each an image as CHW; labels: uint8 (N,)."""
-
-    rows: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
-
-
 class Archive(NamedTuple):
+    """Both splits, the name of the layout, the file's hash, and the pictures in it that could not be read."""
+
     train: Split
     test: Split
     layout: str
     sha256: str
+    unreadable: list[str]
 
 
-class Members(NamedTuple):
-    """What was read of the layout's members: class names, and batches by their number."""
-
-    layout: Layout
-    names: list[str]
-    batches: dict[int, Batch]
-
-
-def read_archive(path: Path) -> Archive:
+def read_archive(path: Path, origin: Origin | None = None) -> Archive:
     """Decompress, check and rearrange everything in one pass.
 
+    Args:
+        path: A .tar (plain, .gz, .xz or .bz2), .zip or .npz file.
+        origin: Where it came from, which decides what a message advises; None for a file of the user's.
+
     Raises:
-        ResbenchError: the file is missing, damaged, hostile, or not in CIFAR-10's layout.
+        ResbenchError: The file is missing, damaged, hostile, or in no layout that is read.
     """
+    origin = origin or Origin(str(path), downloaded=False)
     digest = hashlib.sha256()
     try:
-        with path.open("rb") as stream, ThreadPoolExecutor(2) as beside:
-            gunzip = Gunzip(stream, HashBeside(digest, beside), 6 * MAX_BATCH + 6 * MAX_SMALL)
-            layout, names, batches = _read_members(gunzip, beside)
-            test = _join([batches.pop(TEST)], names, beside)
-            train = _join([batches.pop(number) for number in sorted(batches)], names, beside)
-        return Archive(train, test, layout.title, digest.hexdigest())
+        with path.open("rb") as stream, ThreadPoolExecutor(2) as pool:
+            budget = Budget(MAX_UNPACKED)
+            content = _Reader(pool, budget).read(entries(stream, path, ParallelHash(digest, pool), budget))
+        return content._replace(sha256=digest.hexdigest())
     except OSError as error:
         raise ResbenchError(
             f"{path}: cannot be read ({error.strerror}); get the archive with `resbench download`"
         ) from error
     except ArchiveError as error:
-        raise ResbenchError(f"{path}: {error}; delete it and download it again") from error
+        raise ResbenchError(origin.message(path, error)) from error
 
 
-class HashBeside:
+class ParallelHash:
     """Takes a piece while the one before is still being hashed, on another core: hashlib works without Python."""
 
-    def __init__(self, digest: Hash, beside: ThreadPoolExecutor) -> None:
-        self._digest, self._beside = digest, beside
+    def __init__(self, digest: Hash, pool: ThreadPoolExecutor) -> None:
+        self._digest, self._pool = digest, pool
         self._last: Future[None] | None = None
 
     def update(self, data: bytes) -> None:
         if self._last:
             self._last.result()
-        self._last = self._beside.submit(self._digest.update, data)
+        self._last = self._pool.submit(self._digest.update, data)
 
 
-def _read_members(stream: Gunzip, beside: ThreadPoolExecutor) -> Members:
-    """Every batch is parsed beside the unpacking of the next one, which needs as long: zlib works without Python."""
-    seen: dict[str, Layout] = {}
-    names: list[str] = []
-    batches: dict[int, Future[Batch]] = {}
-    for member in members(stream):
-        name = member.name.rpartition("/")[2]
-        place = LAYOUT_OF.get(name)
-        limit = MAX_BATCH if place and name in place.batches else MAX_SMALL
-        if member.size > limit:
-            raise ArchiveError(f"member {printable(member.name)} has {member.size:,} bytes, more than {limit:,}")
-        if place is None:
-            stream.skip(member.size)  # the official readme.html
-            continue
-        if name in seen:
-            raise ArchiveError(f"holds {name} twice")
-        seen[name] = place
-        content = stream.read(member.size)
-        if name == place.names:
-            names = _member(_class_names, name, content, place)
+class _Reader:
+    """Sorts the files of an archive by what they hold, and reads them."""
+
+    def __init__(self, pool: ThreadPoolExecutor, budget: Budget) -> None:
+        self._pool, self._budget = pool, budget
+        self._names: list[str] = []
+        self._batches: dict[int, Future[Batch]] = {}
+        self._seen: dict[str, Layout] = {}
+        self._arrays: dict[str, bytes] = {}
+        self._pictures = PictureFolder()
+        self._others: list[str] = []
+
+    def read(self, found: Iterator[Entry]) -> Archive:
+        for entry in found:
+            self._take(entry)
+        kinds = [bool(self._seen), bool(self._arrays), len(self._pictures) > 0]
+        if sum(kinds) > 1:
+            raise ArchiveError("mixes batches, arrays or pictures, so that it is not clear which images are meant")
+        if self._others and any(kinds[:2]):
+            raise ArchiveError(
+                f"holds {printable(self._others[0])}, which looks as if it held images, but is no part of the layout",
+                "leave it out, or rename it to continue the numbers of the other batches",
+            )
+        if self._seen:
+            return self._join_batches()
+        if self._arrays:
+            return Archive(*read_npz(self._arrays), "npz", "", [])
+        if len(self._pictures):
+            train, test, unreadable = self._pictures.splits()
+            return Archive(train, test, "pictures", "", unreadable)
+        unknown = f"; {printable(self._others[0])} is in no layout that is read" if self._others else ""
+        raise ArchiveError(f"holds no batches of images, no arrays and no pictures{unknown}")
+
+    def _take(self, entry: Entry) -> None:
+        """Read one file, or skip it.
+
+        Every batch is parsed beside the unpacking of the next one, which needs as long: zlib works without Python.
+        """
+        name = entry.name.rpartition("/")[2]
+        if is_hidden(entry.name):
+            _limit(entry, MAX_OTHER)
+            return
+        for layout in LAYOUTS:
+            number = layout.number(name)
+            if number is not None or name == layout.names:
+                self._take_member(entry, name, layout, number)
+                return
+        if stem_of_array(name):
+            _limit(entry, MAX_IMAGES * ROW_BYTES)
+            if name in self._arrays:
+                raise ArchiveError(f"holds {name} twice")
+            self._arrays[name] = entry.read()
+        elif is_picture(name):
+            self._pictures.take(entry, self._budget)
+        elif LOOKS_LIKE_IMAGES.fullmatch(name):
+            _limit(entry, MAX_UNPACKED)
+            self._others.append(entry.name)
+            self._pictures.skip(entry.name)
         else:
-            for earlier in batches.values():
-                earlier.result()  # a bad one is refused before more is unpacked, and no queue grows
-            batches[place.batches[name]] = beside.submit(_member, _batch, name, content, place)
-    if not seen:
-        raise ArchiveError("holds no CIFAR-10 batches")
-    if len({layout.title for layout in seen.values()}) > 1:
-        raise ArchiveError("mixes the Python and the binary layout")
-    layout = next(iter(seen.values()))
-    missing = [name for name in (layout.names, *layout.batches) if name not in seen]
-    if missing:
-        raise ArchiveError(f"lacks {', '.join(missing)}")
-    return Members(layout, names, {number: batch.result() for number, batch in batches.items()})
+            _limit(entry, MAX_OTHER)
+            self._pictures.skip(entry.name)
+
+    def _take_member(self, entry: Entry, name: str, layout: Layout, number: int | None) -> None:
+        _limit(entry, MAX_SMALL if number is None else layout.max_bytes)
+        for other in self._seen.values():
+            if other is not layout:
+                raise ArchiveError(f"mixes the layouts {other.name} and {layout.name}")
+        if name in self._seen:
+            raise ArchiveError(f"holds {name} twice")
+        self._seen[name] = layout
+        content = entry.read()
+        if number is None:
+            self._names = _member(layout.read_names, name, content, layout)
+            return
+        for earlier in self._batches.values():
+            earlier.result()  # a bad one is refused before more is unpacked, and no queue grows
+        self._batches[number] = self._pool.submit(_batch, name, content, layout)
+
+    def _join_batches(self) -> Archive:
+        layout = next(iter(self._seen.values()))
+        highest = max(self._batches, default=0)
+        numbered = {number: name for name, number in layout.batches.items()}
+        template = numbered.get(1, "")
+        for number in range(len(numbered), highest):
+            numbered.setdefault(number, template.replace("1", str(number)))
+        missing = [name for number, name in numbered.items() if number not in self._batches]
+        missing = [name for name in [layout.names] if name not in self._seen] + missing
+        if missing:
+            raise DamagedError(f"lacks {', '.join(missing)}", "add what is missing, or give the pictures in folders")
+        batches = {number: batch.result() for number, batch in self._batches.items()}
+        if sum(len(batch.labels) for batch in batches.values()) > MAX_IMAGES:
+            raise ArchiveError(f"has more than {MAX_IMAGES:,} images")
+        test = _join([batches.pop(TEST)], self._names, self._pool)
+        train = _join([batches.pop(number) for number in sorted(batches)], self._names, self._pool)
+        return Archive(train, test, layout.name, "", [])
 
 
-def _member(parse: Callable[[bytes, Layout], Parsed], name: str, content: bytes, layout: Layout) -> Parsed:
+def _limit(entry: Entry, limit: int) -> None:
+    if entry.size > limit:
+        raise ArchiveError(f"member {printable(entry.name)} has {entry.size:,} bytes, more than {limit:,}")
+
+
+def _member(parse: Callable[[bytes, int], Parsed], name: str, content: bytes, layout: Layout) -> Parsed:
     try:
-        return parse(content, layout)
+        return parse(content, layout.max_steps)
     except ArchiveError as error:
-        raise ArchiveError(f"member {name} {error}") from error
+        raise ArchiveError(f"member {name} {error}", error.advice) from error
 
 
-def _batch(content: bytes, layout: Layout) -> Batch:
-    rows, labels = _python_batch(content) if layout.title == "python" else _binary_batch(content)
-    if not 0 < len(rows) <= MAX_ROWS:
-        raise ArchiveError(f"has {len(rows):,} images, not 1 to {MAX_ROWS:,}")
-    if len(labels) != len(rows):
-        raise ArchiveError(f"has {len(rows):,} images, but {len(labels):,} labels")
-    return Batch(rows, labels)
+def _batch(name: str, content: bytes, layout: Layout) -> Batch:
+    batch = _member(layout.read_batch, name, content, layout)
+    if not 0 < len(batch.rows) <= layout.max_rows:
+        raise ArchiveError(f"member {name} has {len(batch.rows):,} images, not 1 to {layout.max_rows:,}")
+    if len(batch.labels) != len(batch.rows):
+        raise ArchiveError(f"member {name} has {len(batch.rows):,} images, but {len(batch.labels):,} labels")
+    return batch
 
 
-def _python_batch(content: bytes) -> Batch:
-    batch = unpickle(content, MAX_STEPS)
-    rows, labels = batch.get("data"), batch.get("labels")
-    if not isinstance(rows, np.ndarray):
-        raise ArchiveError("has no array of images")
-    if rows.ndim != 2 or rows.shape[1] != PIXELS:
-        raise ArchiveError(f"has images of shape {rows.shape}, not rows of {PIXELS:,}")
-    if not isinstance(labels, list) or not all(type(label) is int and 0 <= label < 256 for label in labels):
-        raise ArchiveError("has no list of labels from 0 to 255")
-    return Batch(rows, np.array(labels, np.uint8))
-
-
-def _binary_batch(content: bytes) -> Batch:
-    if len(content) % (1 + PIXELS):
-        raise ArchiveError(f"has {len(content):,} bytes, no multiple of {1 + PIXELS:,}")
-    table = np.frombuffer(content, np.uint8).reshape(-1, 1 + PIXELS)
-    return Batch(table[:, 1:], table[:, 0])
-
-
-def _class_names(content: bytes, layout: Layout) -> list[str]:
-    """Names from a pickle's list, or one a line of a text file, whose last lines may be empty."""
-    found = (
-        unpickle(content, MAX_STEPS).get("label_names") if layout.title == "python" else content.rstrip().splitlines()
-    )
-    if not isinstance(found, list):
-        raise ArchiveError("has no list of class names")
-    names = [name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name for name in found]
-    if not all(isinstance(name, str) and 0 < len(name.strip()) <= 100 and name.isprintable() for name in names):
-        raise ArchiveError("has class names that are no text")
-    if not 2 <= len(names) <= 256:
-        raise ArchiveError(f"has {len(names)} class names, not 2 to 256")
-    if len(set(names)) < len(names):
-        raise ArchiveError("has the same class name twice")
-    return names
-
-
-def _join(batches: list[Batch], names: list[str], beside: ThreadPoolExecutor) -> Split:
-    """One split of all `batches`, images as HWC; two threads each move a batch, since numpy works without Python."""
+def _join(batches: list[Batch], names: list[str], pool: ThreadPoolExecutor) -> Split:
+    """Return one split of all `batches`, images as HWC; two threads each move a batch: numpy works without Python."""
     labels = np.concatenate([batch.labels for batch in batches])
     if labels.max() >= len(names):
         raise ArchiveError(f"has label {labels.max()}, but only {len(names)} class names")
     images = np.empty((len(labels), 32 * 32, 3), np.uint8)
     places = np.split(images, np.cumsum([len(batch.labels) for batch in batches])[:-1])
-    list(beside.map(_move, places, [batch.rows for batch in batches]))
+    list(pool.map(_move, places, [batch.rows for batch in batches]))
     return Split(images.reshape(-1, 32, 32, 3), labels, np.array(names))
 
 

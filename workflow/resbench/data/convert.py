@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from resbench.common.errors import ResbenchError
 from resbench.common.files import atomic, read_json, write_json
 from resbench.data.archive import read_archive
+from resbench.data.origin import Origin
 from resbench.data.store import Split, write_arrays
 
 
@@ -19,9 +20,9 @@ def convert_archive(
     """Read `archive` and write all outputs, or none.
 
     Args:
-        archive: .tar.gz in CIFAR-10's Python or binary layout; untrusted.
+        archive: see `read_archive`; untrusted.
         train, test: files for `load_split`.
-        record: what the download stage wrote; its source is quoted in the summary.
+        record: what the download stage wrote; its source is quoted in the summary and in messages.
         summary: JSON of image counts by class, channel statistics, hash, source and layout.
         samples: PNG contact sheet of training images.
 
@@ -35,7 +36,7 @@ def convert_archive(
         if path.is_dir():
             raise ResbenchError(f"{path}: is a folder; give the name of the file to write")
     source = _source(record)
-    content = read_archive(archive)
+    content = read_archive(archive, Origin.of(source) if source else None)
     try:
         with ExitStack() as stack:
             target = {path: stack.enter_context(atomic(path)) for path in outputs}
@@ -49,6 +50,7 @@ def convert_archive(
                         "layout": content.layout,
                         "sha256": content.sha256,
                         "source": source,
+                        "unreadable": content.unreadable,
                     },
                 )
             if samples:

@@ -1,62 +1,148 @@
 """Any picture as the 32×32 RGB image that the networks take."""
 
+import io
 import warnings
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from resbench.common.errors import ResbenchError, one_line
 
 SIDE = 32
 # Raster formats decoded in this process: Pillow would hand an EPS file to Ghostscript, an interpreter.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+SUFFIXES = {suffix for suffix, kind in Image.registered_extensions().items() if kind in FORMATS}
+MAX_PIXELS = 89_478_485  # decoded at once: 268 MB.  A few bytes of hostile file can claim any number
+MAX_JPEG_PIXELS = 400_000_000  # a JPEG is decoded at an eighth of its width and height
+DRAFT = 8 * SIDE  # pixels of width and height that a JPEG is decoded at, at least
+
+# Pillow's own limit knows nothing of an eighth; `_check_size` stands in for it.
+Image.MAX_IMAGE_PIXELS = None
+
+STRANGERS = (
+    (b"\0\5\x16\7", 0, "is macOS's note about a file, not a picture"),
+    (b"ftyphei", 4, "is a HEIC picture; convert it to JPEG or PNG"),
+    (b"ftypmif1", 4, "is a HEIC picture; convert it to JPEG or PNG"),
+    (b"ftypavif", 4, "is an AVIF picture; convert it to JPEG or PNG"),
+    (b"%PDF", 0, "is a PDF file; convert it to PNG"),
+    (b"%!PS", 0, "is a PostScript file; convert it to PNG"),
+    (b"<svg", 0, "is an SVG drawing; convert it to PNG"),
+)
+
+
+class PictureError(Exception):
+    """Why a picture cannot be read and what to do; the caller adds its name."""
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """Read a picture of any size, uint8 (32, 32, 3).
-
-    Turned as its EXIF orientation says, laid on white where it is transparent, and squeezed to a
-    square without cropping.  Of an animation, the first frame.
+    """Read a picture of any size, uint8 (32, 32, 3); see `decode_picture`.
 
     Raises:
-        ResbenchError: no such file, not a picture, damaged, or more than Pillow's limit of pixels
-            (89 million), which a few bytes of hostile file can claim.
+        ResbenchError: No such file, or not a picture that is read.
     """
     if not path.is_file():
         raise ResbenchError(f"{path}: no such file")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            warnings.simplefilter("ignore", UserWarning)  # odd but readable EXIF data
-            with Image.open(path, formats=FORMATS) as image:
-                upright = ImageOps.exif_transpose(image)
-            small = _on_white(upright).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-    except Exception as error:  # decoders raise what they like on hostile bytes
-        raise ResbenchError(f"{path}: not a readable picture ({one_line(error)}); convert it to PNG") from error
-    return np.asarray(small)
+        return decode_picture(path)
+    except PictureError as error:
+        raise ResbenchError(f"{path}: {error}") from error
 
 
-def pictures(path: Path) -> list[Path]:
-    """The path itself or, of a folder, the files in it that are called like pictures, sorted by name.
+def decode_picture(source: Path | io.BytesIO) -> NDArray[np.uint8]:
+    """Return a picture as uint8 (32, 32, 3).
+
+    It is turned as its EXIF orientation says, laid on white where it is transparent, and squeezed to a square without
+    cropping: each pixel is the mean of the area that it stands for.  Of an animation, the first frame.
 
     Raises:
-        ResbenchError: a folder without any.
+        PictureError: It is empty, damaged, too large, of values in an unknown range, or of a format that is not read.
     """
-    if not path.is_dir():
-        return [path]
-    suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in FORMATS}
-    found = sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes and file.is_file())
-    if not found:
-        raise ResbenchError(f"{path}: no pictures in this folder; name one that holds some")
-    return found
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd but readable EXIF data and TIFF tags
+            with Image.open(source, formats=FORMATS) as image:
+                _check_size(image)
+                image.draft("RGB", (DRAFT, DRAFT))  # does nothing to other formats
+                upright = ImageOps.exif_transpose(image)
+            flat = _on_white(_eight_bits(upright))
+            # Enlarging by areas would give blocks.
+            method = Image.Resampling.BOX if min(flat.size) >= SIDE else Image.Resampling.BILINEAR
+            return np.asarray(flat.resize((SIDE, SIDE), method))
+    except PictureError:
+        raise
+    except UnidentifiedImageError as error:
+        raise PictureError(_stranger(source)) from error
+    except Exception as error:  # decoders raise what they like on hostile bytes
+        reason = one_line(error).replace(str(source), "it") if isinstance(source, Path) else one_line(error)
+        raise PictureError(f"not a readable picture ({reason}); save it as PNG or JPEG again") from error
+
+
+def _check_size(image: Image.Image) -> None:
+    pixels = image.width * image.height
+    in_parts = image.format in ("JPEG", "MPO") and not image.info.get("progressive")
+    limit = MAX_JPEG_PIXELS if in_parts else MAX_PIXELS
+    if pixels > limit:
+        raise PictureError(f"has {pixels // 10**6} megapixels; make it smaller than {limit // 10**6} megapixels")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Return a picture whose values lie in 0 to 255, where its format allows others.
+
+    16-bit integers are taken to fill their range; 32-bit integers and floats are told apart by the largest value:
+    up to 1 (floats only), up to 255, or up to 65,535.
+    """
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode not in ("I", "F"):
+        return image
+    values = np.asarray(image, np.float64)
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= 65_535):  # also where one is NaN
+        raise PictureError(f"has values from {low:g} to {high:g}; scale them to 0 to 255, or as floats to 0 to 1")
+    if image.mode == "F" and high <= 1:
+        values = values * 255
+    elif high > 255:
+        values = values / 257
+    return Image.fromarray(np.rint(values).astype(np.uint8))
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit grey, which convert() would clip at 255
-        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
     if not image.has_transparency_data:
         return image.convert("RGB")
     overlay = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", overlay.size, "white"), overlay).convert("RGB")
+
+
+def _stranger(source: Path | io.BytesIO) -> str:
+    """Return what a file is that Pillow does not know."""
+    start = source.read_bytes()[:64] if isinstance(source, Path) else source.getvalue()[:64]
+    if not start:
+        return "is empty"
+    for magic, offset, words in STRANGERS:
+        if start[offset:].startswith(magic):
+            return words
+    return f"not a readable picture ({', '.join(FORMATS)}); save it as PNG or JPEG"
+
+
+def pictures(path: Path) -> list[Path]:
+    """Return the path itself or, of a folder, the pictures in it and in its folders, sorted by name.
+
+    Hidden files, such as macOS's `._photo.jpg`, are left out.
+
+    Raises:
+        ResbenchError: A folder without any.
+    """
+    if not path.is_dir():
+        return [path]
+    found = [
+        file
+        for file in sorted(path.rglob("*"))
+        if file.suffix.lower() in SUFFIXES
+        and file.is_file()
+        and not any(part.startswith(".") or part == "__MACOSX" for part in file.relative_to(path).parts)
+    ]
+    if not found:
+        raise ResbenchError(f"{path}: no pictures in this folder; name one that holds some")
+    return found

@@ -1,7 +1,7 @@
 """Read the pickles of CIFAR-10's Python layout without `pickle`.
 
 A pickle is a program.  This is an interpreter of only those opcodes that a dictionary of numbers,
-text and one uint8 array needs: it cannot import or call anything.  The five callables that such
+text and arrays of integers needs: it cannot import or call anything.  The six callables that such
 pickles name are stood in for by values, so that no numpy code ever sees a hostile state.
 
 Opcodes: CPython's Lib/pickletools.py.  Array state: numpy's `ndarray.__reduce__`.
@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from resbench.data.tarball import ArchiveError, printable
+from resbench.data.errors import ArchiveError, printable
 
 MAX_DIMENSIONS = 4
 
@@ -25,6 +25,7 @@ class Callee(Enum):
     ndarray = "numpy.ndarray"
     dtype = "numpy.dtype"
     frombuffer = "numpy's buffer constructor"
+    scalar = "numpy's scalar constructor"
     encode = "_codecs.encode"
 
 
@@ -33,6 +34,8 @@ class Callee(Enum):
 GLOBALS = {
     ("numpy.core.multiarray", "_reconstruct"): Callee.reconstruct,
     ("numpy._core.multiarray", "_reconstruct"): Callee.reconstruct,
+    ("numpy.core.multiarray", "scalar"): Callee.scalar,
+    ("numpy._core.multiarray", "scalar"): Callee.scalar,
     ("numpy.core.numeric", "_frombuffer"): Callee.frombuffer,
     ("numpy._core.numeric", "_frombuffer"): Callee.frombuffer,
     ("numpy", "ndarray"): Callee.ndarray,
@@ -41,14 +44,20 @@ GLOBALS = {
 }
 
 
-class Uint8:
-    """Stands for dtype('uint8')."""
+INTEGERS = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8")
+
+
+class Integer:
+    """Stands for the dtype of an integer; its byte order is in its state."""
+
+    def __init__(self, kind: str) -> None:
+        self.dtype = np.dtype(kind)
 
 
 class Array:
     """Stands for an array; `value` is None until its state was read."""
 
-    value: NDArray[np.uint8] | None = None
+    value: NDArray[Any] | None = None
 
 
 class Mark:
@@ -61,8 +70,8 @@ MARK = Mark()
 def unpickle(data: bytes, max_steps: int) -> dict[str, Any]:
     """The dictionary that `data` describes, its top-level keys as text.
 
-    Values are int, bool, None, bytes, str, lists, tuples and dictionaries of these, or uint8
-    arrays, read-only and sharing memory with one copy of their bytes.
+    Values are int, bool, None, bytes, str, lists, tuples and dictionaries of these, or arrays of integers, read-only
+    and sharing memory with one copy of their bytes.  numpy's integers become int.
 
     Args:
         data: pickle of protocol 2 to 5.
@@ -175,15 +184,19 @@ class _Machine:
                 if self.encodable < 0:
                     raise ArchiveError("is a pickle that repeats itself")
                 self.push(text.encode("latin-1"))
-            case Callee.dtype, ("u1" | b"u1" | "|u1" | b"|u1", *_):
-                self.push(Uint8())
             case Callee.dtype, ((str() | bytes()) as kind, *_):
                 name = kind.decode("latin-1") if isinstance(kind, bytes) else kind
-                raise ArchiveError(f"holds an array of {printable(name)} instead of uint8")
+                if name.lstrip("|<=>") not in INTEGERS:
+                    raise ArchiveError(
+                        f"holds an array of {printable(name)} instead of uint8", "save images as numpy.uint8, 0 to 255"
+                    )
+                self.push(Integer(name))
+            case Callee.scalar, (Integer() as kind, bytes() as content) if len(content) == kind.dtype.itemsize:
+                self.push(int(np.frombuffer(content, kind.dtype)[0]))
             case Callee.reconstruct, (Callee.ndarray, (0,), (b"b" | "b")):
                 self.push(Array())
-            case Callee.frombuffer, (content, Uint8(), shape, ("C" | "F") as order):
-                self.push(_array(shape, content, order))
+            case Callee.frombuffer, (content, Integer() as kind, shape, ("C" | "F") as order):
+                self.push(_array(shape, kind, content, order))
             case _:
                 _refuse(f"{callee.value} with unusual arguments")
 
@@ -191,20 +204,23 @@ class _Machine:
         """Stands in for `__setstate__`."""
         state = self.pop(tuple)
         match self.stack[-1], state:
-            case Uint8(), (_, _, None, None, None, *_):  # version, byte order, then subarray, names and fields
-                pass
-            case Array() as target, (1, shape, Uint8(), (True | False | 0 | 1) as fortran, content):
-                target.value = _array(shape, content, "F" if fortran else "C").value
+            # Version, byte order, then subarray, names and fields.
+            case Integer() as kind, (_, ("<" | b"<" | "|" | b"|"), None, None, None, *_):
+                kind.dtype = kind.dtype.newbyteorder("<")
+            case Integer() as kind, (_, (">" | b">"), None, None, None, *_):
+                kind.dtype = kind.dtype.newbyteorder(">")
+            case Array() as target, (1, shape, Integer() as kind, (True | False | 0 | 1) as fortran, content):
+                target.value = _array(shape, kind, content, "F" if fortran else "C").value
             case _:
                 _refuse("an unusual state")
 
 
-def _array(shape: Any, content: Any, order: Any) -> Array:
+def _array(shape: Any, kind: Integer, content: Any, order: Any) -> Array:
     sizes = type(shape) is tuple and len(shape) <= MAX_DIMENSIONS and all(type(n) is int and n >= 0 for n in shape)
-    if not sizes or type(content) is not bytes or math.prod(shape) != len(content):
+    if not sizes or type(content) is not bytes or math.prod(shape) * kind.dtype.itemsize != len(content):
         raise ArchiveError("holds an array whose size contradicts its shape")
     array = Array()
-    array.value = np.frombuffer(content, np.uint8).reshape(shape, order=order)
+    array.value = np.frombuffer(content, kind.dtype).reshape(shape, order=order)
     return array
 
 

@@ -1,0 +1,324 @@
+"""Archives as users have them: every container and layout that is read, and one clear line for what is not."""
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import pickle
+import tarfile
+import zipfile
+import zlib
+
+import numpy as np
+import pytest
+from data_helpers import (
+    BATCHES,
+    NAMES,
+    PIXELS,
+    batches,
+    entry,
+    files_in,
+    pack_members,
+    python_members,
+    valid_archive,
+)
+from resbench.common.errors import ResbenchError
+from resbench.data.convert import convert_archive
+from resbench.data.store import load_split
+
+NOTHING = {"record": None, "summary": None, "samples": None}
+
+
+def convert(folder, data, name="archive", **options):
+    (folder / name).write_bytes(data)
+    convert_archive(folder / name, folder / "train.npz", folder / "test.npz", **NOTHING | options)
+    return load_split(folder / "train.npz"), load_split(folder / "test.npz")
+
+
+def refused(folder, data, name="archive", **options):
+    with pytest.raises(ResbenchError) as caught:
+        convert(folder, data, name, **options)
+    assert "train.npz" not in files_in(folder)
+    message = str(caught.value)
+    assert message.isprintable()
+    assert "delete" not in message or options
+    return message
+
+
+def zipped(members, method=zipfile.ZIP_DEFLATED):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def in_folder(members, folder="cifar-10-batches-py"):
+    return {f"{folder}/{name}": content for name, content in members.items()}
+
+
+GOOD = python_members(batches(), NAMES)
+
+
+def assert_good(splits, content=None):
+    content = content or batches()
+    for split, members in zip(splits, (sorted(content)[:-1], ["test_batch"]), strict=True):
+        rows = np.concatenate([content[name][0] for name in members])
+        np.testing.assert_array_equal(split.images, rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+        np.testing.assert_array_equal(split.labels, np.concatenate([content[name][1] for name in members]))
+
+
+TAR = gzip.decompress(valid_archive())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        TAR,
+        lzma.compress(TAR),
+        lzma.compress(TAR[:5000]) + lzma.compress(TAR[5000:]),
+        bz2.compress(TAR),
+        bz2.compress(TAR[:5000]) + bz2.compress(TAR[5000:]),
+        zipped(in_folder(GOOD)),
+        zipped(in_folder(GOOD), zipfile.ZIP_STORED),
+        zipped({"__MACOSX/._data_batch_1": b"\0\5\x16\7", ".DS_Store": b"x"} | in_folder(GOOD)),
+    ],
+    ids=["tar", "xz", "xz twice", "bz2", "bz2 twice", "zip", "zip stored", "zip of macOS"],
+)
+def test_every_container_is_read(tmp_path, data):
+    assert_good(convert(tmp_path, data))
+
+
+@pytest.mark.parametrize("data", [lzma.compress(TAR), bz2.compress(TAR), zipped(in_folder(GOOD)), TAR])
+@pytest.mark.parametrize("keep", [0.3, 0.98])
+def test_a_truncated_container_is_refused(tmp_path, data, keep):
+    assert "copy it once more" in refused(tmp_path, data[: int(len(data) * keep)])
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize("folder", ["données/cifar-10-batches-py", "/".join(["a_very_long_folder_name"] * 9)])
+def test_long_and_non_ascii_folder_names_are_read(tmp_path, form, folder):
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz", format=form) as archive:
+        for name, content in in_folder(GOOD, folder).items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    assert_good(convert(tmp_path, stream.getvalue()))
+
+
+def test_more_batches_are_read_or_refused(tmp_path):
+    """An archive with batches 6 to 10 once lost them without a word."""
+    more = batches() | {
+        f"data_batch_{number}": (np.full((4, PIXELS), number, np.uint8), np.array([0, 1, 2, 0])) for number in (6, 7)
+    }
+    train, _ = convert(tmp_path, pack_members(python_members(more, NAMES)))
+    assert len(train.labels) == 28
+    assert set(train.images[20:24].ravel()) == {6}
+    (tmp_path / "train.npz").unlink()
+    gap = python_members(more, NAMES)
+    del gap["data_batch_6"]
+    assert "lacks data_batch_6" in refused(tmp_path, pack_members(gap))
+
+
+@pytest.mark.parametrize(
+    "name", ["test_batch_2", "data_batch_0", "data_batch_06", "data_batch_6.mat", "extra.npz", "val", "train.h5"]
+)
+def test_a_member_that_looks_like_images_is_never_skipped(tmp_path, name):
+    message = refused(tmp_path, pack_members(GOOD | {name: b"x"}))
+    assert "looks as if it held images" in message
+    assert name in message
+
+
+def with_labels(convert_labels, protocol):
+    members = {"batches.meta": pickle.dumps({b"label_names": NAMES})}
+    for name, (rows, labels) in batches().items():
+        members[name] = pickle.dumps({b"labels": convert_labels(labels), b"data": rows}, protocol)
+    return members
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        lambda y: list(y.astype(np.int64)),
+        lambda y: list(y.astype(np.uint8)),
+        lambda y: y.astype(np.int64),
+        lambda y: y.astype(np.uint8),
+        lambda y: y.astype(">i4"),
+        lambda y: y.astype(np.int32)[:, None],
+    ],
+    ids=["list of int64", "list of uint8", "int64", "uint8", "big-endian", "column"],
+)
+def test_numpy_labels_are_read(tmp_path, protocol, labels):
+    assert_good(convert(tmp_path, pack_members(with_labels(labels, protocol))))
+
+
+def test_the_largest_batch_of_numpy_labels_has_steps_enough():
+    from resbench.data.layouts import LAYOUTS
+
+    layout = LAYOUTS[0]
+    labels = list(np.arange(layout.max_rows) % 10)
+    names = [f"{number}.png".encode() for number in range(layout.max_rows)]
+    batch = {b"labels": labels, b"data": np.zeros((layout.max_rows, PIXELS), np.uint8), b"filenames": names}
+    for protocol in (2, 4):
+        assert len(layout.read_batch(pickle.dumps(batch, protocol), layout.max_steps).labels) == layout.max_rows
+
+
+@pytest.mark.parametrize(
+    ("labels", "advice"),
+    [(lambda y: [str(n) for n in y], "labels.tolist()"), (lambda y: y + 300, "labels.tolist()")],
+)
+def test_labels_that_are_not_read_get_advice(tmp_path, labels, advice):
+    assert advice in refused(tmp_path, pack_members(with_labels(labels, 2)))
+
+
+def cifar100(binary=False):
+    random = np.random.default_rng(0)
+    fine = [f"fine {number}" for number in range(100)]
+    content = {
+        name: (random.integers(0, 256, (size, PIXELS), np.uint8), random.integers(0, 100, size))
+        for name, size in (("train", 30), ("test", 6))
+    }
+    if binary:
+        members = {"fine_label_names.txt": "\n".join(fine).encode(), "coarse_label_names.txt": b"a\nb\n"}
+        for name, (rows, labels) in content.items():
+            coarse = labels[:, None] // 5
+            members[f"{name}.bin"] = np.concatenate([coarse, labels[:, None], rows], axis=1).astype(np.uint8).tobytes()
+        return content, members
+    members = {
+        "meta": pickle.dumps({b"fine_label_names": fine, b"coarse_label_names": ["x"] * 20}, 2),
+        "file.txt~": b"",
+    }
+    for name, (rows, labels) in content.items():
+        batch = {b"fine_labels": labels.tolist(), b"coarse_labels": (labels // 5).tolist(), b"data": rows}
+        members[name] = pickle.dumps(batch, 2)
+    return content, members
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_cifar100s_layout_is_read_by_its_fine_labels(tmp_path, binary):
+    content, members = cifar100(binary)
+    splits = convert(tmp_path, pack_members(members, "cifar-100-python"))
+    for split, name in zip(splits, ("train", "test"), strict=True):
+        np.testing.assert_array_equal(split.labels, content[name][1])
+        assert split.classes.tolist() == [f"fine {number}" for number in range(100)]
+
+
+def npz(**arrays):
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)
+    return stream.getvalue()
+
+
+def arrays(rows=4):
+    images = np.random.default_rng(0).integers(0, 256, (rows, 32, 32, 3), np.uint8)
+    labels = np.arange(rows) % 3
+    return {"x_train": images, "y_train": labels, "x_test": images[:2], "y_test": labels[:2]}
+
+
+def test_arrays_as_keras_calls_them_are_read(tmp_path):
+    good = arrays()
+    train, test = convert(tmp_path, npz(**good, classes=np.array(NAMES)), "mine.npz")
+    np.testing.assert_array_equal(train.images, good["x_train"])
+    np.testing.assert_array_equal(test.labels, good["y_test"])
+    assert train.classes.tolist() == NAMES
+    first = good | {"x_train": good["x_train"].transpose(0, 3, 1, 2), "y_train": good["y_train"][:, None]}
+    train, _ = convert(tmp_path, npz(**first), "mine.npz")
+    np.testing.assert_array_equal(train.images, good["x_train"])
+    assert train.classes.tolist() == ["class 0", "class 1", "class 2"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"x_test": None}, "lacks x_test.npy; save x_train, y_train, x_test and y_test"),
+        ({"x_train": np.zeros((4, 32, 32, 3), np.float32)}, "holds float32 in x_train.npy"),
+        ({"x_train": np.zeros((4, 28, 28, 1), np.uint8)}, "not uint8 (N, 32, 32, 3)"),
+        ({"x_train": np.zeros((3, 32, 32, 3), np.uint8)}, "3 images in x_train, but 4 labels"),
+        ({"y_train": np.array([0, 1, 2, 300])}, "not labels from 0 to 255"),
+        ({"y_train": np.eye(4, dtype=np.int64)}, "not labels from 0 to 255"),
+        ({"y_train": np.array([0, 1, 2, None])}, "holds object in y_train.npy"),
+        ({"classes": np.array(["a", "b"])}, "label 2, but only 2 class names"),
+    ],
+)
+def test_arrays_that_are_not_read_get_advice(tmp_path, change, words):
+    content = {name: value for name, value in (arrays() | change).items() if value is not None}
+    assert words in refused(tmp_path, npz(**content), "mine.npz")
+
+
+def test_pickles_in_arrays_are_not_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    stream = io.BytesIO()
+    np.save(stream, np.array([{"a": 1}], object), allow_pickle=True)
+    content = zipped({f"{name}.npy": stream.getvalue() for name in arrays()})
+    assert "holds object" in refused(tmp_path, content, "mine.npz")
+
+
+def link(name):
+    info = zipfile.ZipInfo(name)
+    info.external_attr = 0o120777 << 16
+    return info
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("../outside", "points outside"), ("/etc/passwd", "points outside"), (link("data_batch_9"), "is a link")],
+)
+def test_hostile_zip_members_are_refused(tmp_path, name, words):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(name, b"/etc/passwd")
+    assert words in refused(tmp_path, stream.getvalue())
+
+
+def test_zip_bombs_are_refused(tmp_path):
+    bomb = zipped({"data_batch_1": bytes(300 << 20)})
+    assert len(bomb) < 1 << 20
+    assert "more than" in refused(tmp_path, bomb)
+    many = zipped({f"folder{number}/readme.npy": bytes(60 << 20) for number in range(3)})
+    assert "in no layout that is read" in refused(tmp_path, many)
+
+
+def test_an_encrypted_zip_is_told_to_be_repacked(tmp_path):
+    data = bytearray(zipped(in_folder(GOOD), zipfile.ZIP_STORED))
+    at = 0
+    while (at := data.find(b"PK\1\2", at)) >= 0:
+        data[at + 8] |= 1
+        at += 4
+    assert "is encrypted; repack it" in refused(tmp_path, bytes(data))
+
+
+def test_an_xz_file_that_asks_for_gigabytes_is_refused(tmp_path):
+    """The first block's header claims a dictionary of 3 GiB, which the decompressor would allocate."""
+    data = bytearray(lzma.compress(TAR))
+    data[16] = 39
+    data[20:24] = zlib.crc32(data[12:20]).to_bytes(4, "little")
+    with pytest.raises(lzma.LZMAError, match="Memory usage limit"):
+        lzma.LZMADecompressor(memlimit=1 << 28).decompress(bytes(data))
+    assert "is corrupt" in refused(tmp_path, bytes(data))
+
+
+@pytest.mark.parametrize(
+    ("source", "data", "advice"),
+    [
+        ("https://host/a.tar.gz", valid_archive()[:-500], "which downloads it anew"),
+        ("https://host/a.tar.gz", pack_members({"x.mat": b""}), "name another source"),
+        ("/home/me/mine.tar.gz", valid_archive()[:-500], "copy it once more from where you have it"),
+        ("/home/me/mine.tar.gz", pack_members({"x.txt": b""}), "lists the layouts that are read"),
+        ("/home/me/mine.tar.gz", b"Rar!" + bytes(600), "repack it as .tar.gz or .zip"),
+    ],
+)
+def test_advice_depends_on_where_the_archive_came_from(tmp_path, source, data, advice):
+    (tmp_path / "source.json").write_text(json.dumps({"source": source}))
+    message = refused(tmp_path, data, record=tmp_path / "source.json")
+    assert advice in message
+    assert source in message
+    assert ("delete" in message) == ("anew" in advice)
+
+
+def test_a_long_name_of_no_file_is_refused(tmp_path):
+    long = entry("././@LongLink", b"x" * 300 + b"\0", b"L")
+    assert "belongs to no file" in refused(tmp_path, gzip.compress(long + bytes(1024)))
+    assert BATCHES  # the layout that the other tests build

@@ -1,0 +1,238 @@
+"""Go through the files of an untrusted tar or zip archive: one pass, bounded memory, nothing on disk.
+
+`tarfile` reads extension headers of any claimed size into memory, follows them recursively and takes a truncated
+archive for a short one; the few plain members of an archive of images need none of that.
+"""
+
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from resbench.data.errors import ArchiveError, DamagedError, printable
+from resbench.data.streams import CHUNK, CODECS, Budget, Codec, Hash, Uncompressed, Unpacked
+
+BLOCK = 512
+MAX_EXTENSION = 1 << 16  # bytes of a pax or GNU header: room for times, owners and a long name
+MAX_NAME = 4096  # characters, as Linux allows
+MAX_DIRECTORY = 64 << 20  # bytes of a zip archive's directory, which is read as a whole
+HARMLESS = {"mtime", "atime", "ctime", "uid", "gid", "uname", "gname", "comment", "charset", "hdrcharset"}
+REPACK = "repack it as .tar.gz or .zip"
+OTHER_FORMATS = (
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"\x28\xb5\x2f\xfd", "a zstd file"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"\x93NUMPY", "a single numpy array"),
+    (b"MATLAB", "a MATLAB file"),
+    (b"PAR1", "a Parquet file"),
+    (b"\x80", "a pickle"),
+    (b"<", "a web page"),
+)
+
+
+class Entry(NamedTuple):
+    """A regular file of the archive.  `read` returns its `size` bytes, before the next entry is asked for."""
+
+    name: str
+    size: int
+    read: Callable[[], bytes]
+
+
+def entries(stream: BinaryIO, path: Path, digest: Hash, budget: Budget) -> Iterator[Entry]:
+    """Yield the files of an archive in their order, whatever its format; every byte of it passes through `digest`.
+
+    Args:
+        stream: The archive, at its beginning.
+        path: Where it is: a zip archive is read from its end.
+
+    Raises:
+        ArchiveError: It is no archive, hostile, or damaged.
+    """
+    start = stream.read(BLOCK)
+    stream.seek(0)
+    if start.startswith((b"PK\3\4", b"PK\5\6")):
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+        return zip_entries(path, budget)
+    return tar_entries(Unpacked(stream, _codec(start), digest, budget))
+
+
+def _codec(start: bytes) -> type[Codec]:
+    """Return the codec of a file that begins with these bytes."""
+    if not start:
+        raise DamagedError("is empty")
+    codec = next((codec for magic, codec in CODECS.items() if start.startswith(magic) or magic.startswith(start)), None)
+    if codec:
+        return codec
+    if not start.strip(b"\0"):
+        return Uncompressed  # a tar archive without members
+    try:
+        tarfile.TarInfo.frombuf(start, "utf-8", "surrogateescape")
+    except (tarfile.TarError, ValueError) as error:
+        kind = next((kind for magic, kind in OTHER_FORMATS if start.startswith(magic)), "of a format that is not read")
+        if start[257:262] == b"ustar":
+            raise ArchiveError("has a damaged tar header") from error
+        raise ArchiveError(f"is {kind}, not a .tar, .tar.gz, .tar.xz, .tar.bz2, .zip or .npz file", REPACK) from error
+    return Uncompressed
+
+
+def tar_entries(stream: Unpacked) -> Iterator[Entry]:
+    """Yield the regular files of a tar archive, in order.
+
+    Raises:
+        ArchiveError: A link, device, sparse file or other special member, an absolute name or one with `..`, an
+            extension that changes more than times, owners and the name, or a damaged header.
+    """
+    long_name: str | None = None
+    while True:
+        block = stream.read(BLOCK)
+        if not block.strip(b"\0"):
+            if long_name is not None:
+                raise DamagedError("ends behind a long name that belongs to no file")
+            stream.finish()
+            return
+        try:
+            info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        except (tarfile.TarError, ValueError) as error:
+            raise DamagedError("has a damaged tar header") from error
+        shown = printable(info.name)
+        if info.size < 0:
+            raise ArchiveError(f"member {shown} has a negative size")
+        if info.type == tarfile.GNUTYPE_LONGNAME:
+            long_name = _name(_extension(stream, shown, info.size).rstrip(b"\0"), shown)
+            continue
+        if info.type in (tarfile.XHDTYPE, tarfile.XGLTYPE):
+            found = _pax_name(_extension(stream, shown, info.size), shown, may_rename=info.type == tarfile.XHDTYPE)
+            long_name = found if found is not None else long_name
+            continue
+        name, long_name = info.name if long_name is None else long_name, None
+        check_name(name)
+        if info.type == tarfile.DIRTYPE:
+            if info.size:
+                raise ArchiveError(f"folder {printable(name)} has contents")
+        elif info.type in (tarfile.REGTYPE, tarfile.AREGTYPE):
+            content = _Content(stream, info.size)
+            yield Entry(name, info.size, content.read)
+            content.skip()
+            stream.skip(-info.size % BLOCK)
+        elif info.type in (tarfile.LNKTYPE, tarfile.SYMTYPE):
+            raise ArchiveError(f"member {printable(name)} is a link")
+        else:
+            kind = printable(info.type.decode("latin-1"))
+            raise ArchiveError(f"member {printable(name)} is not a plain file (tar type {kind})")
+
+
+class _Content:
+    """The bytes of a member, to be read or skipped."""
+
+    def __init__(self, stream: Unpacked, size: int) -> None:
+        self._stream, self._left = stream, size
+
+    def read(self) -> bytes:
+        size, self._left = self._left, 0
+        return self._stream.read(size) if size else b""
+
+    def skip(self) -> None:
+        self._stream.skip(self._left)
+
+
+def check_name(name: str) -> None:
+    """Raises ArchiveError where a member's name could lead out of the archive."""
+    if not name or name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/"):
+        raise ArchiveError(f"member {printable(name)} points outside the archive")
+
+
+def _extension(stream: Unpacked, shown: str, size: int) -> bytes:
+    if size > MAX_EXTENSION:
+        raise ArchiveError(f"member {shown} is an extended header of {size:,} bytes")
+    content = stream.read(size) if size else b""
+    stream.skip(-size % BLOCK)
+    return content
+
+
+def _name(content: bytes, shown: str) -> str:
+    name = content.decode("utf-8", "surrogateescape")
+    if not 0 < len(name) <= MAX_NAME or "\0" in name:
+        raise ArchiveError(f"member {shown} is a damaged extended header")
+    return name
+
+
+def _pax_name(content: bytes, shown: str, *, may_rename: bool) -> str | None:
+    """Return the name that pax records give to the next member, None where they give none.
+
+    Records are `LENGTH KEY=VALUE\\n`; those that resize or redirect a member are refused.
+    """
+    found = None
+    while content:
+        length, _, _ = content.partition(b" ")
+        end = int(length) if length.isdigit() and len(length) <= 5 else 0
+        record = content[len(length) + 1 : end]
+        if not record.endswith(b"\n") or b"=" not in record:
+            raise ArchiveError(f"member {shown} is a damaged extended header")
+        raw_key, _, value = record[:-1].partition(b"=")
+        key = raw_key.decode("latin-1")
+        if key == "path" and may_rename:
+            found = _name(value, shown)
+        elif key not in HARMLESS and not key.startswith(("LIBARCHIVE.", "SCHILY.")):
+            raise ArchiveError(f"member {shown} is an extended header that sets {printable(key)}")
+        content = content[end:]
+    return found
+
+
+def zip_entries(path: Path, budget: Budget) -> Iterator[Entry]:
+    """Yield the regular files of a zip archive, in the order of its directory.
+
+    Raises:
+        ArchiveError: A link, an encrypted member, an absolute name or one with `..`, a compression other than deflate,
+            or a damaged archive.
+    """
+    _check_directory(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for info in archive.infolist():
+                shown = printable(info.filename)
+                check_name(info.filename)
+                kind = stat.S_IFMT(info.external_attr >> 16)
+                if info.is_dir():
+                    continue
+                if kind not in (0, stat.S_IFREG):
+                    raise ArchiveError(f"member {shown} is a link or a special file")
+                if info.flag_bits & 1:
+                    raise ArchiveError(f"member {shown} is encrypted", REPACK)
+                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise ArchiveError(f"member {shown} is compressed in an unusual way", REPACK)
+                yield Entry(info.filename, info.file_size, lambda info=info: _zip_content(archive, info, budget))  # type: ignore[misc]
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, struct.error, OverflowError) as error:
+        raise DamagedError("is a damaged zip archive") from error
+
+
+def _check_directory(path: Path) -> None:
+    """Raises ArchiveError where the directory, which `zipfile` holds in memory, is huge."""
+    with path.open("rb") as stream:
+        size = stream.seek(0, 2)
+        stream.seek(max(0, size - (1 << 16) - 22))
+        tail = stream.read()
+    at = tail.rfind(b"PK\5\6")
+    if at < 0 or len(tail) < at + 22:
+        raise DamagedError("ends too early: truncated")
+    (length,) = struct.unpack_from("<I", tail, at + 12)
+    if length > MAX_DIRECTORY:
+        raise ArchiveError("has more members than a zip archive of images needs", "repack it as .tar.gz")
+
+
+def _zip_content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget) -> bytes:
+    budget.spend(info.file_size)
+    try:
+        with archive.open(info) as stream:
+            content = stream.read(info.file_size)
+            stream.read(1)  # compares the checksum also where nothing is in the file
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
+        raise DamagedError(f"member {printable(info.filename)} is corrupt") from error
+    if len(content) != info.file_size:
+        raise DamagedError(f"member {printable(info.filename)} is corrupt")
+    return content
