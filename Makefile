@@ -26,7 +26,7 @@ lint: $(STAMP)
 	$(BIN)/python tests/lint_workflow.py
 
 perf: $(STAMP)  ## conversion and training beside what a notebook does, the cost of many models; needs the archive
-	@missed=; for script in "convert.py results/data/archive.tar.gz" train.py "scale.py --plot docs/scale.svg"; do \
+	@missed=; for script in "convert.py results/data/archive" train.py "scale.py --plot docs/scale.svg"; do \
 		$(BIN)/python perf/$$script || missed=1; done; test -z "$$missed"
 
 check-gpu: $(STAMP)  ## is this machine fit to train and to run models on its GPU?

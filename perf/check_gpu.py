@@ -44,8 +44,8 @@ LEAST_AGREEMENT = 0.99
 LARGEST_DIFFERENCE = 0.05
 
 STAGES = """
-    digits digits.tar.gz
-    convert digits.tar.gz --train train.npz --test test.npz
+    digits digits.tar
+    convert digits.tar --train train.npz --test test.npz
     train pool --data train.npz --seed 0 --epochs 1 --device {device} --model model.keras --history history.csv
     export model.keras --data test.npz --onnx fp32.onnx --parity parity.json
     quantize fp32.onnx --data train.npz --precision fp16 --onnx fp16.onnx

@@ -72,8 +72,8 @@ def copy_workflow(folder: Path) -> None:
 def measure_one_model(folder: Path) -> None:
     """Every stage's files, of one network and TEST_IMAGES digits."""
     stages = """
-        digits digits.tar.gz
-        convert digits.tar.gz --train train.npz --test small.npz --summary summary.json
+        digits digits.tar
+        convert digits.tar --train train.npz --test small.npz --summary summary.json
         train resnet20 --data train.npz --seed 0 --limit 64 --epochs 1 --model m.keras --history h.csv --device cpu
         export m.keras --data test.npz --onnx fp32.onnx --parity parity.json
         evaluate fp32.onnx --data test.npz --provider cpu --predictions predictions.npz

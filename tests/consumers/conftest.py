@@ -42,9 +42,9 @@ def models(tmp_path_factory) -> Path:
     from resbench.training.job import Job, run_job
 
     folder = tmp_path_factory.mktemp("models")
-    write_digits_archive(folder / "digits.tar.gz")
+    write_digits_archive(folder / "digits.tar")
     others = {"record": None, "summary": None, "samples": None}
-    convert_archive(folder / "digits.tar.gz", folder / "train.npz", folder / "all.npz", **others)
+    convert_archive(folder / "digits.tar", folder / "train.npz", folder / "all.npz", **others)
     test = load_split(folder / "all.npz")
     save_split(folder / "test.npz", Split(test.images[:IMAGES], test.labels[:IMAGES], test.classes))
     job = Job(variant="pool", protocol="notebook", seed=0, epochs=2, batch_size=8, limit=160)

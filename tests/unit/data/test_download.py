@@ -316,7 +316,7 @@ def test_all_failed_names_each_and_the_ways_on(server, dest, tmp_path):
         strict=True,
     ):
         assert re.search(rf"^  {re.escape(str(address))}: {re.escape(reason)}", message, re.M), reason
-    assert f"put the file at {dest} by hand" in message
+    assert "name its path first in data.sources" in message
     assert "make demo" in message
 
 

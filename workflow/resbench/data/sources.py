@@ -1,4 +1,8 @@
-"""Fetch an archive from the first source that delivers it, and let only its hash decide that it did."""
+"""Fetch an archive from the first source that delivers it, and let only its hash decide that it did.
+
+A folder of pictures is a source, too: it is packed into a tar archive, which has the same hash as long as no name and
+no content in the folder changes.
+"""
 
 import re
 import time
@@ -9,8 +13,9 @@ from typing import Any
 from resbench.common.errors import ResbenchError
 from resbench.common.files import sha256
 from resbench.common.progress import say
+from resbench.data.folders import pack_folder
 from resbench.data.partial import Partial, open_partial
-from resbench.data.transfer import RateLimit, SlowError, SourceError, TransientError, plain_reason, receive
+from resbench.data.transfer import RateLimit, SlowError, SourceError, TransientError, local_path, plain_reason, receive
 
 ATTEMPTS = 3  # in a row without PROGRESS bytes more
 PROGRESS = 1 << 10
@@ -28,7 +33,7 @@ def download_archive(
     fastest of the slow ones is waited for.
 
     Args:
-        sources: http(s) and file:// URLs and paths, in order.
+        sources: http(s) and file:// URLs and paths of archives or folders, in order.
         expected_sha256: 64 hex digits, or None to accept any file, with a warning.
         min_rate_kb: kB/s that a source must keep up in every window of `window_s` seconds.
 
@@ -96,7 +101,8 @@ def _first_good(
     listed = "".join(f"\n  {reason}" for reason in reasons)
     raise ResbenchError(
         f"{dest}: no source delivered it{listed}\n"
-        f"Either put the file at {dest} by hand and run this again, or run the demo, which needs no network: make demo"
+        "Get the archive by other means and name its path first in data.sources (on the command line: --source), "
+        "or run the demo, which needs no network: make demo"
     )
 
 
@@ -108,6 +114,9 @@ def _reason(source: str, error: SourceError) -> str:
 
 def _fetch(source: str, partial: Partial, limit: RateLimit, expected: str | None) -> str:
     """Complete `partial` from one source and return its hash, which is the expected one if there is one."""
+    folder = local_path(source)
+    if folder is not None and folder.is_dir():
+        return _pack(folder, partial, expected)
     failures, from_scratch = 0, False
     while True:
         before = partial.size
@@ -129,6 +138,21 @@ def _fetch(source: str, partial: Partial, limit: RateLimit, expected: str | None
             raise SourceError(f"SHA-256 is {found}, not {expected}")
         from_scratch = True  # perhaps only what another source sent was wrong
         say(f"{without_password(source)}: SHA-256 does not match after resuming; once more from the beginning")
+
+
+def _pack(folder: Path, partial: Partial, expected: str | None) -> str:
+    """Pack a folder of pictures and return the archive's hash."""
+    partial.truncate(0)
+    try:
+        pack_folder(folder, partial.stream)
+    except (OSError, ValueError) as error:
+        partial.truncate(0)
+        raise SourceError(plain_reason(error)) from error
+    found = sha256(partial.path)
+    if expected in (None, found):
+        return found
+    partial.truncate(0)
+    raise SourceError(f"SHA-256 of its contents is {found}, not {expected}")
 
 
 def without_password(source: str) -> str:

@@ -86,7 +86,7 @@ def local_path(source: str) -> Path | None:
         return Path(url2pathname(path))
     if "://" in source:
         raise SourceError(f"{scheme}:// is not understood, only http, https, file and plain paths")
-    return Path(source)
+    return Path(source).expanduser()
 
 
 def receive(source: str, partial: Partial, limit: RateLimit, *, mix: bool) -> bool:

@@ -1,0 +1,207 @@
+"""Pictures in folders: from a folder or an archive to two splits, whatever cameras and file managers leave in it."""
+
+import io
+import json
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+from resbench.common.errors import ResbenchError
+from resbench.data.convert import convert_archive
+from resbench.data.fingerprint import fingerprint
+from resbench.data.sources import download_archive
+from resbench.data.store import load_split
+
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+
+
+def picture(path, colour, size=(40, 50), **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).save(path, **options)
+
+
+def noise(path, seed):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (32, 32, 3), np.uint8)).save(path)
+
+
+def load(folder, out, expected=None):
+    """What the stages `download` and `convert` make of a folder or an archive."""
+    record = download_archive(out / "archive", [str(folder)], expected, min_rate_kb=0, window_s=1)
+    (out / "source.json").write_text(json.dumps(record))
+    outputs = {"record": out / "source.json", "summary": out / "summary.json", "samples": out / "samples.png"}
+    convert_archive(out / "archive", out / "train.npz", out / "test.npz", **outputs)
+    return load_split(out / "train.npz"), load_split(out / "test.npz"), json.loads((out / "summary.json").read_text())
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two classes, train and test apart."""
+    folder = tmp_path / "photos"
+    for number in range(3):
+        picture(folder / f"train/red/{number}.png", RED)
+        picture(folder / f"train/größe/sub/{number}.jpg", BLUE)
+    picture(folder / "test/red/a.webp", RED, lossless=True)
+    picture(folder / "test/größe/b.gif", BLUE)
+    return folder
+
+
+def test_classes_and_splits_follow_from_the_folders(photos, tmp_path):
+    train, test, summary = load(photos, tmp_path)
+    assert train.classes.tolist() == ["größe", "red"]
+    assert (train.labels.tolist(), test.labels.tolist()) == ([0] * 3 + [1] * 3, [0, 1])
+    assert train.images[3].reshape(-1, 3).tolist() == [list(RED)] * 1024
+    assert (summary["layout"], summary["source"], summary["unreadable"]) == ("pictures", str(photos), [])
+    assert summary["sha256"] == fingerprint(str(photos))
+
+
+@pytest.mark.parametrize("container", ["zip", "tar"])
+def test_an_archive_of_folders_is_the_same(photos, tmp_path, container):
+    packed = tmp_path / f"photos.{container}"
+    files = [path for path in sorted(photos.rglob("*")) if path.is_file()]
+    if container == "zip":
+        with zipfile.ZipFile(packed, "w") as archive:
+            for path in files:
+                archive.write(path, path.relative_to(photos.parent))
+    else:
+        with tarfile.open(packed, "w") as archive:
+            archive.add(photos, "photos")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    for one, other in zip(load(photos, tmp_path / "a")[:2], load(packed, tmp_path / "b")[:2], strict=True):
+        np.testing.assert_array_equal(one.images, other.images)
+        np.testing.assert_array_equal(one.labels, other.labels)
+
+
+def test_one_level_is_split_by_content_and_stratified(tmp_path):
+    folder = tmp_path / "photos"
+    for number in range(12):
+        noise(folder / f"cat/{number}.png", number)
+    for number in range(6):
+        noise(folder / f"dog/{number}.png", 100 + number)
+    train, test, _ = load(folder, tmp_path)
+    assert np.bincount(train.labels).tolist() == [10, 5]
+    assert np.bincount(test.labels).tolist() == [2, 1]
+    seen = {image.tobytes() for image in train.images}
+    assert not any(image.tobytes() in seen for image in test.images)
+    for number in range(12):  # other names, the same choice
+        (folder / f"cat/{number}.png").rename(folder / f"cat/renamed{11 - number}.png")
+    (tmp_path / "again").mkdir()
+    _, again, _ = load(folder, tmp_path / "again")
+    assert {image.tobytes() for image in again.images} == {image.tobytes() for image in test.images}
+
+
+def test_equal_pictures_never_lie_on_both_sides(tmp_path):
+    folder = tmp_path / "photos"
+    for number in range(12):
+        noise(folder / f"cat/{number}.png", number // 6)
+        noise(folder / f"dog/{number}.png", 100 + number)
+    train, test, _ = load(folder, tmp_path)
+    seen = {image.tobytes() for image in train.images}
+    assert not any(image.tobytes() in seen for image in test.images)
+    assert np.bincount(train.labels).tolist() == [6, 10]
+
+
+def test_a_changed_folder_has_another_hash(photos):
+    def now():
+        fingerprint.cache_clear()
+        return fingerprint(str(photos))
+
+    first = now()
+    (photos / "train/red/0.png").touch()
+    (photos / ".DS_Store").write_bytes(b"x")
+    assert now() == first
+    noise(photos / "train/red/0.png", 1)
+    second = now()
+    assert second != first
+    (photos / "train/red/0.png").rename(photos / "train/red/9.png")
+    assert now() != second
+
+
+def test_a_folder_can_be_pinned(photos, tmp_path):
+    load(photos, tmp_path, fingerprint(str(photos)))
+    noise(photos / "train/red/0.png", 1)
+    with pytest.raises(ResbenchError, match="SHA-256 of its contents is"):
+        download_archive(tmp_path / "other", [str(photos)], "ab" * 32, min_rate_kb=0, window_s=1)
+    assert not (tmp_path / "other").exists()
+
+
+def test_unreadable_files_are_named_and_counted_and_left_out(photos, tmp_path, capsys):
+    (photos / "train/red/broken.png").write_bytes((photos / "train/red/0.png").read_bytes()[:60])
+    (photos / "train/red/empty.jpg").write_bytes(b"")
+    (photos / "train/red/phone.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    (photos / "labels.csv").write_text("a,b")
+    (photos / "train/red/._0.png").write_bytes(b"\0\5\x16\7")
+    (photos / "train/red/Thumbs.db").write_bytes(b"x")
+    train, _, summary = load(photos, tmp_path)
+    assert len(train.labels) == 6
+    expected = {"train/red/broken.png", "train/red/empty.jpg", "train/red/phone.heic", "labels.csv"}
+    assert set(summary["unreadable"]) == expected
+    told = capsys.readouterr().err
+    assert "'train/red/broken.png': not a readable picture" in told
+    assert "'train/red/empty.jpg': is empty; left out" in told
+    assert "2 more files are left out" in told
+
+
+def test_photos_are_turned_upright_and_averaged(tmp_path):
+    stored = Image.new("RGB", (64, 64), BLUE)
+    stored.paste(RED, (0, 0, 32, 64))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    folder = tmp_path / "photos"
+    for name in ("cat", "dog"):
+        for part in ("train", "test"):
+            (folder / part / name).mkdir(parents=True)
+            stored.save(folder / part / name / "a.png", exif=exif)
+    grid = np.indices((64, 64)).sum(0) % 2 * 255
+    Image.fromarray(grid.astype(np.uint8)).save(folder / "train/dog/grid.png")
+    train, _, _ = load(folder, tmp_path)
+    assert train.images[0, 2, 16].tolist() == list(RED)
+    assert train.images[0, 29, 16].tolist() == list(BLUE)
+    assert set(train.images[2].ravel()) <= {127, 128}  # the mean of each 2×2 area
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (["a.png", "b.png"], "'a.png' outside a folder of its class"),
+        (["cat/a.png", "cat/b.png"], "outside a folder of its class"),
+        (["cat/a.png", "cat/b.png", "dog/a.png"], "too few different pictures of class 'dog'"),
+        (["train/cat/a.png", "train/dog/a.png"], "has no folder test"),
+        (["train/cat/a.png", "test/cat/a.png"], "1 class names, not 2"),
+        (["train/cat/a.png", "train/dog/a.png", "test/bird/a.png"], "no training pictures of the test pictures' class"),
+        (["train/cat/a.png", "test/cat/a.png", "val/cat/a.png"], "has the folder 'val' beside train and test"),
+        (["train/a.png", "test/cat/a.png"], "'train/a.png' outside a folder"),
+        (["train/cat/a.png", "train/dog/!.png", "test/cat/a.png"], "no readable picture of class 'dog'"),
+        (["train/cat/a.txt"], "holds no batches of images, no arrays and no pictures"),
+    ],
+)
+def test_folders_that_tell_no_classes_are_refused(tmp_path, files, words):
+    folder = tmp_path / "photos"
+    for number, name in enumerate(files):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.name in ("!.png", "a.txt"):
+            path.write_bytes(b"no picture")
+        else:
+            noise(path, number)
+    with pytest.raises(ResbenchError) as caught:
+        load(folder, tmp_path)
+    assert words in str(caught.value)
+    assert str(folder) in str(caught.value)
+    assert "delete" not in str(caught.value)
+    assert not (tmp_path / "train.npz").exists()
+
+
+def test_a_picture_bomb_among_pictures_costs_no_memory(photos, tmp_path):
+    import resource
+
+    stream = io.BytesIO()
+    Image.new("1", (30_000, 30_000)).save(stream, "PNG")
+    (photos / "train/red/bomb.png").write_bytes(stream.getvalue())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    _, _, summary = load(photos, tmp_path)
+    assert summary["unreadable"] == ["train/red/bomb.png"]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB

@@ -1,0 +1,44 @@
+"""The hash that a source on this machine would be downloaded with, so that a change of it is noticed."""
+
+import hashlib
+import io
+from functools import cache
+
+from resbench.common.files import sha256
+from resbench.data.folders import pack_folder
+from resbench.data.transfer import SourceError, local_path
+
+
+class _HashingStream(io.RawIOBase):
+    """A file that keeps nothing but the hash of what is written to it."""
+
+    def __init__(self) -> None:
+        self.digest = hashlib.sha256()
+        self._position = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self.digest.update(data)
+        self._position += len(data)
+        return len(data)
+
+
+@cache
+def fingerprint(source: str) -> str | None:
+    """Return the SHA-256 of a local archive, or of a folder packed as `download` does; None for anything else."""
+    try:
+        path = local_path(source)
+        if path is not None and path.is_file():
+            return sha256(path)
+        if path is not None and path.is_dir():
+            stream = _HashingStream()
+            pack_folder(path, stream)  # type: ignore[arg-type]
+            return stream.digest.hexdigest()
+    except (OSError, ValueError, SourceError):
+        pass  # `download` will say why
+    return None
