@@ -370,11 +370,14 @@ def predict(
         typer.Argument(help="Pictures of any size (PNG, JPEG, WebP, GIF, BMP, TIFF, PPM), or folders of them."),
     ],
     json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
+    labels: Annotated[
+        Path | None, typer.Option(help="Class names, one a line, for a model that names none.  Default: the model's.")
+    ] = None,
 ) -> None:
     """Name what is on each image: the three likeliest classes with their probabilities."""
     from resbench.deploy.predict import predict_images
 
-    if not predict_images(model, images, as_json=json):
+    if not predict_images(model, images, as_json=json, labels=labels):
         raise typer.Exit(1)
 
 

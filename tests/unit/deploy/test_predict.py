@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import resource
 import subprocess
 import sys
 import zlib
@@ -9,6 +11,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
+from resbench.common.errors import ResbenchError
 from resbench.data.pictures import read_image
 from resbench.deploy.predict import predict_images
 from tiny_models import tiny_model
@@ -142,6 +145,125 @@ def test_json_is_an_object_a_line_for_every_picture(tmp_path, capsys):
     assert [entry["class"] for entry in second["top"]] == ["cat", "ship", "dog"]
     assert second["top"][0]["probability"] == pytest.approx(1, abs=1e-3)
     assert "bad.png" in err
+
+
+def stored(path, array):
+    Image.fromarray(array).save(path)
+    return pixels(path)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.full((40, 40), 0.5, np.float32), 128),
+        (np.full((40, 40), 1.0, np.float32), 255),
+        (np.full((40, 40), 200.0, np.float32), 200),
+        (np.full((40, 40), 128 * 257.0, np.float32), 128),
+        (np.full((40, 40), 200 * 256 + 7, np.uint16), 200),
+        (np.full((40, 40), 99, np.int32), 99),
+        (np.full((40, 40), 100 * 257, np.int32), 100),
+    ],
+)
+def test_tiff_values_keep_their_brightness(tmp_path, values, expected):
+    assert (stored(tmp_path / "a.tif", values) == expected).all()
+
+
+@pytest.mark.parametrize("value", [-1.0, 1e6, float("nan"), float("inf")])
+def test_tiff_values_of_unknown_range_are_one_line(tmp_path, value):
+    with pytest.raises(ResbenchError, match="scale them to 0 to 255, or as floats to 0 to 1"):
+        stored(tmp_path / "a.tif", np.full((40, 40), value, np.float32))
+
+
+def test_cmyk_of_a_print_shop_is_not_inverted(tmp_path):
+    """Adobe's marker in a JPEG means that inks are stored inverted; Pillow writes and heeds it."""
+    picture(tmp_path / "a.jpg", (0, 255, 255, 0), mode="CMYK", quality=95)
+    assert b"Adobe" in (tmp_path / "a.jpg").read_bytes()
+    assert np.abs(pixels(tmp_path / "a.jpg").astype(int) - RED).max() < 6
+
+
+def test_a_photo_of_108_megapixels_is_read_at_an_eighth(tmp_path):
+    """And a PNG of that size, which has to be decoded whole, is refused."""
+    photo = Image.new("RGB", (12_000, 9_000), BLUE)
+    photo.paste(RED, (0, 0, 6_000, 9_000))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo.save(tmp_path / "a.jpg", exif=exif)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    image = pixels(tmp_path / "a.jpg").astype(int)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB; whole it has 324 MB
+    assert np.abs(image[2, 16] - RED).max() < 6
+    assert np.abs(image[29, 16] - BLUE).max() < 6
+    Image.new("1", (12_000, 9_000)).save(tmp_path / "a.png")
+    with pytest.raises(ResbenchError, match=r"a\.png: has 108 megapixels; make it smaller than 89 megapixels"):
+        pixels(tmp_path / "a.png")
+
+
+def test_of_an_animation_the_first_picture_counts(tmp_path):
+    frames = [Image.new("RGB", (40, 40), colour) for colour in (RED, GREEN, BLUE)]
+    for name in ("a.gif", "a.webp", "a.png"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], lossless=True)
+        assert pixels(tmp_path / name)[0, 0].tolist() == list(RED)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.png", b"", "is empty"),
+        ("a.jpg", b"text, called like a picture", "not a readable picture (PNG"),
+        ("._a.jpg", b"\0\5\x16\7\0\2\0\0", "macOS's note about a file, not a picture"),
+        ("a.heic", b"\0\0\0\x18ftypheic\0\0\0\0", "is a HEIC picture; convert it to JPEG or PNG"),
+        ("a.avif", b"\0\0\0\x1cftypavif\0\0\0\0", "is an AVIF picture"),
+        ("a.pdf", b"%PDF-1.7", "is a PDF file"),
+        ("a.svg", b"<svg xmlns=''/>", "is an SVG drawing"),
+    ],
+)
+def test_what_is_no_picture_is_one_clear_line(tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ResbenchError) as caught:
+        pixels(tmp_path / name)
+    assert words in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_folders_in_a_folder_are_read_and_hidden_files_are_not(tmp_path, capsys):
+    model, folder = tiny_model(tmp_path / "m.onnx"), tmp_path / "photos"
+    (folder / "2024/May").mkdir(parents=True)
+    (folder / "__MACOSX").mkdir()
+    picture(folder / "2024/May/b.png", RED)
+    picture(folder / "a.png", GREEN)
+    for name in ("._a.png", "__MACOSX/._b.png", "2024/.hidden.png"):
+        (folder / name).write_bytes(b"\0\5\x16\7")
+    assert predict_images(model, [folder])
+    out, err = capsys.readouterr()
+    assert [line.split(":")[0] for line in out.splitlines()] == [f"{folder}/2024/May/b.png", f"{folder}/a.png"]
+    assert err == ""
+
+
+def test_odd_file_names_stay_on_one_line(tmp_path, capsys):
+    model = tiny_model(tmp_path / "m.onnx")
+    for name in (b"a\nb.png", b"\xff\xfe.png", b"c\x1b[2J.png"):
+        good = picture(tmp_path / os.fsdecode(name), RED)
+        assert predict_images(model, [good])
+        assert predict_images(model, [good], as_json=True)
+        good.write_bytes(b"")
+        assert not predict_images(model, [good])
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 6
+    assert len(err.splitlines()) == 3
+    assert (out + err).replace("\n", "").isprintable()
+    assert "\\xff\\xfe.png: cat" in out
+
+
+def test_a_foreign_model_gets_its_names_from_a_file(tmp_path, capsys):
+    model, image = tiny_model(tmp_path / "m.onnx", classes=[]), picture(tmp_path / "a.png", BLUE)
+    (tmp_path / "labels.txt").write_text("Katze\nHund\nSchiff\n\n", encoding="utf-8")
+    assert predict_images(model, [image], labels=tmp_path / "labels.txt")
+    assert ": Schiff 100.0%" in capsys.readouterr().out
+    (tmp_path / "labels.txt").write_text("Katze\nHund\n")
+    with pytest.raises(ResbenchError, match=r"has 2 lines, but the model has 3 classes; write one name a line"):
+        predict_images(model, [image], labels=tmp_path / "labels.txt")
+    with pytest.raises(ResbenchError, match="cannot be read as text"):
+        predict_images(model, [image], labels=image)
 
 
 ALLOWED = ("resbench", "numpy", "onnxruntime", "PIL")
