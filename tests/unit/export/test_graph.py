@@ -76,6 +76,6 @@ def test_a_constant_of_several_nodes_is_named_after_the_first():
     ]
     constant = onnx.numpy_helper.from_array(np.ones(1, np.float32), "c")
     graph = onnx.helper.make_graph(nodes, "g", value[:1], value[1:], [constant])
-    rename(graph)
+    graph = rename(onnx.helper.make_model(graph)).graph
     assert [list(node.input) for node in graph.node] == [["image", "Add_0.constant1"], ["Add_0:0", "Add_0.constant1"]]
     assert [weight.name for weight in graph.initializer] == ["Add_0.constant1"]

@@ -14,9 +14,10 @@ from resbench.benchmark.predictions import predict
 from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import atomic, write_json
 from resbench.data.store import Split, load_split
+from resbench.export.counts import multiply_adds
 from resbench.export.graph import to_onnx
 from resbench.export.metadata import write_metadata
-from resbench.networks.registry import multiply_adds, parameters, reference
+from resbench.networks.registry import parameters, reference
 from resbench.runtime.providers import BASE_PROVIDER
 from resbench.runtime.sessions import open_session
 from resbench.statistics.metrics import accuracy_and_loss, agreement
@@ -53,7 +54,7 @@ def export_model(
         refusal = disagreement(figures)
         if refusal:
             raise ResbenchError(f"{model_path}: not exported, since {refusal}")
-        facts = _facts(model, record)
+        facts = _facts(model, graph, record)
         write_metadata(graph, facts | figures)
         onnx.save_model(graph, temporary)
         onnx.checker.check_model(temporary, full_check=True)
@@ -82,13 +83,13 @@ def disagreement(figures: dict[str, Any]) -> str | None:
     return None
 
 
-def _facts(model: keras.Model, record: dict[str, Any]) -> dict[str, Any]:
+def _facts(model: keras.Model, graph: onnx.ModelProto, record: dict[str, Any]) -> dict[str, Any]:
     published = reference(record["variant"])
     return record | {
         "precision": "fp32",
         "preprocessing": "none: uint8 RGB pixels, scaled inside",
         "parameters": parameters(model),
-        "macs": multiply_adds(model),
+        "macs": multiply_adds(graph),
         "published_accuracy": published and published.accuracy,
         "published_loss": published and published.loss,
         "published_protocol": published and published.protocol,
