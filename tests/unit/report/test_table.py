@@ -39,6 +39,7 @@ def test_every_number_of_a_full_report(results):
         "provider": "cpu",
         "batch_size": "1",
         "threads": "1",
+        "protocol": "notebook",
         "seeds": "2",
         "parameters": "2092746",
         "macs": "413000000",

@@ -200,6 +200,15 @@ COLUMNS = [
         shown=Shown("Threads", text=_whole, once=True),
     ),
     Column(
+        "protocol",
+        "how it was trained: the name of a training protocol",
+        _training("protocol"),
+        type=str,
+        checks=(NAME,),
+        required=True,
+        shown=Shown("Protocol", text=str, once=True),
+    ),
+    Column(
         "seeds",
         "trainings behind the accuracy",
         lambda entry: len(entry.exports),
