@@ -19,7 +19,7 @@ from resbench.report.format import between, percent, significant
 from resbench.report.inputs import Parity
 from resbench.runtime.providers import BASE_PROVIDER
 from resbench.statistics.latency import FEWEST_FOR_P90, FEWEST_FOR_P99, FEWEST_ROUNDS_FOR_P50, SettingSummary
-from resbench.statistics.metrics import cross_entropy
+from resbench.statistics.metrics import brier_score, calibration_error, cross_entropy
 
 Row = dict[str, Any]
 Text = Callable[[Any], str]
@@ -264,6 +264,21 @@ COLUMNS = [
         unit="nats",
         checks=(NOT_NEGATIVE,),
         shown=Shown("Loss", "nats", _four_decimals, (labelled("published", "published_loss"),)),
+    ),
+    Column(
+        "ece",
+        "expected calibration error: how far confidence is from accuracy (Guo et al. 2017, 15 bins), mean over seeds",
+        metric=calibration_error,
+        unit="fraction",
+        checks=(FRACTION,),
+        shown=Shown("ECE", "%", percent),
+    ),
+    Column(
+        "brier",
+        "multi-class Brier score: squared distance of the probabilities from the truth, 0 to 2, mean over seeds",
+        metric=brier_score,
+        checks=(NOT_NEGATIVE,),
+        shown=Shown("Brier", text=_four_decimals),
     ),
     Column(
         "latency_min_ms",

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+CALIBRATION_BINS = 15
+
 
 def accuracy_and_loss(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> tuple[float, float]:
     """Top-1 accuracy, the fraction of images whose likeliest class is the label, and mean cross-entropy in nats.
@@ -26,6 +28,38 @@ def cross_entropy(probabilities: NDArray[np.float32], labels: NDArray[np.uint8])
     """
     chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(chosen.clip(1e-7, 1 - 1e-7)).mean())
+
+
+def calibration_error(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
+    """Return the expected calibration error (ECE) of the likeliest class's probability, a fraction.
+
+    The mean distance between how sure the model is and how often it is right, over 15 bins of equal width, each
+    weighted by its number of images (Guo et al., On calibration of modern neural networks, ICML 2017).
+
+    Args:
+        probabilities: Class probabilities, float32 (N, classes).
+        labels: True classes, uint8 (N,).
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == labels
+    bins = np.ceil(confidence * CALIBRATION_BINS).clip(1, CALIBRATION_BINS).astype(np.intp) - 1  # (low, high]
+    gaps = np.bincount(bins, weights=confidence - right, minlength=CALIBRATION_BINS)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def brier_score(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
+    """Return the multi-class Brier score, from 0 (certain and right) to 2 (certain and wrong).
+
+    The squared distance between the probabilities and the truth, which is 1 for one class and 0 for all others, mean
+    over images (Brier, Verification of forecasts expressed in terms of probability, 1950).
+
+    Args:
+        probabilities: Class probabilities, float32 (N, classes).
+        labels: True classes, uint8 (N,).
+    """
+    distances = probabilities.astype(np.float64)
+    distances[np.arange(len(labels)), labels] -= 1
+    return float((distances**2).sum(axis=1).mean())
 
 
 def agreement(first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[float, float]:
