@@ -125,7 +125,7 @@ def see_card() -> str:
 
 
 def train_beside_keras() -> str:
-    measured = train.side_by_side("pool", STEPS, available_cores())
+    measured = train.side_by_side(train.Case("pool"), STEPS, available_cores())
     us, them = measured["ours"], measured["Keras"]
     if "card" not in us:
         raise ResbenchError("it ran on the CPU")

@@ -1,10 +1,13 @@
 """Training speed and memory beside plain Keras.
 
-    python perf/train.py [--variants basic,pool,bottleneck] [--turns 6] [--steps 6] [--threads 2]
+    python perf/train.py [--networks basic,pool,bottleneck,resnet8:128,resnet20:128]
+                         [--turns 6] [--steps 6] [--threads 2]
 
-Both train the same network with Adam at the same batch size and number of threads on 50,000
-random images: ours through `resbench.training`, Keras's by `model.fit` on float32 arrays, as a
-notebook does.  XLA is on for both on a GPU and off for both on a CPU, where it is slower.  Each has
+NAME:BATCH trains with batches of that size; 32 without.  Both train the same network with Adam at the same batch size
+and number of threads on 50,000 random images: ours through `resbench.training`, Keras's by `model.fit` on float32
+arrays, as a notebook does.  Networks with batch normalisation, the resnets, show what the fused operation of
+`resbench.training.normalization` gains.  On a processor with AMX, each network is trained in bfloat16, too, beside
+Keras in float32.  XLA is on for both on a GPU and off for both on a CPU, where it is slower.  Each has
 a process of its own, and they take turns of a few steps, one waiting while the other trains, so that
 a machine whose speed changes is the same for both; medians are printed, and of speed the median of
 the turns' ratios.  Speed leaves out the first step of each turn.  Memory is the process's peak,
@@ -17,13 +20,16 @@ import os
 import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 import harness
 from harness import Verdict
 
 IMAGES = 50_000
-BATCH = 32
+NETWORKS = "basic,pool,bottleneck,resnet8:128,resnet20:128"
+BATCH = 32  # the notebook's
 SPEED = 1.0  # times Keras's, at least
 MEMORY = 1 / 3  # of what Keras takes for the images, at most
 TITLES = {
@@ -39,16 +45,27 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
-def side_by_side(variant: str, steps: int, threads: int, turns: int = 1) -> dict[str, dict[str, float]]:
+class Case(NamedTuple):
+    """What is trained; ours in the arithmetic `policy`, a key of POLICIES, Keras's in float32."""
+
+    variant: str
+    batch: int = BATCH
+    policy: str = "none"
+
+    def __str__(self) -> str:
+        return f"{self.variant}:{self.batch}{'' if self.policy == 'none' else ' ' + self.policy}"
+
+
+def side_by_side(case: Case, steps: int, threads: int, turns: int = 1) -> dict[str, dict[str, float]]:
     """What TITLES names, of `ours`, of `Keras` and as the `ratio` of both; `card` on a GPU alone."""
     with harness.process() as us, harness.process() as them:
         sides = {"ours": us, "Keras": them}
         for who, side in sides.items():
-            side.submit(prepare, who, variant, threads).result()
+            side.submit(prepare, who, case, threads).result()
         speeds: dict[str, list[float]] = {who: [] for who in sides}
         for number in range(turns):
             for who in list(sides)[:: 1 if number % 2 == 0 else -1]:
-                speeds[who].append(steps * BATCH / sides[who].submit(take_turn, steps).result())
+                speeds[who].append(steps * case.batch / sides[who].submit(take_turn, steps).result())
         found = {
             who: {"speed": statistics.median(speeds[who])} | side.submit(memory).result() for who, side in sides.items()
         }
@@ -62,12 +79,12 @@ take_steps: Callable[[int], float]
 peak_without_images: float
 
 
-def prepare(who: str, variant: str, threads: int) -> None:
+def prepare(who: str, case: Case, threads: int) -> None:
     global take_steps, peak_without_images
     begin = set_up_ours(threads) if who == "ours" else set_up_keras(threads)
-    begin(variant, 2 * BATCH)(1)
+    begin(case, 2 * case.batch)(1)
     peak_without_images = peak_mb()
-    take_steps = begin(variant, IMAGES)
+    take_steps = begin(case, IMAGES)
     take_steps(1)
 
 
@@ -94,24 +111,26 @@ def random_images(count: int):
     return random.integers(0, 256, (count, 32, 32, 3), np.uint8), random.integers(0, 10, count, np.uint8)
 
 
-def build(variant: str):
-    """The network, and whether this machine has a GPU."""
+def build(variant: str, policy: str = "none"):
+    """The network, computing by that policy, and whether this machine has a GPU."""
     import keras
     import tensorflow as tf
     from resbench.networks import registry
+    from resbench.training.settings import POLICIES
 
     keras.utils.set_random_seed(0)
+    keras.mixed_precision.set_global_policy(POLICIES[policy])
     return registry.variant(variant).build(10), bool(tf.config.list_physical_devices("GPU"))
 
 
-def set_up_ours(threads: int) -> Callable[[str, int], Callable[[int], float]]:
+def set_up_ours(threads: int) -> Callable[[Case, int], Callable[[int], float]]:
     from resbench.training.devices import claim_device
 
     claim_device("auto", threads).__enter__()  # until this process ends
     return ours
 
 
-def set_up_keras(threads: int) -> Callable[[str, int], Callable[[int], float]]:
+def set_up_keras(threads: int) -> Callable[[Case, int], Callable[[int], float]]:
     import resbench.networks  # noqa: F401  imports TensorFlow quietly
 
     import tensorflow as tf  # isort: skip
@@ -123,7 +142,7 @@ def set_up_keras(threads: int) -> Callable[[str, int], Callable[[int], float]]:
     return keras_fit
 
 
-def ours(variant: str, count: int) -> Callable[[int], float]:
+def ours(case: Case, count: int) -> Callable[[int], float]:
     """A function that trains a step and then so many more on `count` images, and returns the seconds of the latter."""
     import numpy as np
     from resbench.common.progress import Progress
@@ -131,23 +150,23 @@ def ours(variant: str, count: int) -> Callable[[int], float]:
     from resbench.training import loop
     from resbench.training.protocols import PROTOCOLS
 
-    model, gpu = build(variant)
-    protocol = PROTOCOLS["notebook"]
-    optimizer = protocol.optimizer(IMAGES // BATCH, False)
+    model, gpu = build(case.variant, case.policy)
+    protocol, batch = PROTOCOLS["notebook"], case.batch
+    optimizer = protocol.optimizer(IMAGES // batch, False)
     optimizer.build(model.trainable_variables)
     data = Split(*random_images(count), np.arange(10).astype(str))
     run_steps = loop.training_steps(model, optimizer, protocol, data, gpu)
     order, draws = loop.epoch_plan(0, 1, count)
 
     def train(steps: int) -> float:
-        first, rest = slice(0, BATCH), slice(BATCH, (steps + 1) * BATCH)
-        loop.run_epoch(run_steps, order[first], draws[first], BATCH, 1, Progress(""))
-        return loop.run_epoch(run_steps, order[rest], draws[rest], BATCH, min(steps, 200), Progress("")).seconds
+        first, rest = slice(0, batch), slice(batch, (steps + 1) * batch)
+        loop.run_epoch(run_steps, order[first], draws[first], batch, 1, Progress(""))
+        return loop.run_epoch(run_steps, order[rest], draws[rest], batch, min(steps, 200), Progress("")).seconds
 
     return train
 
 
-def keras_fit(variant: str, count: int) -> Callable[[int], float]:
+def keras_fit(case: Case, count: int) -> Callable[[int], float]:
     """As `ours`, by a `fit` each time."""
     import keras
 
@@ -158,7 +177,7 @@ def keras_fit(variant: str, count: int) -> Callable[[int], float]:
                 self.start = time.perf_counter()
             self.end = time.perf_counter()
 
-    model, gpu = build(variant)
+    model, gpu = build(case.variant)
     network = keras.models.clone_model(model, input_tensors=keras.Input((32, 32, 3), dtype="float32"))
     network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=gpu)
     images, labels = random_images(count)
@@ -166,33 +185,42 @@ def keras_fit(variant: str, count: int) -> Callable[[int], float]:
 
     def train(steps: int) -> float:
         clock = Clock()
-        network.fit(images, labels, batch_size=BATCH, steps_per_epoch=steps + 1, verbose=0, callbacks=[clock])
+        network.fit(images, labels, batch_size=case.batch, steps_per_epoch=steps + 1, verbose=0, callbacks=[clock])
         return clock.end - clock.start
 
     return train
 
 
+def cases(networks: str) -> Iterator[Case]:
+    """Each network in float32 and, on a processor that has its instructions, in bfloat16."""
+    has_bfloat16 = "amx_bf16" in Path("/proc/cpuinfo").read_text()
+    for name in networks.split(","):
+        variant, _, batch = name.partition(":")
+        for policy in ("none", "bfloat16") if has_bfloat16 else ("none",):
+            yield Case(variant, int(batch or BATCH), policy)
+
+
 def main() -> None:
     parser = harness.parser(__doc__)
-    parser.add_argument("--variants", default="basic,pool,bottleneck")
+    parser.add_argument("--networks", default=NETWORKS)
     parser.add_argument("--turns", type=int, default=6)
     parser.add_argument("--steps", type=int, default=6, help="of a turn")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
-    print(f"batch {BATCH}, {options.threads} threads, {options.turns} turns of {options.steps} steps")
+    print(f"{options.threads} threads, {options.turns} turns of {options.steps} steps")
     verdicts: list[Verdict] = []
-    for variant in options.variants.split(","):
-        us, them, ratio = side_by_side(variant, options.steps, options.threads, options.turns).values()
+    for case in cases(options.networks):
+        us, them, ratio = side_by_side(case, options.steps, options.threads, options.turns).values()
         if not verdicts:
-            print(f"{'':<12}" + "".join(f"{TITLES[key]:^24}" for key in us))
-            print(f"{'variant':<12}" + len(us) * f"{'ours':>8}{'Keras':>8}{'ratio':>8}")
+            print(f"{'':<24}" + "".join(f"{TITLES[key]:^24}" for key in us))
+            print(f"{'network:batch':<24}" + len(us) * f"{'ours':>8}{'Keras':>8}{'ratio':>8}")
         print(
-            f"{variant:<12}" + "".join(f"{us[key]:>8.1f}{them[key]:>8.1f}{ratio[key]:>8.2f}" for key in us), flush=True
+            f"{case!s:<24}" + "".join(f"{us[key]:>8.1f}{them[key]:>8.1f}{ratio[key]:>8.2f}" for key in us), flush=True
         )
         speed, size = ratio["speed"], ratio["images"]
         verdicts += [
-            Verdict(f"{variant}: {speed:.2f} × Keras's images/s", f"at least {SPEED}", speed >= SPEED),
-            Verdict(f"{variant}: {size:.2f} × its memory for the images", f"at most {MEMORY:.2f}", size <= MEMORY),
+            Verdict(f"{case}: {speed:.2f} × Keras's images/s", f"at least {SPEED}", speed >= SPEED),
+            Verdict(f"{case}: {size:.2f} × its memory for the images", f"at most {MEMORY:.2f}", size <= MEMORY),
         ]
     harness.conclude(verdicts)
 
