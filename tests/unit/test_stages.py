@@ -88,8 +88,8 @@ def test_every_file_of_data_belongs_to_a_stage() -> None:
 def test_every_rule_but_the_targets_has_its_digest() -> None:
     text = "".join(path.read_text() for path in sorted(RULES.glob("*.smk")))
     rules = [line.split()[1].strip(":") for line in text.splitlines() if line.startswith("rule ")]
-    assert sorted(rules) == sorted(stages.STAGES)
-    assert [name for name in rules if f'code_digest("{name}"' not in text] == []
+    assert set(rules) == stages.STAGES.keys() | {"download"}
+    assert [name for name in stages.STAGES if f'code_digest("{name}"' not in text] == []
 
 
 def test_a_digest_is_the_same_wherever_the_package_lies_and_whatever_its_dates(copied: Path) -> None:

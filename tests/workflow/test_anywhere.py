@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, Tree, settings
+from trees import ROOT, Tree, settings
 
 STAGES = {"digits", "download", "convert", "train", "export", "quantize", "evaluate", "latency"}
 STAGES |= {"collate", "page", "bundle"}
@@ -156,3 +156,15 @@ def test_a_name_that_no_variant_may_have_is_refused_in_one_line(elsewhere: Path,
     assert answer.returncode != 0
     assert line in answer.stderr.splitlines()[-1]
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("deployed", [False, True])
+def test_a_tilde_is_the_home_folder(elsewhere: Path, tmp_path: Path, deployed: bool) -> None:
+    paths = {"results": "~/scratch/results"}
+    (elsewhere / "config/config.yaml").write_text(yaml.safe_dump(settings() | {"pathvars": paths}))
+    snakefile = elsewhere / "Snakefile" if deployed else ROOT / "Snakefile"
+    if deployed:
+        snakefile.write_text(DEPLOYED.format(snakefile=f'"{ROOT / "workflow/Snakefile"}"'))
+    output = run(elsewhere, "-s", snakefile, "--dry-run", HOME=str(tmp_path))
+    assert f"{tmp_path}/scratch/results/report.csv" in output
+    assert "~" not in output

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ import yaml
 from resbench.data.datasets import DATASETS
 from resbench.report.columns import REPORT_COLUMNS
 from resbench.report.schema import COMPARISONS, REPORT
+from trees import settings
 
 MEASURED = ("accuracy_mean", "keras_accuracy_mean", "loss_mean", "load_ms", "first_ms", "latency_min_ms")
 REPORTING = {"collate", "page", "bundle", "default"}
@@ -133,3 +135,18 @@ def test_snakemakes_report_has_captions_categories_and_labels(snakemake_report: 
     labels = ('"labels": {"table": "measurements"}', '"labels": {"figure": "confusion"}')
     expected = (*captions, *labels, '"Tables": {', '"Figures": {', '"Page": {')
     assert [words for words in expected if words not in snakemake_report] == []
+
+
+@pytest.mark.parametrize(
+    ("device", "words", "asked"),
+    [("cpu", (), "0"), ("gpu", (), "1"), ("auto", (), "0"), ("auto", ("--default-resources", "gpu_nodes=1"), "1")],
+)
+def test_a_training_asks_for_a_gpu_only_where_there_is_one(tree, monkeypatch, device, words, asked) -> None:
+    (tree.folder / "nvidia-smi").write_text("#!/bin/sh\nexit 1\n")
+    (tree.folder / "nvidia-smi").chmod(0o755)
+    monkeypatch.setattr(os, "defpath", f"{tree.folder}:{os.defpath}")
+    tree.configure(**settings() | {"training": {"device": device}})
+    status, output = tree.snakemake("--dry-run", *words)
+    assert status == 0, output
+    train = re.findall(r"^rule train:\n(?:    .*\n)*?    threads: (\d+)\n    resources: (.*)", output, re.MULTILINE)
+    assert {(threads, re.search(r"\bgpu=(\d)", resources)[1]) for threads, resources in train} == {("2", asked)}

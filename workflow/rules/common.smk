@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from snakemake.pathvars import Pathvars
+
 # In a checkout, the jobs run its own package, whatever else is installed; elsewhere, the installed one.
 WORKFLOW = Path(workflow.current_basedir.join("..").get_path_or_uri(secret_free=True)).resolve()
 SEARCHED = {"PATH": [Path(sys.executable).parent]}  # also when snakemake was called by its path
@@ -20,6 +22,7 @@ os.environ.setdefault("RESBENCH_VARIANTS", str(Path("variants").resolve()))  # n
 try:
     from resbench import config as configuration
     from resbench.common.errors import ResbenchError
+    from resbench.common.system import cards
     from resbench.data.datasets import archive_of
     from resbench.runtime.providers import PROVIDERS
     from resbench.stages import code_digest
@@ -32,6 +35,11 @@ read = dict.fromkeys(os.path.relpath(path) for path in workflow.configfiles)  # 
 duplicates = [line for path in read for line in configuration.duplicate_keys(Path(path))]
 if problems := duplicates or configuration.check(config):
     sys.exit("\n".join(problems))
+
+# `~` is the home folder in paths as well.
+at_home = {name: str(Path(path).expanduser()) for name, path in config["pathvars"].items() if path.startswith("~")}
+workflow.pathvars.update(Pathvars.from_module(at_home))
+config["pathvars"] |= at_home
 
 
 try:
@@ -52,6 +60,14 @@ wildcard_constraints:
     seed="[0-9]+",
     precision="[a-z0-9]+",
     provider="|".join(PROVIDERS),
+
+
+def training_cards():
+    """GPUs that a training asks for: one where the profile says that nodes have it, or this machine has."""
+    said = (workflow.resource_settings.default_resources or {}).get("gpu_nodes")
+    if config["training"]["device"] != "auto":
+        return int(config["training"]["device"] == "gpu")
+    return int(cards(["index"]) != [] if said is None else said.value > 0)
 
 
 def precisions_on(provider):

@@ -43,7 +43,6 @@ rule download:
         min_rate_kb=config["data"]["min_rate_kb"],
         window_s=config["data"]["window_s"],
     params:
-        code=code_digest("download"),
         sha256=SHA256 or "none",
         # A file or folder of one's own may change in place.
         content=lambda wildcards: SHA256 or local_content(),

@@ -13,7 +13,7 @@ rule train:
     threads: 2
     resources:
         device=config["training"]["device"],
-        gpu=0 if config["training"]["device"] == "cpu" else 1,
+        gpu=training_cards(),
         mem_mb=4000,
         runtime=720,
     params:
