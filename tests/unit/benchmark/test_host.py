@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-from pathlib import Path
 
 import onnxruntime
 import pytest
@@ -70,19 +69,6 @@ def test_governor_and_threads_a_core_are_read_where_the_kernel_shows_them(tmp_pa
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text(content)
     assert (host.governor(), host._smt()) == ("powersave", True)
-
-
-@pytest.mark.parametrize(
-    ("limits", "cores"), [({}, None), ({"a": "max 100000"}, None), ({"a": "150000 100000", "a/b": "max 100000"}, 1.5)]
-)
-def test_cgroup_quota_is_the_tightest_on_the_way_to_the_root(tmp_path, monkeypatch, limits, cores):
-    (tmp_path / "a" / "b").mkdir(parents=True)
-    (tmp_path / "cgroup").write_text("1:cpu:/elsewhere\n0::/a/b\n")
-    for folder, limit in limits.items():
-        (tmp_path / folder / "cpu.max").write_text(f"{limit}\n")
-    known = {"/proc/self/cgroup": tmp_path / "cgroup", "/sys/fs/cgroup": tmp_path}
-    monkeypatch.setattr(host, "Path", lambda name: known.get(name) or Path(name))
-    assert host._cgroup_quota() == cores
 
 
 def test_commit_and_changes(tmp_path, monkeypatch):

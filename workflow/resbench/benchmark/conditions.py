@@ -1,13 +1,13 @@
 """What else went on while something was timed, and what on this machine makes timings doubtful."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
 
-from resbench.benchmark.host import cgroup_folders, governor
+from resbench.benchmark.host import governor
+from resbench.common.cgroups import throttle_count
 from resbench.common.system import core_numbers
 
 BUSY_CORES = 0.25  # of other processes: beyond what an idle machine's services take
@@ -47,7 +47,7 @@ def read_counters() -> Counters:
         busy=sum(getattr(core, kind, 0.0) for core in mine for kind in BUSY),
         steal=sum(getattr(core, "steal", 0.0) for core in mine),
         own=own.user + own.system,
-        throttles=sum(_throttle_counts()),
+        throttles=_heat_throttle_count() + throttle_count(),
     )
 
 
@@ -96,11 +96,6 @@ def warnings_after(seen: list[Disturbance]) -> list[str]:
     return found
 
 
-def _throttle_counts() -> Iterator[int]:
-    for path in CORES.glob("cpu[0-9]*/thermal_throttle/*_throttle_count"):
-        yield int(path.read_text())
-    for folder in cgroup_folders():
-        for line in (folder / "cpu.stat").read_text().splitlines() if (folder / "cpu.stat").exists() else []:
-            name, _, count = line.partition(" ")
-            if name == "nr_throttled":
-                yield int(count)
+def _heat_throttle_count() -> int:
+    """How many times heat slowed the cores down, since the machine started."""
+    return sum(int(path.read_text()) for path in CORES.glob("cpu[0-9]*/thermal_throttle/*_throttle_count"))

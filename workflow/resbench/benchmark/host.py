@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 
+from resbench.common.cgroups import cpu_quota
 from resbench.common.system import available_cores, cards, core_numbers
 from resbench.runtime.backend import load_backend
 from resbench.runtime.providers import PROVIDERS
@@ -42,7 +43,7 @@ def describe_host(provider: str) -> dict[str, Any]:
     under `packages`.  What cannot be found is None.  Memory in 10^9 bytes; load averages over 1, 5
     and 15 minutes.
     """
-    processor, cores, quota = _processor(), available_cores(), _cgroup_quota()
+    processor, cores, quota = _processor(), available_cores(), cpu_quota()
     gpus = _gpus()
     record = PROVIDERS[provider]
     runtime = load_backend(record).runtime()
@@ -79,16 +80,6 @@ def governor() -> str | None:
     return _read(SYSTEM_CORES / f"cpu{min(core_numbers())}/cpufreq/scaling_governor")
 
 
-def cgroup_folders() -> list[Path]:
-    """The control groups of this process, from its own to the root (cgroup v2); empty where there are none."""
-    entry = next((line for line in (_read(Path("/proc/self/cgroup")) or "").splitlines() if line[:3] == "0::"), None)
-    if entry is None:
-        return []
-    root = Path("/sys/fs/cgroup")
-    group = root / entry.removeprefix("0::").lstrip("/")
-    return [folder for folder in (group, *group.parents) if folder.is_relative_to(root)]
-
-
 def _processor() -> str:
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -98,16 +89,6 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def _cgroup_quota() -> float | None:
-    """Cores' worth of time that the control groups allow: the tightest limit from here to the root."""
-    limits = []
-    for folder in cgroup_folders():
-        quota, _, period = (_read(folder / "cpu.max") or "max").partition(" ")
-        if quota != "max":
-            limits.append(int(quota) / int(period))
-    return min(limits, default=None)
 
 
 def _smt() -> bool | None:
