@@ -11,9 +11,9 @@ import numpy as np
 import psutil
 import pytest
 from resbench.benchmark import latency, latency_worker, process
-from resbench.benchmark.latency import COLUMNS, INPUTS, measure_latency, rotate, schedule
+from resbench.benchmark.latency import COLUMNS, measure_latency, schedule
 from resbench.benchmark.latency_worker import Timing, peak_rss_mb, time_calls, warm_up
-from resbench.benchmark.manifest import Setting
+from resbench.benchmark.plan import INPUTS, Setting, rotate
 from resbench.benchmark.predictions import evaluate_model
 from resbench.benchmark.presets import LATENCY_PRESETS
 from resbench.benchmark.rounds import Rounds
@@ -108,7 +108,7 @@ def test_memory_is_the_process_s_own(measured):
 def test_host_tells_machine_and_conditions(measured):
     host = measured[1]
     assert (host["preset"], host["rounds"]) == ("smoke", 2)
-    assert (host["images"], host["answers"]) == ("from --data", "those of --predictions")
+    assert (host["images"], host["outputs"]) == ("from --data", "checked against stored predictions")
     assert host["notes"] == ["cuda was left out"]
     assert (host["copies"], host["tf32"]) == (None, None)
     assert len(host["load_average_before"]) == len(host["load_average_after"]) == 3
@@ -237,7 +237,7 @@ def test_a_model_that_answers_other_than_predicted_is_not_timed(tmp_path, images
     content["probabilities"] = content["probabilities"][:, ::-1].copy()
     with stored.open("wb") as stream:
         np.savez(stream, **content)
-    refused(tmp_path, [model], r"m\.onnx: not timed, since its answers differ by", data=images, predictions=[stored])
+    refused(tmp_path, [model], r"m\.onnx: not timed, since its outputs differ by", data=images, predictions=[stored])
 
 
 def test_predictions_must_be_of_these_models_and_images(tmp_path, images):
@@ -393,3 +393,36 @@ def test_interruption_kills_the_process_and_leaves_nothing(tmp_path, interruptio
     assert parent.returncode == 128 + interruption
     assert b"Traceback" not in error
     assert not out.exists()
+
+
+def test_openvino_is_timed_as_onnx_runtime_is(tmp_path, images):
+    model, stored = tiny_model(tmp_path / "m.onnx"), tmp_path / "p.npz"
+    evaluate_model(model, images, "openvino", stored, threads=1)
+    settings = {"data": images, "batch_sizes": [2], "threads": [1], "preset": "smoke", "rounds": 1}
+    samples, path = tmp_path / "samples.csv", tmp_path / "host.json"
+    measure_latency([model], "openvino", samples, path, predictions=[stored], **settings)
+    host = read_json(path)
+    assert (host["provider"], host["runtime"]) == ("openvino", "OpenVINO")
+    assert host["runtime_version"] in host["packages"]["openvino"]
+    assert host["provider_options"]["INFERENCE_PRECISION_HINT"] == "f32"
+    assert host["settings"][0]["provider_share"] == 1.0
+    with samples.open(newline="") as stream:
+        row = next(csv.DictReader(stream))
+    assert row["provider"] == "openvino"
+    assert all(float(row[name]) > 0 for name in ("load_ms", "first_ms", "peak_rss_mb", "latency_ms"))
+
+
+@pytest.mark.parametrize(("provider", "option"), [("openvino", "INFERENCE_NUM_THREADS"), ("cuda", "enable_cuda_graph")])
+def test_options_that_cannot_work_are_refused_before_anything_is_timed(tmp_path, provider, option):
+    model = tiny_model(tmp_path / "m.onnx")
+    said = rf"--provider-option {provider}\.{option}: {option} .*leave it out"
+    refused(tmp_path, [model], said, provider=provider, options={option: "1"})
+
+
+def test_more_threads_than_the_quota_allows_is_a_warning(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(latency, "cpu_quota", lambda: 0.25)
+    settings = {"data": None, "batch_sizes": [1], "threads": [1], "preset": "smoke", "rounds": 1}
+    measure_latency([tiny_model(tmp_path / "m.onnx")], "cpu", tmp_path / "s.csv", tmp_path / "h.json", **settings)
+    said = "oversubscribed: 1 threads on 0.25 cores wait for each other"
+    assert said in capfd.readouterr().err
+    assert said in read_json(tmp_path / "h.json")["warnings"]

@@ -2,10 +2,11 @@
 
 Several sessions in one process share its memory and fight over cores with their spinning threads,
 so `latency` starts this module anew for each measurement: the job is JSON in the first argument,
-images and expected answers are raw bytes on stdin, the result is JSON on stdout.
+images and expected outputs are raw bytes on stdin, the result is JSON on stdout.
 """
 
 import gc
+import math
 import os
 import resource
 import statistics
@@ -19,16 +20,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from resbench import IMAGE_SHAPE
 from resbench.benchmark.conditions import disturbance, read_counters
 from resbench.benchmark.process import answer_parent
 from resbench.common.errors import ResbenchError, one_line
-from resbench.runtime.backend import load_backend
+from resbench.runtime.backend import Session, load_backend
 from resbench.runtime.providers import PROVIDERS
 from resbench.runtime.sessions import (
     Probabilities,
     check_probabilities,
     class_count,
-    identify,
     open_session,
 )
 
@@ -45,12 +46,13 @@ class Job(NamedTuple):
 
     On stdin are `inputs` batches of images, uint8 (inputs, batch_size, 32, 32, 3), which calls take
     in turn, and then, unless nothing is known, their probabilities, float32 (inputs, batch_size, C).
-    Timing takes at least `calls` calls and `seconds` seconds.
+    They may differ by `tolerance`.  Timing takes at least `calls` calls and `seconds` seconds.
     """
 
     model: str
     provider: str
     options: dict[str, str]
+    tolerance: float
     threads: int
     batch_size: int
     inputs: int
@@ -81,14 +83,46 @@ class Timing(NamedTuple):
     throttled: bool
 
 
+class _Caller:
+    """A model that is called with batches in turn; keeps the last output, to be checked when no clock runs."""
+
+    def __init__(self, session: Session, job: Job, data: bytes) -> None:
+        pixels = job.inputs * job.batch_size * math.prod(IMAGE_SHAPE)
+        known = np.frombuffer(data[pixels:], np.float32)
+        self._session = session
+        self._job = job
+        self._images = np.frombuffer(data[:pixels], np.uint8).reshape(job.inputs, job.batch_size, *IMAGE_SHAPE)
+        self._expected = known.reshape(job.inputs, job.batch_size, -1) if known.size else None
+        self._turns = cycle(range(job.inputs))
+        self._last: tuple[int, Any] = (0, None)
+
+    def call(self) -> float:
+        """Call the model once and return the milliseconds that it took."""
+        turn = next(self._turns)
+        batch = self._images[turn]
+        start = time.perf_counter_ns()
+        output = self._session.run(batch)
+        elapsed = _since(start)
+        self._last = (turn, output)
+        return elapsed
+
+    def check(self) -> None:
+        """Raise ResbenchError where the last output is not probabilities, or not the expected ones."""
+        turn, output = self._last
+        model = Path(self._job.model)
+        found = check_probabilities(output, self._job.batch_size, class_count(self._session), model)
+        if self._expected is not None:
+            check_outputs(found, self._expected[turn], self._job.tolerance, model)
+
+
 def time_model(job: Job, data: bytes) -> Timing:
-    """Load, call once, check the answer, warm up, then time calls one by one.
+    """Load, call once, check the output, warm up, then time calls one by one.
 
     A call is what a caller waits for: from an array in the computer's memory to an array there.  On
     a GPU that includes both copies in full.
 
     Raises:
-        ResbenchError: see `open_session`; the model fails, or its answers are not the stored ones.
+        ResbenchError: See `open_session`; the model fails, or its outputs are not the expected ones.
     """
     model = Path(job.model)
     time_utc = datetime.now(UTC).isoformat(timespec="seconds")
@@ -96,43 +130,20 @@ def time_model(job: Job, data: bytes) -> Timing:
     start = time.perf_counter_ns()
     session = open_session(model, job.provider, job.threads, job.options)
     load_ms = _since(start)
-    pixels = job.inputs * job.batch_size * 32 * 32 * 3
-    images = np.frombuffer(data[:pixels], np.uint8).reshape(job.inputs, job.batch_size, 32, 32, 3)
-    known = np.frombuffer(data[pixels:], np.float32)
-    expected = known.reshape(job.inputs, job.batch_size, -1) if known.size else None
-    tolerance = PROVIDERS[job.provider].tolerance_of(identify(session, model).precision)
-    turns = cycle(range(job.inputs))
-    last: tuple[int, Any] = (0, None)
-
-    def call() -> float:
-        nonlocal last
-        turn = next(turns)
-        batch = images[turn]
-        start = time.perf_counter_ns()
-        answer = session.run(batch)
-        elapsed = _since(start)
-        last = (turn, answer)
-        return elapsed
-
-    def check_last() -> None:
-        turn, answer = last
-        found = check_probabilities(answer, job.batch_size, class_count(session), model)
-        if expected is not None:
-            check_answers(found, expected[turn], tolerance, model)
-
+    caller = _Caller(session, job, data)
     try:
-        first_ms = call()
-        check_last()
+        first_ms = caller.call()
+        caller.check()
         gc.collect()
         gc.disable()
-        warmup_calls, warmed_up = warm_up(call)
+        warmup_calls, warmed_up = warm_up(caller.call)
         before = read_counters()
-        latency_ms = time_calls(call, job.calls, job.seconds)
+        latency_ms = time_calls(caller.call, job.calls, job.seconds)
         seen = disturbance(before, read_counters())
-        check_last()
+        caller.check()
     except ResbenchError:
         raise
-    except Exception as error:  # the runtime's exceptions share no narrower base
+    except Exception as error:  # the runtimes' exceptions share no narrower base
         raise ResbenchError(f"{model}: fails at batch size {job.batch_size} ({one_line(error)})") from error
     return Timing(
         pid=os.getpid(),
@@ -151,14 +162,14 @@ def time_model(job: Job, data: bytes) -> Timing:
     )
 
 
-def check_answers(found: Probabilities, expected: Probabilities, tolerance: float, model: Path) -> None:
-    """Raises ResbenchError where any probability is further than `tolerance` from the stored one."""
+def check_outputs(found: Probabilities, expected: Probabilities, tolerance: float, model: Path) -> None:
+    """Raise ResbenchError where any probability is further than `tolerance` from the stored one."""
     if found.shape != expected.shape:
         raise ResbenchError(f"{model}: its predictions are of {expected.shape[-1]} classes; evaluate it again")
     worst = float(np.abs(found - expected).max())
     if worst > tolerance:
         raise ResbenchError(
-            f"{model}: not timed, since its answers differ by {worst:.2g} from its predictions; evaluate it again"
+            f"{model}: not timed, since its outputs differ by {worst:.2g} from its predictions; evaluate it again"
         )
 
 
@@ -190,7 +201,7 @@ def warm_up(call: Callable[[], float]) -> tuple[int, bool]:
 
 
 def time_calls(call: Callable[[], float], calls: int, seconds: float) -> list[float]:
-    """Milliseconds of each of at least `calls` calls and `seconds` seconds."""
+    """Return the milliseconds of each of at least `calls` calls and `seconds` seconds."""
     start = time.monotonic()
     samples: list[float] = []
     while len(samples) < calls or time.monotonic() - start < seconds:
@@ -199,7 +210,7 @@ def time_calls(call: Callable[[], float], calls: int, seconds: float) -> list[fl
 
 
 def peak_rss_mb() -> float:
-    """Largest resident memory of this process so far, in units of 10^6 bytes.
+    """Return the largest resident memory of this process so far, in units of 10^6 bytes.
 
     Linux keeps `ru_maxrss` across exec, so there it would show the parent's memory where that was
     larger; VmHWM begins anew (proc(5)).

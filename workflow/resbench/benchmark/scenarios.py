@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from resbench.benchmark.host import describe_host
-from resbench.benchmark.latency import identify_all
 from resbench.benchmark.loadgen_worker import Job, Outcome
+from resbench.benchmark.plan import identify_all
 from resbench.benchmark.presets import SCENARIO_PRESETS, SMOKE, Size
 from resbench.benchmark.process import run_fresh
 from resbench.common.errors import ResbenchError
@@ -60,7 +60,7 @@ def measure_scenarios(
         ResbenchError: a provider cannot be had, a model is bad, or a process fails.
     """
     for provider in providers:
-        check_provider(provider)
+        check_provider(provider, (options or {}).get(provider))
     identities = identify_all(models)
     images = load_split(data).images[:IMAGES].tobytes()
     pairs = [(p, model) for p in providers for model in models if PROVIDERS[p].supports(identities[model].precision)]

@@ -3,8 +3,7 @@
 Importing this module imports no runtime; `load_backend` imports the one that is asked for and no other.
 """
 
-import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -12,12 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resbench.runtime.providers import Provider
-
-# Each module has an object BACKEND.
-BACKENDS = {
-    "onnxruntime": "resbench.runtime.onnxruntime_backend",
-    "openvino": "resbench.runtime.openvino_backend",
-}
 
 
 class Tensor(NamedTuple):
@@ -94,5 +87,20 @@ def load_backend(provider: Provider) -> Backend:
     Raises:
         ImportError: It is not installed.
     """
-    backend: Backend = importlib.import_module(BACKENDS[provider.backend]).BACKEND
-    return backend
+    return BACKENDS[provider.backend]()
+
+
+def _onnxruntime() -> Backend:
+    from resbench.runtime.onnxruntime_backend import OnnxRuntimeBackend
+
+    return OnnxRuntimeBackend()
+
+
+def _openvino() -> Backend:
+    from resbench.runtime.openvino_backend import OpenVinoBackend
+
+    return OpenVinoBackend()
+
+
+# By the name that a `Provider` gives.
+BACKENDS: dict[str, Callable[[], Backend]] = {"onnxruntime": _onnxruntime, "openvino": _openvino}

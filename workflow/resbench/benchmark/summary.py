@@ -1,4 +1,4 @@
-"""What a reader needs to judge timings: how much they scatter, what disturbed them, who did the work."""
+"""Summaries of timings: how well they repeated, what disturbed them, and which provider executed the nodes."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -7,16 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resbench.benchmark.latency_worker import Timing
+from resbench.benchmark.plan import Setting
 from resbench.runtime.sessions import Identity, provider_share
 
 # Rounds that scatter more do not repeat well enough to be quoted to two digits.
 STABLE_SPREAD = 0.05
-
-
-class Setting(NamedTuple):
-    model: Path
-    batch_size: int
-    threads: int
 
 
 class Measurement(NamedTuple):
@@ -28,7 +23,7 @@ class Measurement(NamedTuple):
 
 
 def describe_measurements(measured: list[Measurement], identities: dict[Path, Identity]) -> list[dict[str, Any]]:
-    """Each process in the order of measurement, ready for JSON.
+    """Return what each process met, in the order of measurement, ready for JSON.
 
     Keys: the setting (`variant, seed, precision, batch_size, threads`), `round`, and of `Timing` all
     but the calls and what is the same for all processes of a setting.
@@ -43,25 +38,25 @@ def describe_measurements(measured: list[Measurement], identities: dict[Path, Id
 def summarize_settings(
     measured: list[Measurement], identities: dict[Path, Identity], provider: str
 ) -> list[dict[str, Any]]:
-    """How well each setting repeated, and where its nodes ran, ready for JSON.
+    """Return how well each setting repeated, and where its nodes ran, ready for JSON.
 
-    Keys: the setting as above; `median_spread` and `floor_spread`, see `spread`, of the rounds'
-    medians and of their shortest calls; `warmed_up`, in all rounds; `stable`: warmed up, and the
-    medians' spread is not above STABLE_SPREAD, None for one round; `nodes`, by ONNX Runtime's names of
+    Keys: the setting as above; `median_spread` and `minimum_spread`, see `spread`, of the rounds'
+    medians and minima; `warmed_up`, in all rounds; `stable`: warmed up, and the
+    medians' spread is not above STABLE_SPREAD, None for one round; `nodes`, by the runtime's names of
     providers, and `provider_share`, the fraction of them that `provider` ran.
     """
     summaries = []
     for setting in dict.fromkeys(one.setting for one in measured):
         timings = [one.timing for one in measured if one.setting == setting]
         medians = spread(np.array([np.median(timing.latency_ms) for timing in timings]))
-        floors = spread(np.array([np.min(timing.latency_ms) for timing in timings]))
+        minima = spread(np.array([np.min(timing.latency_ms) for timing in timings]))
         warmed_up = all(timing.warmed_up for timing in timings)
         nodes = timings[0].nodes
         summaries.append(
             _describe(setting, identities)
             | {
                 "median_spread": medians,
-                "floor_spread": floors,
+                "minimum_spread": minima,
                 "warmed_up": warmed_up,
                 "stable": None if medians is None else warmed_up and medians <= STABLE_SPREAD,
                 "nodes": nodes,
@@ -72,7 +67,7 @@ def summarize_settings(
 
 
 def spread(times: NDArray[np.float64]) -> float | None:
-    """Standard deviation of log times, shape (rounds,): about their relative scatter.  None for one round."""
+    """Return the standard deviation of log times, shape (rounds,): their relative scatter.  None for one round."""
     return round(float(np.std(np.log(times), ddof=1)), 4) if len(times) > 1 else None
 
 

@@ -1,0 +1,186 @@
+"""What a latency measurement will do: everything that can be refused is refused here, before the first process."""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resbench.benchmark.predictions import load_predictions
+from resbench.benchmark.presets import LATENCY_PRESETS
+from resbench.common.errors import ResbenchError
+from resbench.common.files import sha256
+from resbench.data.store import Split, load_split
+from resbench.runtime.providers import BASE_PROVIDER, PROVIDERS, Provider
+from resbench.runtime.sessions import Identity, Probabilities, check_provider, identify, open_session
+
+Item = TypeVar("Item", bound=np.generic)
+
+# Different inputs in turn: one alone would stay in the caches, which no deployment enjoys.
+INPUTS = 8
+
+
+class Setting(NamedTuple):
+    """One thing that is timed, once in every round."""
+
+    model: Path
+    batch_size: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A measurement that can begin.
+
+    Attributes:
+        identities: What each model says it is, in the order given.
+        hashes: The SHA-256 of each model's file.
+        provider: Where they run.
+        options: The provider's options that were asked for, by the runtime's names.
+        settings: Every model at every batch size and thread count.
+        preset: The preset's name.
+        rounds: Fresh processes for each setting.
+        calls: The fewest calls that each process times.
+        seconds: The shortest time that each process times calls for.
+        images: What they are timed on, uint8 (N, 32, 32, 3).
+        real: Whether these are images and no random pixels.
+        expected: The stored predictions of each model, float32 (N, C); empty where none were given.
+    """
+
+    identities: dict[Path, Identity]
+    hashes: dict[Path, str]
+    provider: Provider
+    options: dict[str, str]
+    settings: list[Setting]
+    preset: str
+    rounds: int
+    calls: int
+    seconds: float
+    images: NDArray[np.uint8]
+    real: bool
+    expected: dict[Path, Probabilities]
+
+    def most_threads(self) -> int:
+        """Return the largest thread count of any setting."""
+        return max(setting.threads for setting in self.settings)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what two measurements must share for their rounds to belong together, ready for JSON."""
+        largest = max(setting.batch_size for setting in self.settings)
+        return {
+            "models": list(self.hashes.values()),
+            "images": hashlib.sha256(rotate(self.images, largest).tobytes()).hexdigest(),
+            "provider": [self.provider.name, self.options],
+            "settings": [[setting.batch_size, setting.threads] for setting in self.settings],
+            "effort": [self.calls, self.seconds],
+        }
+
+
+def plan_latency(
+    models: list[Path],
+    provider: str,
+    *,
+    data: Path | None,
+    batch_sizes: list[int],
+    threads: list[int],
+    preset: str = "quick",
+    rounds: int | None = None,
+    predictions: list[Path] | None = None,
+    options: Mapping[str, str] | None = None,
+) -> Plan:
+    """Check everything that a measurement needs and lay out its settings.
+
+    Args:
+        models: .onnx files, each of another variant, seed or precision.
+        provider: A name in `PROVIDERS`.
+        data: .npz whose first images are timed on; None takes random pixels.
+        batch_sizes: Images in one call.
+        threads: Threads that one call may use.
+        preset: One of LATENCY_PRESETS.
+        rounds: Overrides the preset's own.
+        predictions: What `evaluate` wrote for each model on `data`; without them outputs need only be probabilities.
+        options: The provider's own, by the runtime's names.
+
+    Returns:
+        The plan.
+
+    Raises:
+        ResbenchError: The provider or an option cannot be had, a model or a file is bad, or two models are the same.
+    """
+    check_provider(provider, options)
+    identities = identify_all(models)
+    hashes = {model: sha256(model) for model in models}
+    split = load_split(data) if data else None
+    images = split.images if split else np.random.default_rng(0).integers(0, 256, (256, 32, 32, 3), np.uint8)
+    effort = LATENCY_PRESETS[preset]
+    rounds = rounds or effort.rounds
+    return Plan(
+        identities=identities,
+        hashes=hashes,
+        provider=PROVIDERS[provider],
+        options=dict(options or {}),
+        settings=[Setting(*combination) for combination in product(models, batch_sizes, threads)],
+        preset=preset,
+        rounds=rounds,
+        calls=math.ceil(effort.calls / rounds),
+        seconds=effort.seconds,
+        images=images,
+        real=split is not None,
+        expected=_match_predictions(predictions or [], hashes, provider, split),
+    )
+
+
+def identify_all(models: list[Path]) -> dict[Path, Identity]:
+    """Check every model before the first is timed.
+
+    On the provider that every install has, so that this process holds no GPU memory.
+
+    Raises:
+        ResbenchError: One is no model of this kind, or two are the same.
+    """
+    owners: dict[Identity, Path] = {}
+    for model in models:
+        identity = identify(open_session(model, BASE_PROVIDER.name, 1), model)._replace(classes=())
+        if identity in owners:
+            raise ResbenchError(
+                f"{model}: same variant, seed and precision as {owners[identity]} "
+                f"({identity.variant}, {identity.seed}, {identity.precision}); time each model once"
+            )
+        owners[identity] = model
+    return {model: identity for identity, model in owners.items()}
+
+
+def rotate(items: NDArray[Item], batch_size: int) -> NDArray[Item]:
+    """Return INPUTS batches, shape (INPUTS, batch_size, ...), of the items in turn, reused where they run out."""
+    return items[np.arange(INPUTS * batch_size) % len(items)].reshape(INPUTS, batch_size, *items.shape[1:])
+
+
+def _match_predictions(
+    paths: list[Path], hashes: dict[Path, str], provider: str, split: Split | None
+) -> dict[Path, Probabilities]:
+    """Return the stored predictions of each model, float32 (N, C); empty where none are given.
+
+    Raises:
+        ResbenchError: A file is of no model here, of another provider or of other images, or a model has none.
+    """
+    owners = {digest: model for model, digest in hashes.items()}
+    expected: dict[Path, Probabilities] = {}
+    for path in paths:
+        stored = load_predictions(path)
+        model = owners.get(stored.model_sha256)
+        if model is None:
+            raise ResbenchError(f"{path}: of none of the models given, or of an older file; evaluate again")
+        if stored.provider != provider:
+            raise ResbenchError(f"{path}: made on {stored.provider}, not on {provider}; evaluate there")
+        if split is None or not np.array_equal(stored.labels, split.labels):
+            raise ResbenchError(f"{path}: of other images than --data; name the file it was evaluated on")
+        expected[model] = stored.probabilities
+    for model in hashes:
+        if paths and model not in expected:
+            raise ResbenchError(f"{model}: none of the --predictions are of it; evaluate it, or give none")
+    return expected
