@@ -117,6 +117,10 @@ def test_a_mistake_is_one_line_that_names_its_key(text: str, line: str) -> None:
         ),
         ("{options: {}}", "config: benchmark.providers.name: is missing"),
         ("{name: cuda, options: {a: [1]}}", "config: benchmark.providers.options.a: [1] is not a text, a number, true"),
+        (
+            "{name: cuda, options: {enable_cuda_graph: true}}",
+            "config: benchmark.providers: cuda: enable_cuda_graph replays calls on fixed device buffers",
+        ),
         ("7", "config: benchmark.providers: 7 is unknown (known: cpu, cuda, tensorrt, openvino)"),
     ],
 )

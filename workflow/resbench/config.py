@@ -23,6 +23,7 @@ from pydantic import (
     Tag,
     ValidationError,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
@@ -205,6 +206,18 @@ class ProviderWithOptions(Section):
     name: Annotated[str, one_of(PROVIDERS)]
     options: dict[str, Annotated[Any, AfterValidator(_scalar), WithJsonSchema(SCALAR)]] = {}
 
+    @model_validator(mode="after")
+    def _refuse_options_that_cannot_work(self) -> "ProviderWithOptions":
+        for option, value in self.options.items():
+            if reason := PROVIDERS[self.name].refusal(option, option_text(value)):
+                raise PydanticCustomError("refused_option", "{reason}", {"reason": f"{self.name}: {reason}"})
+        return self
+
+
+def option_text(value: Any) -> str:
+    """Return an option's value as the runtimes take it: true is 1."""
+    return str(int(value) if isinstance(value, bool) else value)
+
 
 def _entry_tag(entry: Any) -> str:
     return "<mapping>" if isinstance(entry, dict | ProviderWithOptions) else "<name>"
@@ -335,7 +348,7 @@ def choose_providers(benchmark: dict[str, Any]) -> tuple[dict[str, dict[str, str
         if reason:
             skipped.append(f"{name} was left out: {reason}")
         else:
-            chosen[name] = {key: str(int(v) if isinstance(v, bool) else v) for key, v in options.items()}
+            chosen[name] = {key: option_text(value) for key, value in options.items()}
     return chosen, skipped
 
 
