@@ -3,7 +3,8 @@
 Importing this module imports no runtime; `load_backend` imports the one that is asked for and no other.
 """
 
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -11,6 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resbench.runtime.providers import Provider
+
+# The module of each runtime, by the name that a `Provider` gives; each has an object BACKEND.
+BACKENDS = {
+    "onnxruntime": "resbench.runtime.onnxruntime_backend",
+    "openvino": "resbench.runtime.openvino_backend",
+}
 
 
 class Tensor(NamedTuple):
@@ -87,20 +94,5 @@ def load_backend(provider: Provider) -> Backend:
     Raises:
         ImportError: It is not installed.
     """
-    return BACKENDS[provider.backend]()
-
-
-def _onnxruntime() -> Backend:
-    from resbench.runtime.onnxruntime_backend import OnnxRuntimeBackend
-
-    return OnnxRuntimeBackend()
-
-
-def _openvino() -> Backend:
-    from resbench.runtime.openvino_backend import OpenVinoBackend
-
-    return OpenVinoBackend()
-
-
-# By the name that a `Provider` gives.
-BACKENDS: dict[str, Callable[[], Backend]] = {"onnxruntime": _onnxruntime, "openvino": _openvino}
+    backend: Backend = importlib.import_module(BACKENDS[provider.backend]).BACKEND
+    return backend

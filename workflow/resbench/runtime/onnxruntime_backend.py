@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from resbench.common.errors import one_line
 from resbench.common.system import has_nvidia_gpu
-from resbench.runtime.backend import LoadError, Runtime, Session, Tensor
+from resbench.runtime.backend import Backend, LoadError, Runtime, Session, Tensor
 from resbench.runtime.providers import Provider
 
 LOG_ERRORS = 3
@@ -100,3 +100,6 @@ class OnnxRuntimeBackend:
 def _tensor(node: ort.NodeArg) -> Tensor:
     shape = tuple(size if isinstance(size, int) else None for size in node.shape)
     return Tensor(node.name, TYPES.get(node.type, node.type), shape)
+
+
+BACKEND: Backend = OnnxRuntimeBackend()

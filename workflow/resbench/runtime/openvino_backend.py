@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from openvino.frontend import FrontEndManager
 
 from resbench.common.errors import one_line
-from resbench.runtime.backend import LoadError, Runtime, Session, Tensor
+from resbench.runtime.backend import Backend, LoadError, Runtime, Session, Tensor
 from resbench.runtime.providers import Provider
 
 CONSTANT = ("Const", "Input", "Output")  # layers of the runtime's graph that compute nothing
@@ -106,3 +106,6 @@ def _cause(error: BaseException) -> str:
     """What went wrong, without the places in OpenVINO's source through which the exception came."""
     lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith(PLACES)]
     return one_line(RuntimeError(" ".join(lines))) if lines else one_line(error)
+
+
+BACKEND: Backend = OpenVinoBackend()
