@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from resbench.common.markdown import replace_between
-from resbench.report import columns
+from resbench.report import columns, recommendation
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,7 +22,24 @@ class Part(NamedTuple):
         return replace_between(self.path.read_text(encoding="utf-8"), self.name, self.make())
 
 
-PARTS = [Part(ROOT / "docs/methodology.md", "columns", columns.documentation)]
+class Whole(NamedTuple):
+    """A file that is made as a whole."""
+
+    path: Path
+    make: Callable[[], str]
+    name: str = "whole"
+
+    def current(self) -> str:
+        """Return the file as it should be."""
+        return self.make()
+
+
+METHODOLOGY = ROOT / "docs/methodology.md"
+PARTS: list[Part | Whole] = [
+    Part(METHODOLOGY, "columns", columns.documentation),
+    Part(METHODOLOGY, "findings", recommendation.documentation),
+    Whole(ROOT / "workflow/schemas/recommendation.schema.json", recommendation.json_schema),
+]
 
 if __name__ == "__main__":
     for part in PARTS:

@@ -256,7 +256,7 @@ class Deployment(Section):
     """Which models are bundled."""
 
     precision: Annotated[str, one_of(["fastest", *PRECISIONS])] = "fastest"
-    """a precision, or the fastest one that keeps 99 % of fp32's accuracy"""
+    """`fastest` leaves it to the recommendation; a precision overrides it, which recommendation.json records"""
 
 
 class Pathvars(Section):

@@ -108,14 +108,14 @@ def _recommendations(decided: Recommendations) -> list[str]:
     ]
     parts += ["What would change it:\n\n" + "\n".join(lines)] if lines else []
     where = [
-        [_text(one.host), provider_words(one.provider), str(one.batch_size), str(one.threads), one.choice.name]
+        [_text(one.host), provider_words(one.provider), one.choice.name, str(one.batch_size), str(one.threads)]
         for one in decided.recommendations
     ]
-    parts.append(table(["Host", "Provider", "Batch", "Threads", "Recommended"], where))
+    parts.append(table(["Host", "Provider", "Recommended", "Batch", "Threads"], where, words=3))
     precisions = [
         [name, one.model.precision, _text(describe_precision(one)) or "–"] for name, one in first.precisions.items()
     ]
-    parts.append(table(["Network", "Precision", "Why"], precisions))
+    parts.append(table(["Network", "Precision", "Why"], precisions, words=3))
     return parts
 
 

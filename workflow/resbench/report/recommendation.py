@@ -10,6 +10,7 @@ The rule, applied to what was measured on one host, provider, batch size and num
 For every other network, the precision is its fastest eligible one.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from resbench.common.errors import ResbenchError
 from resbench.common.files import read_json
+from resbench.common.markdown import table
 from resbench.report.comparisons import Kind
 from resbench.statistics.verdicts import ACCURACY_MARGIN, LATENCY_MARGIN, Verdict
 
@@ -89,20 +91,7 @@ class Comparison(Record):
 
 
 class Code(StrEnum):
-    """Why a model was chosen, or was not.
-
-    Attributes:
-        ONLY_MODEL: No other model was measured.
-        MOST_ACCURATE: It has the highest measured accuracy; `model` is the next.
-        WITHIN_MARGIN: It is less than the margin below `model`, the most accurate one.
-        FASTEST: It has the shortest call of all models within the margin; `model` is the most accurate, or the next.
-        AS_FAST_AND_SMALLER: It is as fast as `model`, the one with the shortest call, and its file is smaller.
-        FASTER_LESS_ACCURATE: `model` is faster, and outside the margin.
-        PRECISION_FASTER: The lower precision `model` is shown to be faster than fp32.
-        PRECISION_NOT_FASTER: The lower precision `model` is not shown to be faster than fp32.
-        PRECISION_LESS_ACCURATE: The lower precision `model` loses the margin or more against fp32.
-        OVERRIDE: The configuration asks for this precision; the rule would have chosen `model`.
-    """
+    """Why a model was chosen, or was not; `MEANINGS` says what each code means."""
 
     ONLY_MODEL = "only_model"
     MOST_ACCURATE = "most_accurate"
@@ -114,6 +103,20 @@ class Code(StrEnum):
     PRECISION_NOT_FASTER = "precision_not_faster"
     PRECISION_LESS_ACCURATE = "precision_less_accurate"
     OVERRIDE = "override"
+
+
+MEANINGS = {
+    Code.ONLY_MODEL: "No other model was measured.",
+    Code.MOST_ACCURATE: "It has the highest measured accuracy; `model` is the next.",
+    Code.WITHIN_MARGIN: "It is less than the margin below `model`, the most accurate one.",
+    Code.FASTEST: "It is the fastest of the models within the margin; `model` is the most accurate, or else the next.",
+    Code.AS_FAST_AND_SMALLER: "It is as fast as `model`, the one with the shortest call, and its file is not larger.",
+    Code.FASTER_LESS_ACCURATE: "`model` is faster, and outside the margin.",
+    Code.PRECISION_FASTER: "The lower precision `model` is shown to be faster than fp32.",
+    Code.PRECISION_NOT_FASTER: "The lower precision `model` is not shown to be faster than fp32.",
+    Code.PRECISION_LESS_ACCURATE: "The lower precision `model` is faster, and loses the margin or more against fp32.",
+    Code.OVERRIDE: "The configuration asks for this precision; the rule would have chosen `model`.",
+}
 
 
 class Finding(Record):
@@ -238,6 +241,16 @@ def recommend(rows: Sequence[Row], comparisons: Sequence[Row], deployment: Deplo
     return Recommendations(deployment=deployment, recommendations=found)
 
 
+def documentation() -> str:
+    """Return the table of the codes of findings, as Markdown."""
+    return table(["code", "meaning"], [(f"`{code}`", meaning) for code, meaning in MEANINGS.items()], words=2)
+
+
+def json_schema() -> str:
+    """Return the JSON Schema of recommendation.json."""
+    return json.dumps(Recommendations.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
 def read_recommendations(path: Path) -> Recommendations:
     """Read recommendation.json.
 
@@ -308,10 +321,13 @@ def _decide(candidates: list[Candidate], evidence: Evidence, wanted: str) -> dic
         rule_s = _fastest([c for c in eligible if c in own], evidence)
         asked = [] if wanted == FASTEST else [Finding(code=Code.OVERRIDE, model=rule_s)]
         precisions[variant] = Precision(model=model, findings=[*asked, *_on_precisions(own, evidence)])
-    chosen_s_own = [candidate for candidate in candidates if candidate.variant == choice.variant]
+    own = [candidate for candidate in candidates if candidate.variant == choice.variant]
+    on_choice = _on_choice(choice, pool, evidence)
+    if not any(finding.code is Code.FASTEST and finding.model in own for finding in on_choice):  # else that says it
+        on_choice += _on_precisions(own, evidence)
     return {
         "choice": choice,
-        "findings": [*override, *_on_choice(choice, pool, evidence), *_on_precisions(chosen_s_own, evidence)],
+        "findings": [*override, *on_choice],
         "alternatives": _alternatives(choice, candidates, eligible, evidence),
         "precisions": precisions,
     }

@@ -70,8 +70,3 @@ def agreement(first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[
     """
     same = np.mean(first.argmax(axis=1) == second.argmax(axis=1))
     return float(same), float(np.abs(first - second).max())
-
-
-def keeps_accuracy(accuracy: float, reference: float) -> bool:
-    """Whether a model at lower precision is as accurate as MLPerf Inference asks: 99 % of the reference or more."""
-    return accuracy >= 0.99 * reference
