@@ -5,6 +5,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # A machine whose NVIDIA driver answers gets the CUDA libraries too; any other downloads none.
 LOCK := $(if $(shell nvidia-smi -L 2>/dev/null | grep GPU),requirements-gpu.lock,requirements.lock)
 STAMP := .venv/$(LOCK).installed
+# Both wheels of ONNX Runtime write the same folder.
+OTHER_RUNTIME := $(if $(findstring gpu,$(LOCK)),onnxruntime,onnxruntime-gpu)
+EXTRAS := workflow scenarios openvino dev
 
 .PHONY: demo report test lint perf check-gpu rulegraph docs lock
 
@@ -40,13 +43,14 @@ docs: $(STAMP)  ## write the tables and the schema that are made from the code
 	$(BIN)/python tests/documents.py
 
 lock: $(STAMP)  ## pin every version anew
-	$(BIN)/uv pip compile pyproject.toml --extra dev -o requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra gpu -o requirements-gpu.lock
+	$(BIN)/uv pip compile pyproject.toml $(addprefix --extra ,cpu train $(EXTRAS)) -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml $(addprefix --extra ,gpu train-gpu $(EXTRAS)) -o requirements-gpu.lock
 
 $(STAMP): $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 		{ echo "resbench needs Python 3.11 to 3.13, but $(PYTHON) is $$($(PYTHON) --version); try make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
+	@$(BIN)/pip uninstall --quiet --yes $(OTHER_RUNTIME) 2>/dev/null
 	$(BIN)/pip install --quiet --require-hashes -r $(LOCK)
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
