@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from resbench.cli import EXTRAS
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ["requirements.lock", "requirements-gpu.lock"]
+SHARED = ("train", "workflow", "scenarios", "openvino", "dev")  # extras in both
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)")
 
 
@@ -43,7 +46,9 @@ def test_every_requirement_is_hashed(lock: str) -> None:
 def test_the_exact_pins_are_those_of_the_project(lock: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    wanted = project["dependencies"] + extras["dev"] + (extras["gpu"] if "gpu" in lock else [])
+    own = ("gpu", "train-gpu") if "gpu" in lock else ("cpu",)
+    wanted = project["dependencies"] + [text for name in (*own, *SHARED) for text in extras[name]]
+    wanted = [text for text in wanted if not text.startswith("resbench[")]
     locked = pins(lock)
     exact = [match for text in wanted if (match := PIN.match(text))]
     assert len(exact) >= 8
@@ -57,6 +62,20 @@ def test_both_locks_agree_on_what_they_share() -> None:
     cpu, gpu = map(pins, LOCKS)
     assert set(cpu) <= set(gpu)
     assert {name: (cpu[name], gpu[name]) for name in cpu if cpu[name] != gpu[name]} == {}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_no_machine_gets_both_wheels_of_onnx_runtime(lock: str, machine: str) -> None:
+    """They write the same folder."""
+    wheels = [Requirement(line.partition("--hash")[0]) for line in requirements(lock) if line.startswith("onnxruntime")]
+    here = {"sys_platform": "linux", "platform_machine": machine}
+    assert len([wheel for wheel in wheels if wheel.marker is None or wheel.marker.evaluate(here)]) == 1
+
+
+def test_every_extra_that_a_message_names_is_there() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(EXTRAS.values()) <= set(extras)
 
 
 def test_only_the_gpu_lock_brings_cuda() -> None:

@@ -48,6 +48,18 @@ ProviderOptions = Annotated[
 PROTOCOL_HELP = "; ".join(f"{record.name}: {record.summary}" for record in PROTOCOLS.values()) + "."
 Data = Annotated[Path, typer.Option("--data", help="An .npz written by `resbench convert`.")]
 
+# The optional dependency (pyproject.toml) that brings a module which the base install lacks.
+EXTRAS = {
+    "keras": "train",
+    "mlperf_loadgen": "scenarios",
+    "onnxruntime": "cpu",
+    "onnxslim": "train",
+    "openvino": "openvino",
+    "sklearn": "train",
+    "tensorflow": "train",
+    "tf2onnx": "train",
+}
+
 
 @app.callback()
 def options(
@@ -427,4 +439,10 @@ def main() -> Any:
         if debug:
             raise
         say(f"resbench: error: {error}")
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if debug or extra is None:
+            raise
+        say(f"resbench: error: {error.name} is not installed; run pip install 'resbench[{extra}]'")
         sys.exit(1)
