@@ -19,7 +19,7 @@ TYPES = {
     "boolean": "true or false",
     "null": "null",
 }
-PLURALS = {"text": "texts", "whole number": "whole numbers"}
+PLURALS = {"mapping": "mappings", "text": "texts", "whole number": "whole numbers"}
 
 
 def json_schema() -> str:
@@ -56,7 +56,7 @@ def _type(part: dict[str, Any]) -> str:
         items = part["items"]
         inner = _type(items["oneOf"][0] if "oneOf" in items else items)
         return f"list of {PLURALS.get(inner, inner)}"
-    return TYPES[part["type"]]
+    return "mapping" if "$ref" in part else TYPES[part["type"]]
 
 
 def _without_titles(schema: Any) -> Any:

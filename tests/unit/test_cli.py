@@ -14,6 +14,9 @@ from typer.testing import CliRunner
 STAGES = {
     "download": ["download", "OUT1", "--sha256", "0" * 64, "--source", "IN"],
     "convert": ["convert", "IN", "--train", "OUT1", "--test", "OUT2"],
+    "extraset": ["extraset", "IN", "--like", "DATA", "--output", "OUT1"],
+    "corrupt": ["corrupt", "--data", "IN", "--output", "OUT1"],
+    "robustness": ["robustness", "--results", "OUT1", "--predictions", "IN"],
     "train": [
         *("train", "pool", "--data", "IN", "--seed", "0", "--device", "cpu"),
         *("--model", "OUT.keras", "--history", "OUT2"),

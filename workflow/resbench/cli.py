@@ -125,6 +125,39 @@ def convert(
 
 
 @app.command()
+def extraset(
+    path: Annotated[
+        Path, typer.Argument(help="A folder of pictures, an archive, or images as .npy with labels beside them.")
+    ],
+    like: Annotated[Path, typer.Option(help="Test images that `convert` wrote, .npz: their classes count.")],
+    output: Annotated[Path, typer.Option(help="Test images to write, .npz.")],
+    labels: Annotated[
+        Path | None, typer.Option(help="Labels of a .npy file.  Default: the file beside it that is called so.")
+    ] = None,
+) -> None:
+    """Read a further test set, as untrusted as an archive, into an array file."""
+    from resbench.data.test_sets import write_test_set
+
+    write_test_set(path, like, output, labels)
+
+
+@app.command()
+def corrupt(
+    data: Data,
+    output: Annotated[
+        list[Path], typer.Option(help="…/CORRUPTION-SEVERITY.npz to write, such as contrast-3.npz; once for each.")
+    ],
+) -> None:
+    """Make corrupted copies of test images, as Hendrycks & Dietterich (2019) define them."""
+    from resbench.data.corruptions import corrupt_split
+    from resbench.data.store import load_split, save_split
+
+    images = load_split(data)
+    for path in output:
+        save_split(path, corrupt_split(images, path.stem))
+
+
+@app.command()
 def train(
     variant: Annotated[str, typer.Argument(help="A name that `resbench variants` lists.")],
     data: Data,
@@ -210,17 +243,24 @@ def quantize(
 @app.command()
 def evaluate(
     model: Annotated[Path, typer.Argument(help="An .onnx that `resbench export` wrote.")],
-    data: Data,
+    data: Annotated[
+        list[Path], typer.Option("--data", help="An .npz of images that an earlier stage wrote; once for each.")
+    ],
     provider: ProviderName,
-    predictions: Annotated[Path, typer.Option(help="Class probabilities of every image, .npz.")],
+    predictions: Annotated[
+        list[Path], typer.Option(help="Class probabilities of every image, .npz; once for each of --data.")
+    ],
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  Default: all cores.")] = None,
     provider_option: ProviderOptions = None,
 ) -> None:
     """Run a model over all images with ONNX Runtime and keep its predictions."""
-    from resbench.benchmark.predictions import evaluate_model
+    from resbench.benchmark.predictions import evaluate_test_sets
 
+    if len(data) != len(predictions):
+        raise typer.BadParameter(f"{len(data)} of --data and {len(predictions)} of --predictions: one of each")
     options = _provider_options(provider_option).get(provider)
-    evaluate_model(model, data, provider, predictions, threads=threads, options=options)
+    pairs = list(zip(data, predictions, strict=True))
+    evaluate_test_sets(model, pairs, provider, threads=threads, options=options)
 
 
 @app.command()
@@ -325,6 +365,17 @@ def collate(
     collate_report(
         report, comparisons, recommendation, markdown, name, summary, parity, predictions, timings, deployment
     )
+
+
+@app.command()
+def robustness(
+    results: Annotated[Path, typer.Option(help="Table to write, .csv.")],
+    predictions: Annotated[list[Path], typer.Option(help="What `evaluate` wrote, on every test set; once for each.")],
+) -> None:
+    """Gather what every model loses on further test sets."""
+    from resbench.report.robustness import write_robustness
+
+    write_robustness(results, predictions)
 
 
 @app.command()

@@ -106,6 +106,17 @@ def _distinct(values: list[Any]) -> list[Any]:
     return values
 
 
+def _distinct_names(test_sets: list[Any]) -> list[Any]:
+    names = [test_set.name for test_set in test_sets]
+    if names:
+        from resbench.data.corruptions import parse_name  # imports numpy, which few configurations need
+
+        for name in [name for name in names if name == "test" or parse_name(name)]:
+            raise _refusal(f"{name!r} is the name of another test set")
+    _distinct(names)
+    return test_sets
+
+
 def _with_fp32(values: list[str]) -> list[str]:
     if FP32 not in values:
         raise PydanticCustomError(
@@ -147,6 +158,14 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
+class ExtraTestSet(Section):
+    """A further test set."""
+
+    name: Annotated[str, Matching("^[A-Za-z0-9][A-Za-z0-9_.-]*$", "is no name of letters, digits, points and dashes")]
+    path: Text
+    labels: Text | None = None
+
+
 class Data(Section):
     """The images."""
 
@@ -166,6 +185,12 @@ class Data(Section):
     """a source slower than this many kB/s is left for the next"""
     window_s: Count = 20
     """seconds over which that rate is measured"""
+    extra_test_sets: Annotated[list[ExtraTestSet], DISTINCT, AfterValidator(_distinct_names)] = []
+    """further images of the same classes, `{name: cifar10.1, path: cifar10.1_v6_data.npy}`: a folder of pictures, an
+    archive, or a .npy file (with `labels: FILE` where these are not beside it) → `robustness.csv`"""
+    corruptions: Annotated[list[Annotated[int, Field(ge=1, le=5)]], DISTINCT] = []
+    """severities, 1 to 5, at which copies of the test images with noise, blur, JPEG, less contrast and more brightness
+    are tested → `robustness.csv`"""
 
 
 class Training(Section):
@@ -391,6 +416,8 @@ def _section(path: list[str]) -> type[BaseModel]:
     """The model of the mapping at that dotted path."""
     if path == ["benchmark", "providers"]:
         return ProviderWithOptions
+    if path == ["data", "extra_test_sets"]:
+        return ExtraTestSet
     section: Any = Configuration
     for name in path:
         section = section.model_fields[name].annotation

@@ -59,6 +59,8 @@ class Stage:
 STAGES = {
     "digits": Stage(("resbench.data.digits",)),
     "convert": Stage(("resbench.data.convert",)),
+    "extraset": Stage(("resbench.data.test_sets",)),
+    "corrupt": Stage(("resbench.data.corruptions", "resbench.data.store")),
     "train": Stage(("resbench.training.job",)),
     "export": Stage(("resbench.export.onnx", "resbench.networks.registry", BACKENDS["onnxruntime"])),
     "quantize": Stage(("resbench.export.quantize", BACKENDS["onnxruntime"])),
@@ -66,6 +68,7 @@ STAGES = {
     "latency": Stage(("resbench.benchmark.latency",)),
     "scenarios": Stage(("resbench.benchmark.scenarios",)),
     "collate": Stage(("resbench.report.table",)),
+    "robustness": Stage(("resbench.report.robustness",)),
     "page": Stage(("resbench.report.html.page", "resbench.report.html.page_inputs"), ("report/html/templates/*",)),
     "bundle": Stage(("resbench.deploy.bundle",)),
 }

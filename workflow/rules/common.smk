@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -48,6 +49,16 @@ except ResbenchError as error:
     sys.exit(f"config: data: {error}")
 
 
+# Test sets besides the main one: by name, where the user's own come from; then the corrupted copies.
+EXTRA_TEST_SETS = {test_set["name"]: test_set for test_set in config["data"]["extra_test_sets"]}
+CORRUPTED_TEST_SETS = []
+if config["data"]["corruptions"]:
+    from resbench.data.corruptions import corrupted_names
+
+    CORRUPTED_TEST_SETS = corrupted_names(config["data"]["corruptions"])
+TEST_SETS = [*EXTRA_TEST_SETS, *CORRUPTED_TEST_SETS]
+
+
 # From here on `benchmark.providers` holds the names of those that are measured.
 PROVIDER_OPTIONS, SKIPPED = configuration.choose_providers(config["benchmark"])
 if not PROVIDER_OPTIONS:
@@ -60,6 +71,7 @@ wildcard_constraints:
     seed="[0-9]+",
     precision="[a-z0-9]+",
     provider="|".join(PROVIDERS),
+    test_set="[A-Za-z0-9_.-]+",
 
 
 def training_cards():
@@ -131,10 +143,10 @@ def timed(path, provider):
     )
 
 
-def all_predictions():
+def all_predictions(ending=".npz"):
     """What evaluate writes: every model, in each precision on the providers that it is measured on."""
     return [
-        f"<results>/predictions/{variant}/seed{seed}/{precision}-{provider}.npz"
+        f"<results>/predictions/{variant}/seed{seed}/{precision}-{provider}{ending}"
         for variant in config["variants"]
         for seed in config["seeds"]
         for provider in config["benchmark"]["providers"]

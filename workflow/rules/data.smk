@@ -18,11 +18,16 @@ rule digits:
         "resbench digits {output:q} 2>{log:q}"
 
 
-def local_content():
-    """The hash of the first source that is a file or folder here; of none: what an earlier run recorded."""
+def content_of(source):
+    """The hash of a file or folder here; None for anything else."""
     from resbench.data.fingerprint import fingerprint
 
-    found = filter(None, (fingerprint(source) for source in SOURCES if source != "digits"))
+    return fingerprint(source)
+
+
+def local_content():
+    """The hash of the first source that is a file or folder here; of none: what an earlier run recorded."""
+    found = filter(None, (content_of(source) for source in SOURCES if source != "digits"))
     record = Path(config["pathvars"]["results"], "data/source.json")
     return next(found, None) or (json.loads(record.read_text())["sha256"] if record.is_file() else "")
 

@@ -26,7 +26,7 @@ def test_evaluate_keeps_every_probability_and_says_the_accuracy(tmp_path, data, 
     model, out = tiny_model(tmp_path / "m.onnx", seed="2"), tmp_path / "deep" / "p.npz"
     evaluate_model(model, data, "cpu", out, threads=1)
     found = load_predictions(out)
-    assert found[2:] == (model.stat().st_size, "pool", "2", "fp32", "cpu", sha256(model))
+    assert found[2:] == (model.stat().st_size, "pool", "2", "fp32", "cpu", sha256(model), "test")
     assert found.probabilities.shape == (600, 3)
     assert found.probabilities.dtype == np.float32
     right = 1 / (1 + 2 * np.exp(-10))

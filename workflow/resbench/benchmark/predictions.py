@@ -16,14 +16,15 @@ from resbench.runtime.sessions import Probabilities, class_count, identify, infe
 from resbench.statistics.metrics import accuracy_and_loss
 
 BATCH = 256  # large enough to keep every core busy; its activations take some 100 MB in the published networks
-TEXTS = ("variant", "seed", "precision", "provider", "model_sha256")
+TEXTS = ("variant", "seed", "precision", "provider", "model_sha256", "test_set")
+MAIN_TEST_SET = "test"
 
 
 class Predictions(NamedTuple):
     """One model's answers to every test image.
 
     probabilities: float32 (N, C); labels: uint8 (N,), the truth; model_bytes: the .onnx file's size;
-    the rest says which model this was.
+    the rest says which model this was, and which test set: the name of its file.
     """
 
     probabilities: Probabilities
@@ -34,6 +35,7 @@ class Predictions(NamedTuple):
     precision: str
     provider: str
     model_sha256: str
+    test_set: str = MAIN_TEST_SET
 
 
 def evaluate_model(
@@ -45,7 +47,22 @@ def evaluate_model(
     threads: int | None,
     options: dict[str, str] | None = None,
 ) -> None:
-    """Run `model` over all images of `data` and write a `Predictions` file.
+    """Run `model` over all images of `data` and write a `Predictions` file; see `evaluate_test_sets`."""
+    evaluate_test_sets(model, [(data, predictions_path)], provider, threads=threads, options=options)
+
+
+def evaluate_test_sets(
+    model: Path,
+    test_sets: list[tuple[Path, Path]],
+    provider: str,
+    *,
+    threads: int | None,
+    options: dict[str, str] | None = None,
+) -> None:
+    """Run `model` over all images of each test set and write a `Predictions` file for it.
+
+    Args:
+        test_sets: Images that `convert` or another stage of the data wrote, and the file to write.
 
     Raises:
         ResbenchError: see `open_session`, `load_split` and `infer`; or model and data have
@@ -53,18 +70,20 @@ def evaluate_model(
     """
     session = open_session(model, provider, threads, options)
     identity = identify(session, model)
-    split = load_split(data)
-    classes = tuple(split.classes.tolist())
-    if class_count(session) != len(classes) or identity.classes not in ((), classes):
-        raise ResbenchError(f"{model}: its classes are not those of {data}; use the data it was trained for")
-    probabilities = predict(session, model, split.images)
-    names = (identity.variant, identity.seed, identity.precision, provider, sha256(model))
-    result = Predictions(probabilities, split.labels, model.stat().st_size, *names)
-    with atomic(predictions_path) as temporary, temporary.open("wb") as stream:  # a path would get a suffix
-        np.savez(stream, **result._asdict())
-    accuracy, loss = accuracy_and_loss(probabilities, split.labels)
-    name = " ".join(part for part in (result.variant, f"seed {result.seed}", result.precision) if part)
-    say(f"{name} on {provider}: accuracy {accuracy:.4f}, loss {loss:.4f} over {len(split.labels)} images")
+    for data, predictions_path in test_sets:
+        split = load_split(data)
+        classes = tuple(split.classes.tolist())
+        if class_count(session) != len(classes) or identity.classes not in ((), classes):
+            raise ResbenchError(f"{model}: its classes are not those of {data}; use the data it was trained for")
+        probabilities = predict(session, model, split.images)
+        names = (identity.variant, identity.seed, identity.precision, provider, sha256(model), data.stem)
+        result = Predictions(probabilities, split.labels, model.stat().st_size, *names)
+        with atomic(predictions_path) as temporary, temporary.open("wb") as stream:  # a path would get a suffix
+            np.savez(stream, **result._asdict())
+        accuracy, loss = accuracy_and_loss(probabilities, split.labels)
+        name = " ".join(part for part in (result.variant, f"seed {result.seed}", result.precision) if part)
+        where = "" if data.stem == MAIN_TEST_SET else f" of {data.stem}"
+        say(f"{name} on {provider}: accuracy {accuracy:.4f}, loss {loss:.4f} over {len(split.labels)} images{where}")
 
 
 def predict(session: Session, model: Path, images: NDArray[np.uint8]) -> Probabilities:
@@ -98,14 +117,15 @@ def load_predictions(path: Path) -> Predictions:
         with np.load(path, allow_pickle=False) as arrays:
             probabilities, labels = arrays["probabilities"], arrays["labels"]
             model_bytes = int(arrays["model_bytes"])
-            texts = [str(arrays[key]) for key in TEXTS if arrays[key].shape == () and arrays[key].dtype.kind == "U"]
+            found = {key: arrays[key] for key in TEXTS if key in arrays}
+            texts = {key: str(text) for key, text in found.items() if text.shape == () and text.dtype.kind == "U"}
         if probabilities.dtype != np.float32 or labels.dtype != np.uint8:
             raise ValueError("arrays of the wrong type")
         if probabilities.ndim != 2 or not len(labels) or labels.shape != probabilities.shape[:1]:
             raise ValueError("arrays of the wrong shape")
         if labels.max() >= probabilities.shape[1] or not np.isfinite(probabilities).all() or model_bytes < 1:
             raise ValueError("values out of range")
-        return Predictions(probabilities, labels, model_bytes, *texts)
+        return Predictions(probabilities, labels, model_bytes, **texts)
     except FileNotFoundError as error:
         raise ResbenchError(f"{path}: no such file; make it with `resbench evaluate`") from error
     except Exception as error:  # zipfile and numpy raise a dozen types on hostile bytes

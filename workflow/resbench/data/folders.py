@@ -110,6 +110,21 @@ class PictureFolder:
         unreadable = [picture.name for picture in self._pictures if picture.image is None] + self._skipped
         return _stack(train, names), _stack(test, names), unreadable
 
+    def test_split(self) -> Split:
+        """Return all pictures as one set, or those in `test` where there are `train` and `test`.
+
+        Raises:
+            ArchiveError: The folders tell no classes, or there are no pictures.
+        """
+        if not self._pictures:
+            raise ArchiveError("holds no pictures")
+        # A folder of one class is no common folder.
+        pictures = _without_common_folder([*self._pictures, self._pictures[0]._replace(folders=("", ""))])[:-1]
+        self._tell_unreadable()
+        top = {picture.folders[0].lower() for picture in pictures}
+        pictures = _as_split(pictures, top)[1] if top & set(SPLITS) else _readable(pictures)
+        return _stack(pictures, sorted({_label(picture) for picture in pictures}))
+
     def _tell_unreadable(self) -> None:
         for reason in self._reasons[:NAMED]:
             say(f"{reason}; left out")

@@ -1,0 +1,97 @@
+"""Further test sets come as folders, archives or arrays; their classes are those of the models."""
+
+import numpy as np
+import pytest
+from data_helpers import NAMES, batches, pack_members, python_members
+from PIL import Image
+from resbench.common.errors import ResbenchError
+from resbench.data.store import Split, load_split, save_split
+from resbench.data.test_sets import write_test_set
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)
+
+
+@pytest.fixture
+def like(tmp_path):
+    """Classes in another order than any archive's."""
+    save_split(tmp_path / "test.npz", Split(IMAGES, np.zeros(6, np.uint8), np.array(["frog", "cat", "dog"])))
+    return tmp_path / "test.npz"
+
+
+def write(path, like, **options):
+    write_test_set(path, like, like.with_name("new.npz"), **options)
+    split = load_split(like.with_name("new.npz"))
+    assert split.classes.tolist() == ["frog", "cat", "dog"]
+    return split
+
+
+@pytest.mark.parametrize("names", [("x_v6_data.npy", "x_v6_labels.npy"), ("gaussian_noise.npy", "labels.npy")])
+def test_arrays_find_their_labels(tmp_path, like, names):
+    np.save(tmp_path / names[0], IMAGES)
+    np.save(tmp_path / names[1], np.array([0, 1, 2, 2, 1, 0]))
+    split = write(tmp_path / names[0], like)
+    np.testing.assert_array_equal(split.images, IMAGES)
+    assert split.labels.tolist() == [0, 1, 2, 2, 1, 0]
+
+
+def test_arrays_with_labels_elsewhere(tmp_path, like):
+    np.save(tmp_path / "a.npy", IMAGES)
+    np.save(tmp_path / "b.npy", np.array([[1]] * 6, np.uint8))
+    assert write(tmp_path / "a.npy", like, labels=tmp_path / "b.npy").labels.tolist() == [1] * 6
+    with pytest.raises(ResbenchError, match=r"no labels beside it; name their file, or call it labels\.npy"):
+        write(tmp_path / "a.npy", like)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "words"),
+    [
+        (IMAGES, np.array([0, 1, 2]), "6 images, but .* has 3 labels"),
+        (IMAGES, np.array([0, 1, 2, 3, 0, 0]), "label 3, but the models know 3 classes"),
+        (IMAGES.astype(np.float32), np.zeros(6, int), "holds float32 in a.npy"),
+        (np.array([None]), np.zeros(6, int), "holds object"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_one_line(tmp_path, like, images, labels, words):
+    np.save(tmp_path / "a.npy", images)
+    np.save(tmp_path / "labels.npy", labels)
+    with pytest.raises(ResbenchError, match=words) as caught:
+        write(tmp_path / "a.npy", like)
+    assert "\n" not in str(caught.value)
+
+
+def test_of_an_archive_the_test_images_count_by_their_names(tmp_path, like):
+    content = batches()
+    (tmp_path / "a.tar.gz").write_bytes(pack_members(python_members(content, NAMES)))
+    split = write(tmp_path / "a.tar.gz", like)
+    assert split.labels.tolist() == [(label + 1) % 3 for label in content["test_batch"][1]]
+
+
+@pytest.mark.parametrize("prefix", ["", "test/"])
+def test_of_a_folder_all_pictures_count_or_those_in_test(tmp_path, like, prefix):
+    for name in ("dog", "cat"):
+        (tmp_path / "photos" / prefix / name).mkdir(parents=True)
+        Image.fromarray(IMAGES[0]).save(tmp_path / "photos" / prefix / name / "a.png")
+    if prefix:
+        (tmp_path / "photos/train/cat").mkdir(parents=True)
+        Image.fromarray(IMAGES[1]).save(tmp_path / "photos/train/cat/a.png")
+    split = write(tmp_path / "photos", like)
+    assert split.labels.tolist() == [1, 2]
+    np.testing.assert_array_equal(split.images[0], IMAGES[0])
+
+
+def test_one_class_is_enough(tmp_path, like):
+    (tmp_path / "photos/dog").mkdir(parents=True)
+    Image.fromarray(IMAGES[0]).save(tmp_path / "photos/dog/a.png")
+    assert write(tmp_path / "photos", like).labels.tolist() == [2]
+
+
+def test_other_classes_are_refused(tmp_path, like):
+    (tmp_path / "photos/bird").mkdir(parents=True)
+    Image.fromarray(IMAGES[0]).save(tmp_path / "photos/bird/a.png")
+    with pytest.raises(ResbenchError, match="has the class 'bird', which the models do not know; they know 'frog'"):
+        write(tmp_path / "photos", like)
+    with pytest.raises(ResbenchError, match="No such file"):
+        write(tmp_path / "absent.tar.gz", like)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ResbenchError, match="holds no pictures"):
+        write(tmp_path / "empty", like)

@@ -1,0 +1,98 @@
+"""Further test sets: other images of the classes that a model was trained for."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from resbench.common.errors import ResbenchError
+from resbench.data.archive import read_archive
+from resbench.data.arrays import as_images, as_labels, read_npy
+from resbench.data.containers import Entry
+from resbench.data.errors import ArchiveError, printable
+from resbench.data.folders import PictureFolder, files_of, is_picture
+from resbench.data.origin import Origin
+from resbench.data.store import Split, load_split, save_split
+from resbench.data.streams import Budget
+
+MAX_ARRAY = 2 << 30  # bytes of a .npy file, which is read as a whole; CIFAR-10-C's have 154 MB
+
+
+def write_test_set(path: Path, like: Path, output: Path, labels: Path | None = None) -> None:
+    """Write a further test set as `evaluate` reads it.
+
+    Args:
+        path: A folder of pictures (`CLASS/*`, or `test/CLASS/*`), an archive as `convert` reads it, whose test images
+            count, or images as a .npy file, as CIFAR-10-C and CIFAR-10.1 come.
+        like: Test images that `convert` wrote: their classes are those of the new set.
+        output: File to write, .npz.
+        labels: Labels of a .npy file, numbers of `like`'s classes.  None looks beside `path`: for CIFAR-10.1's name
+            with `labels` in place of `data`, then for `labels.npy`, as CIFAR-10-C has it.
+
+    Raises:
+        ResbenchError: The set is unreadable, or has other classes.
+    """
+    classes = load_split(like).classes
+    try:
+        if path.is_dir():
+            split = _from_folder(path)
+        elif path.suffix == ".npy":
+            save_split(output, _from_arrays(path, labels or _labels_beside(path), classes))
+            return
+        else:
+            split = read_archive(path).test
+        save_split(output, _renumbered(split, classes.tolist()))
+    except ArchiveError as error:
+        raise ResbenchError(Origin(str(path), downloaded=False).message(path, error)) from error
+
+
+def _from_folder(folder: Path) -> Split:
+    pictures = PictureFolder()
+    budget = Budget(0)
+    for path in files_of(folder):
+        name = path.relative_to(folder).as_posix()
+        if is_picture(name):
+            pictures.take(Entry(name, path.stat().st_size, path.read_bytes), budget)
+        else:
+            pictures.skip(name)
+    return pictures.test_split()
+
+
+def _labels_beside(path: Path) -> Path:
+    named = path.with_name(re.sub("data|images", "labels", path.name))
+    found = next((other for other in (named, path.with_name("labels.npy")) if other != path and other.is_file()), None)
+    if found is None:
+        raise ResbenchError(f"{path}: no labels beside it; name their file, or call it labels.npy")
+    return found
+
+
+def _from_arrays(path: Path, labels: Path, classes: np.ndarray) -> Split:
+    images = as_images(read_npy(_content(path), path.name), path.name)
+    numbers = as_labels(read_npy(_content(labels), labels.name), labels.name)
+    if len(images) != len(numbers):
+        raise ArchiveError(f"has {len(images):,} images, but {labels} has {len(numbers):,} labels")
+    if numbers.max() >= len(classes):
+        raise ArchiveError(f"has label {numbers.max()}, but the models know {len(classes)} classes")
+    return Split(images, numbers, classes)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_ARRAY:
+            raise ArchiveError(f"has more than {MAX_ARRAY:,} bytes")
+        return path.read_bytes()
+    except OSError as error:
+        raise ResbenchError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _renumbered(split: Split, classes: list[str]) -> Split:
+    """Return a split whose labels are numbers of `classes`, found by their names."""
+    names = split.classes.tolist()
+    strangers = [name for name in names if name not in classes]
+    if strangers:
+        known = ", ".join(map(printable, classes[:10]))
+        raise ArchiveError(
+            f"has the class {printable(strangers[0])}, which the models do not know", f"they know {known}"
+        )
+    numbers = np.array([classes.index(name) for name in names], np.uint8)
+    return Split(split.images, numbers[split.labels], np.array(classes))
