@@ -26,10 +26,14 @@ def content_of(source):
 
 
 def local_content():
-    """The hash of the first source that is a file or folder here; of none: what an earlier run recorded."""
-    found = filter(None, (content_of(source) for source in SOURCES if source != "digits"))
+    """The hash of the first source that is a file or folder here, or was one when it was read: its content may change."""
     record = Path(config["pathvars"]["results"], "data/source.json")
-    return next(found, None) or (json.loads(record.read_text())["sha256"] if record.is_file() else "")
+    read = json.loads(record.read_text()) if record.is_file() else {}
+    for source in SOURCES:
+        found = content_of(source) if source != "digits" else None
+        if found or source == read.get("source"):
+            return found or (read["sha256"] if "://" not in source else "")
+    return ""
 
 
 rule download:
