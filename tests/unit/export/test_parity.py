@@ -1,5 +1,8 @@
 """The gate: no agreement, no file."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from resbench.common.errors import ResbenchError
@@ -89,3 +92,11 @@ def test_a_damaged_model_is_one_line(trained, tmp_path, damage):
     assert str(model) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.glob("*.onnx"))
+
+
+def test_a_network_with_a_layer_of_its_own_is_exported_by_a_process_that_has_not_trained_it(trained, tmp_path):
+    words = ["export", trained / "m.keras", "--data", trained / "data.npz", "--onnx", tmp_path / "a.onnx"]
+    command = [sys.executable, "-m", "resbench", *map(str, words), "--parity", str(tmp_path / "parity.json")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.onnx").is_file()

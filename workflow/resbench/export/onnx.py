@@ -17,7 +17,7 @@ from resbench.data.store import Split, load_split
 from resbench.export.counts import multiply_adds
 from resbench.export.graph import to_onnx
 from resbench.export.metadata import write_metadata
-from resbench.networks.registry import parameters, reference
+from resbench.networks.registry import parameters, reference, variant
 from resbench.runtime.providers import BASE_PROVIDER
 from resbench.runtime.sessions import open_session
 from resbench.statistics.metrics import accuracy_and_loss, agreement
@@ -40,6 +40,7 @@ def export_model(
     data = load_split(data_path)
     if record["classes"] != [str(name) for name in data.classes]:
         raise ResbenchError(f"{data_path}: its classes are not those that {model_path} was trained on")
+    variant(record["variant"])  # Keras must know its layers
     try:
         model = keras.models.load_model(model_path, compile=False)
     except Exception as error:  # Keras raises whatever the damaged part raises
