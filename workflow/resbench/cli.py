@@ -17,7 +17,7 @@ from resbench.common.errors import ResbenchError
 from resbench.common.progress import say
 from resbench.data.datasets import DATASETS, archive_of
 from resbench.export.precisions import CALIBRATION_METHODS, SMALLER
-from resbench.runtime.providers import PROVIDERS
+from resbench.runtime.providers import BASE_PROVIDER, PROVIDERS
 from resbench.training.protocols import PROTOCOLS
 from resbench.training.settings import DEVICES, POLICIES
 
@@ -43,7 +43,7 @@ def _one_of(names: Iterable[str], help: str) -> Any:
 
 ProviderName = Annotated[str, _one_of(PROVIDERS, "Execution provider; used as asked for, or an error.")]
 ProviderOptions = Annotated[
-    list[str] | None, typer.Option(help="One of ONNX Runtime's, as PROVIDER.NAME=VALUE; once for each.")
+    list[str] | None, typer.Option(help="One of the runtime's, as PROVIDER.NAME=VALUE; once for each.")
 ]
 PROTOCOL_HELP = "; ".join(f"{record.name}: {record.summary}" for record in PROTOCOLS.values()) + "."
 Data = Annotated[Path, typer.Option("--data", help="An .npz written by `resbench convert`.")]
@@ -302,6 +302,37 @@ def latency(
         options=_provider_options(provider_option).get(provider),
         checkpoints=checkpoints,
         notes=note,
+    )
+
+
+@app.command()
+def measure(
+    models: Annotated[
+        list[Path],
+        typer.Argument(help="Bundles, results folders (each variant's first seed) or .onnx files."),
+    ],
+    output: Annotated[Path, typer.Option(help="Folder to write, for `benchmark.measured_elsewhere` or `collate`.")],
+    provider: ProviderName = BASE_PROVIDER.name,
+    batch_sizes: Annotated[str, typer.Option(help="Comma-separated.")] = "1,32",
+    threads: Annotated[str, typer.Option(help="Comma-separated counts of threads that a call may use.")] = "1",
+    preset: Annotated[str, _one_of(LATENCY_PRESETS, "quick: about a minute a model.")] = "quick",
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Fresh processes for each model and setting.  Default: the preset's.")
+    ] = None,
+    provider_option: ProviderOptions = None,
+) -> None:
+    """Measure exported models on this machine: check their outputs, time them, write a folder for the report."""
+    from resbench.benchmark.measure import measure_models
+
+    measure_models(
+        models,
+        output,
+        provider,
+        batch_sizes=_numbers(batch_sizes, "--batch-sizes"),
+        threads=_numbers(threads, "--threads"),
+        preset=preset,
+        rounds=rounds,
+        options=_provider_options(provider_option).get(provider),
     )
 
 

@@ -11,9 +11,10 @@ import yaml
 from google.protobuf import text_format
 from huggingface_hub import ModelCard
 from report_files import Results, calls
+from resbench.benchmark.measure import measure_models
 from resbench.benchmark.predictions import evaluate_model
 from resbench.common.errors import ResbenchError
-from resbench.common.files import atomic_folder, sha256
+from resbench.common.files import atomic_folder, read_json, sha256
 from resbench.data.datasets import DATASETS
 from resbench.data.store import Split, save_split
 from resbench.deploy.bundle import triton_config, write_bundle
@@ -98,10 +99,22 @@ def test_the_recommended_precision_is_deployed_and_the_card_says_why(inputs, tmp
     assert ("does not pay against fp32" in card) == (speed["int8"] > 2)
 
 
+def test_a_bundle_checks_and_times_itself_on_another_machine(inputs, tmp_path):
+    folder = inputs.bundle(tmp_path / "pool")
+    settings = {"batch_sizes": [1], "threads": [1], "preset": "smoke", "rounds": 1, "options": None}
+    measure_models([folder], tmp_path / "measured", "openvino", **settings)
+    (row,) = read_json(tmp_path / "measured/agreement.json")
+    assert (row["precision"], row["images"], row["top1_agreement"]) == ("int8", 60, 1.0)
+    assert read_json(tmp_path / "measured/latency/openvino/host.json")["images"] == "from --data"
+
+
 def test_a_bundle_is_what_triton_serves(inputs, tmp_path):
     folder = inputs.bundle(tmp_path / "deep" / "pool")
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert files == {"config.pbtxt", "labels.txt", "README.md", "SHA256SUMS", "1/model.onnx", "warmup/image.uint8"}
+    assert files == {
+        *("config.pbtxt", "labels.txt", "README.md", "SHA256SUMS", "1/model.onnx", "warmup/image.uint8"),
+        *("check/test.npz", "check/predictions.npz"),
+    }
     assert (folder / "labels.txt").read_text() == "cat\ndog\nship\n"
     config = text_format.Parse((folder / "config.pbtxt").read_text(), ModelConfig())
     assert (config.name, config.max_batch_size) == ("pool", 8)

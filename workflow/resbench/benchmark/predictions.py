@@ -78,12 +78,17 @@ def evaluate_test_sets(
         probabilities = predict(session, model, split.images)
         names = (identity.variant, identity.seed, identity.precision, provider, sha256(model), data.stem)
         result = Predictions(probabilities, split.labels, model.stat().st_size, *names)
-        with atomic(predictions_path) as temporary, temporary.open("wb") as stream:  # a path would get a suffix
-            np.savez(stream, **result._asdict())
+        save_predictions(predictions_path, result)
         accuracy, loss = accuracy_and_loss(probabilities, split.labels)
         name = " ".join(part for part in (result.variant, f"seed {result.seed}", result.precision) if part)
         where = "" if data.stem == MAIN_TEST_SET else f" of {data.stem}"
         say(f"{name} on {provider}: accuracy {accuracy:.4f}, loss {loss:.4f} over {len(split.labels)} images{where}")
+
+
+def save_predictions(path: Path, predictions: Predictions) -> None:
+    """Write a `Predictions` file, whole or not at all."""
+    with atomic(path) as temporary, temporary.open("wb") as stream:  # a path would get a suffix
+        np.savez(stream, **predictions._asdict())
 
 
 def predict(session: Session, model: Path, images: NDArray[np.uint8]) -> Probabilities:

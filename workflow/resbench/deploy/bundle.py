@@ -3,10 +3,12 @@
 import shutil
 from pathlib import Path
 
-from resbench.benchmark.predictions import load_predictions
+import numpy as np
+
+from resbench.benchmark.predictions import Predictions, load_predictions, save_predictions
 from resbench.common.errors import ResbenchError
 from resbench.common.files import atomic_folder, sha256
-from resbench.data.store import load_split
+from resbench.data.store import Split, load_split, save_split
 from resbench.deploy.card import Candidate, render_card
 from resbench.deploy.deployment import Setting, read_decision, read_rows
 from resbench.runtime.providers import BASE_PROVIDER, Provider, provider
@@ -14,6 +16,7 @@ from resbench.runtime.sessions import identify, open_session
 
 VERSION = "1"  # Triton's name of the model's only version
 WARM_UP_IMAGE = "image.uint8"
+CHECK_IMAGES = 64  # some 200 kB
 
 
 def write_bundle(
@@ -46,14 +49,16 @@ def write_bundle(
     times = [row for row in rows if row.precision == precision]
     if decision.place.setting not in {row.setting for row in times}:
         raise ResbenchError(f"{report}: has no {variant} in {precision} where {recommendation} recommends it")
-    images = load_split(test).images
+    split = load_split(test)
+    if not np.array_equal(split.labels, deployed.answers.labels):
+        raise ResbenchError(f"{test}: not the images of the --predictions; name the file that was evaluated")
     classes = deployed.identity.classes
     batch_sizes = sorted({row.batch_size for row in times})
     with atomic_folder(folder) as temporary:
         for name in (VERSION, "warmup"):
             (temporary / name).mkdir()
         shutil.copyfile(deployed.model, temporary / VERSION / "model.onnx")
-        (temporary / "warmup" / WARM_UP_IMAGE).write_bytes(images[0].tobytes())
+        (temporary / "warmup" / WARM_UP_IMAGE).write_bytes(split.images[0].tobytes())
         texts = {
             "config.pbtxt": triton_config(folder.name, len(classes), decision.setting, batch_sizes),
             "labels.txt": "".join(f"{name}\n" for name in classes),
@@ -61,7 +66,16 @@ def write_bundle(
         }
         for name, text in texts.items():
             (temporary / name).write_text(text, encoding="utf-8")
+        _write_check(temporary / "check", split, deployed.answers)
         (temporary / "SHA256SUMS").write_text(checksums(temporary), encoding="utf-8")
+
+
+def _write_check(folder: Path, split: Split, predictions: Predictions) -> None:
+    """Write the first test images with the predictions of them, by which `resbench measure` checks the model."""
+    some = slice(CHECK_IMAGES)
+    save_split(folder / "test.npz", Split(split.images[some], split.labels[some], split.classes))
+    few = predictions._replace(probabilities=predictions.probabilities[some], labels=predictions.labels[some])
+    save_predictions(folder / "predictions.npz", few)
 
 
 def checksums(folder: Path) -> str:
