@@ -45,6 +45,7 @@ docs: $(STAMP)  ## write the tables and the schema that are made from the code
 lock: $(STAMP)  ## pin every version anew
 	$(BIN)/uv pip compile pyproject.toml $(addprefix --extra ,cpu train $(EXTRAS)) -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml $(addprefix --extra ,gpu train-gpu $(EXTRAS)) -o requirements-gpu.lock
+	$(BIN)/python tests/conda_environment.py
 
 $(STAMP): $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

@@ -9,6 +9,8 @@ rule evaluate:
         "<logs>/evaluate/{variant}/seed{seed}/{precision}-{provider}.log",
     benchmark:
         "<benchmarks>/evaluate/{variant}/seed{seed}/{precision}-{provider}.tsv"
+    conda:
+        "../envs/resbench.yaml"
     threads: 1
     resources:
         gpu=lambda wildcards: int(PROVIDERS[wildcards.provider].needs_gpu),
@@ -38,6 +40,8 @@ rule latency:
         "<logs>/latency/{provider}.log",
     benchmark:
         "<benchmarks>/latency/{provider}.tsv"
+    conda:
+        "../envs/resbench.yaml"
     # All cores there are; a cluster, where no number is given, reserves what the benchmark uses.
     threads: workflow.resource_settings.cores or max(config["benchmark"]["threads"])
     resources:
@@ -84,6 +88,8 @@ rule scenarios:
         "<logs>/scenarios.log",
     benchmark:
         "<benchmarks>/scenarios.tsv"
+    conda:
+        "../envs/resbench.yaml"
     threads: workflow.resource_settings.cores or max(config["benchmark"]["threads"])
     resources:
         gpu=int(any(PROVIDERS[name].needs_gpu for name in config["benchmark"]["providers"])),

@@ -25,6 +25,7 @@ try:
     from resbench.common.errors import ResbenchError
     from resbench.common.system import cards
     from resbench.data.datasets import archive_of
+    from resbench.data.fingerprint import fingerprint
     from resbench.runtime.providers import PROVIDERS
     from resbench.stages import code_digest
 except ModuleNotFoundError as error:
@@ -72,6 +73,14 @@ wildcard_constraints:
     precision="[a-z0-9]+",
     provider="|".join(PROVIDERS),
     test_set="[A-Za-z0-9_.-]+",
+
+
+def local_content(record):
+    """The hash of the first source that is a file or folder here; once it is gone, the hash that was recorded of it."""
+    local = [source for source in SOURCES if source != "digits" and not source.startswith(("http:", "https:"))]
+    found = filter(None, map(fingerprint, local))
+    recorded = json.loads(record.read_text())["sha256"] if local and record.is_file() else ""
+    return next(found, recorded)
 
 
 def training_cards():

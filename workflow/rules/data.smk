@@ -12,28 +12,12 @@ rule digits:
         "<logs>/digits.log",
     benchmark:
         "<benchmarks>/digits.tsv"
+    conda:
+        "../envs/resbench.yaml"
     params:
         code=code_digest("digits"),
     shell:
         "resbench digits {output:q} 2>{log:q}"
-
-
-def content_of(source):
-    """The hash of a file or folder here; None for anything else."""
-    from resbench.data.fingerprint import fingerprint
-
-    return fingerprint(source)
-
-
-def local_content():
-    """The hash of the first source that is a file or folder here, or was one when it was read: its content may change."""
-    record = Path(config["pathvars"]["results"], "data/source.json")
-    read = json.loads(record.read_text()) if record.is_file() else {}
-    for source in SOURCES:
-        found = content_of(source) if source != "digits" else None
-        if found or source == read.get("source"):
-            return found or (read["sha256"] if "://" not in source else "")
-    return ""
 
 
 rule download:
@@ -47,6 +31,8 @@ rule download:
         "<logs>/download.log",
     benchmark:
         "<benchmarks>/download.tsv"
+    conda:
+        "../envs/resbench.yaml"
     resources:
         # Patience is no part of the data: as resources, a change of these fetches nothing anew.
         min_rate_kb=config["data"]["min_rate_kb"],
@@ -54,7 +40,7 @@ rule download:
     params:
         sha256=SHA256 or "none",
         # A file or folder of one's own may change in place.
-        content=lambda wildcards: SHA256 or local_content(),
+        content=lambda wildcards, output: SHA256 or local_content(Path(output.record)),
         sources=lambda wildcards, input: [
             word for source in SOURCES for word in ("--source", input.digits if source == "digits" else source)
         ],
@@ -80,6 +66,8 @@ rule convert:
         "<logs>/convert.log",
     benchmark:
         "<benchmarks>/convert.tsv"
+    conda:
+        "../envs/resbench.yaml"
     resources:
         mem_mb=2000,
     params:

@@ -10,6 +10,8 @@ rule export:
         "<logs>/export/{variant}/seed{seed}.log",
     benchmark:
         "<benchmarks>/export/{variant}/seed{seed}.tsv"
+    conda:
+        "../envs/resbench.yaml"
     threads: 1
     resources:
         mem_mb=3000,
@@ -35,6 +37,8 @@ rule quantize:
         "<benchmarks>/quantize/{variant}/seed{seed}/{precision}.tsv"
     wildcard_constraints:
         precision="int8|fp16",
+    conda:
+        "../envs/resbench.yaml"
     threads: 1
     resources:
         mem_mb=3000,
@@ -77,6 +81,8 @@ rule bundle:
         "<logs>/bundle/{variant}.log",
     benchmark:
         "<benchmarks>/bundle/{variant}.tsv"
+    conda:
+        "../envs/resbench.yaml"
     params:
         code=code_digest("bundle"),
         predictions=repeated("predictions"),

@@ -26,6 +26,8 @@ rule collate:
         "<logs>/collate.log",
     benchmark:
         "<benchmarks>/collate.tsv"
+    conda:
+        "../envs/resbench.yaml"
     resources:
         mem_mb=2000,
     params:
@@ -80,6 +82,8 @@ rule page:
         "<logs>/page.log",
     benchmark:
         "<benchmarks>/page.tsv"
+    conda:
+        "../envs/resbench.yaml"
     resources:
         mem_mb=2000,
     params:

@@ -10,6 +10,8 @@ rule train:
         "<logs>/train/{variant}/seed{seed}.log",
     benchmark:
         "<benchmarks>/train/{variant}/seed{seed}.tsv"
+    conda:
+        "../envs/resbench.yaml"
     threads: 2
     resources:
         device=config["training"]["device"],
