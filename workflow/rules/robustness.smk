@@ -14,6 +14,8 @@ rule extraset:
         "<benchmarks>/extraset/{test_set}.tsv"
     wildcard_constraints:
         test_set="|".join(map(re.escape, EXTRA_TEST_SETS)) or "(?!)",
+    conda:
+        "../envs/resbench.yaml"
     resources:
         mem_mb=2000,
     params:
@@ -22,7 +24,7 @@ rule extraset:
         labels=lambda wildcards: given(EXTRA_TEST_SETS[wildcards.test_set], "labels"),
         # The files may change in place.
         content=lambda wildcards: [
-            content_of(EXTRA_TEST_SETS[wildcards.test_set][key] or "") for key in ("path", "labels")
+            fingerprint(EXTRA_TEST_SETS[wildcards.test_set][key] or "") for key in ("path", "labels")
         ],
     shell:
         r"""
@@ -42,6 +44,8 @@ if CORRUPTED_TEST_SETS:
             "<logs>/corrupt.log",
         benchmark:
             "<benchmarks>/corrupt.tsv"
+        conda:
+            "../envs/resbench.yaml"
         resources:
             mem_mb=2000,
         params:
@@ -68,6 +72,8 @@ rule evaluate_test_sets:
         "<logs>/evaluate_test_sets/{variant}/seed{seed}/{precision}-{provider}.log",
     benchmark:
         "<benchmarks>/evaluate_test_sets/{variant}/seed{seed}/{precision}-{provider}.tsv"
+    conda:
+        "../envs/resbench.yaml"
     threads: 1
     resources:
         gpu=lambda wildcards: int(PROVIDERS[wildcards.provider].needs_gpu),
@@ -102,6 +108,8 @@ rule robustness:
         "<logs>/robustness.log",
     benchmark:
         "<benchmarks>/robustness.tsv"
+    conda:
+        "../envs/resbench.yaml"
     resources:
         mem_mb=2000,
     params:
