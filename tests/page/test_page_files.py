@@ -11,9 +11,9 @@ import pytest
 from experiment import HOST, SETTINGS, Experiment
 from PIL import Image
 from resbench.common.errors import ResbenchError
-from resbench.report.html.comparison_view import comparison_view
+from resbench.report.compared import ACCURACY, LATENCY, PRECISION, PUBLISHED, comparison_tables
+from resbench.report.environments import environments
 from resbench.report.html.figures import pareto
-from resbench.report.html.hosts import hosts_of
 from resbench.report.html.page import write_page
 
 
@@ -75,7 +75,9 @@ def test_unlike_hosts_have_recommendations_and_tables_of_their_own(experiment: E
     report = pd.concat([inputs.report, inputs.report.assign(provider="cuda", host="H100, 16 cores")])
     (at_1, at_32), decided = inputs.recommendations.recommendations, inputs.recommendations
     elsewhere = [one.model_copy(update={"provider": "cuda", "host": "H100, 16 cores"}) for one in (at_1, at_32)]
-    hosts = hosts_of(report, decided.model_copy(update={"recommendations": [at_1, at_32, *elsewhere]}), inputs.timings)
+    hosts = environments(
+        report, decided.model_copy(update={"recommendations": [at_1, at_32, *elsewhere]}), inputs.timings
+    )
     assert [(host.provider, len(host.rows)) for host in hosts] == [("cpu", 12), ("cuda", 12)]
     assert all(set(host.recommendations) == set(SETTINGS) for host in hosts)
 
@@ -83,9 +85,9 @@ def test_unlike_hosts_have_recommendations_and_tables_of_their_own(experiment: E
 def test_a_model_that_was_not_timed_stands_with_its_providers_host(experiment: Experiment):
     inputs = experiment.inputs()
     untimed = inputs.report.head(1).assign(host="", batch_size=np.nan, threads=np.nan, latency_p50_ms=np.nan)
-    (host,) = hosts_of(pd.concat([inputs.report, untimed]), inputs.recommendations, inputs.timings)
+    (host,) = environments(pd.concat([inputs.report, untimed]), inputs.recommendations, inputs.timings)
     assert len(host.rows) == 13
-    (alone,) = hosts_of(untimed, inputs.recommendations, inputs.timings)
+    (alone,) = environments(untimed, inputs.recommendations, inputs.timings)
     assert (alone.name, alone.settings, alone.recommendations) == ("", [], {})
 
 
@@ -154,14 +156,13 @@ def test_a_spoiled_file_is_named_with_the_remedy(tmp_path, change, name, words):
 
 
 def test_comparisons_of_the_recommended_network_come_first(experiment: Experiment):
-    lines = comparison_view(experiment.inputs().comparisons, {"pool"})
-    assert {kind: len(found) for kind, found in lines.items()} == {
-        "accuracy": 6,
-        "precision": 3,
-        "published": 3,
-        "latency": 18,
+    tables = {table.caption: table.rows for table in comparison_tables(experiment.inputs().comparisons, {"pool"})}
+    assert {caption: len(rows) for caption, rows in tables.items()} == {
+        ACCURACY: 6,
+        PRECISION: 3,
+        PUBLISHED: 3,
+        LATENCY: 18,
     }
-    mine = ["pool" in f"{line.first} {line.second}" for line in lines["accuracy"]]
-    assert mine == [True] * 4 + [False] * 2
-    assert lines["published"][0].p_adjusted == ""
-    assert {line.p_adjusted for line in lines["latency"]} == {"<\u00a00.001"}
+    assert ["pool" in row.cells[0].text for row in tables[ACCURACY]] == [True] * 4 + [False] * 2
+    assert tables[PUBLISHED][0].cells[3].text == "–"
+    assert {row.cells[3].text for row in tables[LATENCY]} == {"<\u00a00.001"}

@@ -67,7 +67,7 @@ def test_no_table_of_measurements_scrolls_sideways_on_a_desk(browser, page, expe
     widths = browser.evaluate(
         "[...document.querySelectorAll('.scroll:has(.sortable)')].map(box => [box.scrollWidth, box.clientWidth])"
     )
-    assert len(widths) == 3  # the table, latencies in detail, scenarios
+    assert len(widths) == 7  # the table, latencies in detail, scenarios, four of comparisons
     assert [pair for pair in widths if pair[0] > pair[1]] == []
     assert pd.read_csv(experiment.report)["published_accuracy"].notna().all()
 

@@ -5,25 +5,25 @@ import pandas as pd
 import pytest
 from experiment import CALLS, HOST, ROUNDS, Experiment
 from resbench.common.errors import ResbenchError
-from resbench.report.html.hosts import Host, hosts_of
-from resbench.report.html.latency_view import latency_view
+from resbench.report.environments import Environment, environments
 from resbench.report.html.page import write_page
 from resbench.report.html.scenario_view import scenario_views
-from resbench.report.html.table_view import table_view
+from resbench.report.latencies import latency_table
+from resbench.report.measured import measured_table
 
 
 def lines(table, row=0):
     """Of one row, what stands under each title, line by line."""
     return {
-        column.title: [cell.text, *cell.details]
-        for column, cell in zip(table.columns, table.rows[row].cells, strict=True)
+        heading.title: [cell.text, *cell.details]
+        for heading, cell in zip(table.headings, table.rows[row].cells, strict=True)
     }
 
 
 @pytest.fixture(scope="module")
-def host(experiment: Experiment) -> Host:
+def host(experiment: Experiment) -> Environment:
     inputs = experiment.inputs()
-    return hosts_of(inputs.report, inputs.recommendations, inputs.timings)[0]
+    return environments(inputs.report, inputs.recommendations, inputs.timings)[0]
 
 
 def test_intervals_and_published_values_stand_under_the_measured_ones(host):
@@ -36,31 +36,31 @@ def test_intervals_and_published_values_stand_under_the_measured_ones(host):
         latency_p50_ms=17.04,
     )
     rows = rows.assign(latency_p50_low_ms=17.03, latency_p50_high_ms=17.04)
-    found = lines(table_view(rows, [], published=True))
+    found = lines(measured_table(rows, "here", [], published=True))
     assert found["Accuracy"] == ["72.00", "70.10 – 74.40", "SD 1.50", "published 63.88"]
     assert found["Loss"] == ["0.9000", "published 1.4769"]
     assert found["p50"] == ["17.0", "17.0"]
     assert "Threads" not in found  # one number: the caption has it
-    found = lines(table_view(rows.assign(accuracy_low=np.nan), [], published=False))
+    found = lines(measured_table(rows.assign(accuracy_low=np.nan), "here", [], published=False))
     assert (found["Accuracy"], found["Loss"]) == (["72.00", "SD 1.50"], ["0.9000"])
 
 
 def test_the_recommendation_comes_first(host):
-    table = table_view(host.rows, [("pool", "int8", 32, 1)], published=True)
+    table = measured_table(host.rows, "here", [("pool", "int8", 32, 1)], published=True)
     assert [row.chosen for row in table.rows] == [True] + [False] * 11
     assert [lines(table)[title][0] for title in ("Variant", "Precision", "Batch")] == ["pool", "int8", "32"]
     assert [lines(table, n)["Variant"][0] for n in (1, 3, 5)] == ["basic", "pool", "bottleneck"]
 
 
 def test_agreement_names_what_it_is_with(host):
-    table = table_view(host.rows, [], published=False)
+    table = measured_table(host.rows, "here", [], published=False)
     found = {lines(table, n)["Precision"][0]: lines(table, n)["Agreement"] for n in range(len(table.rows))}
-    assert found["fp32"] == ["100.00", "with Keras", "difference 3e-07"]
+    assert found["fp32"] == ["100.00", "with Keras", "max. 3.0\u00a0×\u00a010⁻⁷"]
     assert found["int8"][1] == "with fp32"
 
 
 def test_every_percentile_of_the_calls_is_shown(host, experiment: Experiment):
-    table = latency_view(host)
+    table = latency_table(host)
     assert len(table.rows) == len(host.rows) == 12
     calls = experiment.calls[experiment.calls["variant"] == "basic"]
     times = calls.loc[(calls["precision"] == "fp32") & (calls["batch_size"] == 1), "latency_ms"]
@@ -78,26 +78,26 @@ def test_every_percentile_of_the_calls_is_shown(host, experiment: Experiment):
 
 def test_p90_has_its_interval_where_the_rounds_allow(host):
     even = host.calls.assign(latency_ms=np.tile(np.linspace(10, 20, CALLS), len(host.calls) // CALLS))
-    found = lines(latency_view(host._replace(calls=even)))
+    found = lines(latency_table(host._replace(calls=even)))
     assert found["p90"] == ["19.0", "19.0"]
     few = even[even["round"] < ROUNDS]
-    assert lines(latency_view(host._replace(calls=few)))["p90"] == ["19.0"]
+    assert lines(latency_table(host._replace(calls=few)))["p90"] == ["19.0"]
 
 
 def test_few_calls_leave_dashes_and_untimed_models_no_row(host):
     calls = host.calls[(host.calls["round"] == 1) & (host.calls["call"] <= 45) & (host.calls["precision"] == "fp32")]
-    table = latency_view(host._replace(calls=calls))
+    table = latency_table(host._replace(calls=calls))
     assert len(table.rows) == 6
     found = lines(table)
     assert [len(found["p50"]), found["p90"], found["p99"], found["p99.9"]] == [1, ["–"], ["–"], ["–"]]
     assert (found["Calls"], found["Rounds"]) == (["45"], ["1"])
-    assert latency_view(host._replace(calls=calls.head(0))).rows == []
+    assert latency_table(host._replace(calls=calls.head(0))).rows == []
 
 
 def test_scenarios_stand_beside_our_own_p90(experiment: Experiment):
     inputs = experiment.inputs()
     (view,) = scenario_views(inputs.scenarios, inputs.report)
-    assert view.caption == f"LoadGen 6.0.17, preset smoke, with the CPU provider on {HOST}, on 1 thread"
+    assert view.table.caption == f"LoadGen 6.0.17, preset smoke, with the CPU provider on {HOST}, on 1 thread"
     assert view.refusals == ["basic int8, Server: Reduce target QPS to improve latency."]
     ours = inputs.report.loc[0, "latency_p90_ms"]
     assert lines(view.table) == {
@@ -124,7 +124,7 @@ def test_scenarios_of_another_place_are_not_compared_and_gaps_are_dashes(experim
     (view,) = scenario_views(seeds, inputs.report)
     assert [lines(view.table, n)["Seed"] for n in (0, 6)] == [["0"], ["1"]]
     both = pd.concat([inputs.scenarios, inputs.scenarios.assign(preset="mlperf")])
-    assert [view.caption.split(", ")[1] for view in scenario_views(both, inputs.report)] == [
+    assert [view.table.caption.split(", ")[1] for view in scenario_views(both, inputs.report)] == [
         "preset smoke",
         "preset mlperf",
     ]

@@ -67,7 +67,7 @@ STAGES = {
     "evaluate": Stage(("resbench.benchmark.predictions",)),
     "latency": Stage(("resbench.benchmark.latency",)),
     "scenarios": Stage(("resbench.benchmark.scenarios",)),
-    "collate": Stage(("resbench.report.table",)),
+    "collate": Stage(("resbench.report.table",), ("report/templates/*",)),
     "robustness": Stage(("resbench.report.robustness",)),
     "page": Stage(("resbench.report.html.page", "resbench.report.html.page_inputs"), ("report/html/templates/*",)),
     "bundle": Stage(("resbench.deploy.bundle",)),

@@ -2,7 +2,7 @@
 
 import math
 
-from resbench.report.format import between, change, points, significant, span
+from resbench.report.format import between, change, counted, decimals, points, ratio, significant, small, span
 
 
 def test_a_range_is_said_once_where_both_ends_are_written_alike():
@@ -21,3 +21,17 @@ def test_a_span_of_numbers():
     assert span([50_000, 5_000]) == "5,000 to 50,000"
     assert span([9.9, 10.1]) == "10"
     assert span([math.nan]) == "unknown"
+
+
+def test_small_values_are_powers_of_ten():
+    assert [small(value) for value in (0, 0.0443, 0.5, 3.24e-7)] == ["0", "0.044", "0.50", "3.2\u00a0×\u00a010⁻⁷"]
+
+
+def test_ratios_decimals_and_counts():
+    assert [ratio(value) for value in (0.29876, 1.0, 12.345)] == ["0.299", "1.000", "12.3"]
+    assert (decimals(4)(0.98823), decimals(0)(12345), decimals(2)(-0.5)) == ("0.9882", "12,345", "−0.50")
+    assert (counted(1, "thread"), counted(2.0, "thread"), counted(3, "bus", "buses")) == (
+        "1 thread",
+        "2 threads",
+        "3 buses",
+    )

@@ -101,11 +101,17 @@ def test_what_was_not_timed_or_not_evaluated_is_blank(good):
 def test_page_of_a_published_protocol(good):
     _, page = good.collate("CIFAR-10")
     assert "Warning" not in page
-    assert "CIFAR-10: 50,000 training images, 10 epochs, 1 seed, 100 test images." in page
-    assert "| Variant | Test accuracy (%) | Published (%) | Loss (nats) | Published (nats) |" in page
-    assert "| pool | 73.00 [63.57, 80.73] | 73.07 | 0.5974 | 0.9882 | 2,092,746 | 413.0 | 100.00 | 1.0e-07 |" in page
-    assert "batch 1, 1 thread: p50 / p90 (ms)" in page
-    assert "| pool | 10.00 / – | 100 |\n" in page
+    assert "CIFAR-10: 50,000 training images, 10 epochs, protocol notebook, 1 seed, 100 test images." in page
+    assert "| Variant | Precision | Batch (images) | Accuracy (%) | Loss (nats) | ECE (%) | Brier | p50 (ms) |" in page
+    assert "Measured with the CPU provider on Test CPU, 2 cores, on 1 thread, trained by protocol notebook" in page
+    cells = " | ".join(
+        [
+            "| **pool** | fp32 | 1 | 73.00 (63.57 – 80.73; published 73.07) | 0.5974 (published 0.9882)",
+            "7.00 | 0.4040",
+            "10.0 | 100 | 8.00 | 2.09 | 413 | 70.0 | 100.00 (with Keras; max. 1.0 × 10⁻⁷) |",
+        ]
+    )
+    assert cells in page
     assert "Test CPU, 2 cores" in page
     assert "numpy 2.4.6" in page
     assert DATASETS["cifar10"].sha256 in page
@@ -146,14 +152,14 @@ def test_images_are_called_by_their_hash_and_never_by_a_default(good, summary, n
 
 def test_page_shows_deviation_over_seeds(good):
     good.model("pool", 1, right=77)
-    assert "| pool | 75.00 ± 2.83 [48.34, 100.00] | 73.07 |" in good.collate()[1]
+    assert "| 75.00 (48.34 – 100.00; SD 2.83; published 73.07) |" in good.collate()[1]
 
 
 @pytest.mark.parametrize("dataset", ["handwritten digits in CIFAR-10's layout", "CIFAR-10, JPEG copies", "CIFAR-10x"])
 def test_page_of_other_images_warns_and_shows_nothing_published(good, dataset):
     rows, page = good.collate(dataset)
     assert f"> **Warning: Not CIFAR-10.** The images are {dataset}." in page
-    assert "Published (" not in page
+    assert "published" not in page.split("## Measurements")[1].split("- **Accuracy**")[0]
     assert "73.07" not in page
     assert rows[0]["published_accuracy"] == "0.7307"
     assert rows[0]["dataset"] == dataset
@@ -178,9 +184,9 @@ def test_page_of_another_protocol_says_so_once(results):
 def test_page_says_what_agreement_is_with(good):
     good.predict("pool", 0, right=72, precision="int8")
     _, page = good.collate()
-    fp32, int8 = page.split("## int8 on cpu")
-    assert "| Agreement with Keras (%) | Difference from Keras |" in fp32
-    assert "| Agreement with fp32 (%) | Difference from fp32 |" in int8
+    by_precision = {line.split(" | ")[1]: line for line in page.splitlines() if "with " in line and "| " in line}
+    assert "with Keras" in by_precision["fp32"]
+    assert "with fp32" in by_precision["int8"]
 
 
 def test_page_and_table_warn_in_the_same_words(good):

@@ -22,18 +22,16 @@ class Caveat(NamedTuple):
     grave: bool
 
 
-def caveats(
-    report: pd.DataFrame, comparisons: pd.DataFrame, hosts: Sequence[dict[str, Any]], protocol: str | None
-) -> list[Caveat]:
-    """All that apply to a table and the hosts it was measured on.
+def caveats(report: pd.DataFrame, comparisons: pd.DataFrame, hosts: Sequence[dict[str, Any]]) -> list[Caveat]:
+    """Return all that apply to a table and the hosts it was measured on.
 
     Args:
-        report, comparisons: rows of report.csv and of comparisons.csv.
-        hosts: of host.json, one a provider; `stable` and `warnings` are heeded where they are there.
-        protocol: by which the networks were trained, None where unknown.
+        report: Rows of report.csv.
+        comparisons: Rows of comparisons.csv.
+        hosts: Contents of host.json; `stable` and `warnings` are heeded where they are there.
     """
     # Either of these already says that published values do not apply.
-    departures = [*_data(report), *_training(report, protocol)] or _published(comparisons)
+    departures = [*_data(report), *_training(report)] or _published(comparisons)
     return [*departures, *_seeds(report), *_hosts(hosts), *_code(hosts)]
 
 
@@ -50,18 +48,28 @@ def _data(report: pd.DataFrame) -> list[Caveat]:
     ]
 
 
-def _training(report: pd.DataFrame, protocol: str | None) -> list[Caveat]:
-    trained = report[["train_images", "epochs"]].dropna()
-    full = PROTOCOLS.get(protocol or "", PROTOCOLS["notebook"])
-    short = trained[(trained["train_images"] < full.train_images) | (trained["epochs"] < full.epochs)]
-    if short.empty:
+def _training(report: pd.DataFrame) -> list[Caveat]:
+    trained = report[["protocol", "train_images", "epochs"]].drop_duplicates()
+    full = [PROTOCOLS[name] for name in trained["protocol"].unique() if name in PROTOCOLS]
+    runs = {protocol.name: protocol for protocol in full}
+    short = [
+        row
+        for row in trained.to_dict("records")
+        if (run := runs.get(row["protocol"])) and (row["train_images"] < run.train_images or row["epochs"] < run.epochs)
+    ]
+    if not short:
         return []
+    epochs = [row["epochs"] for row in short]
+    wanted = "; ".join(
+        f"the full run of {name} is {runs[name].train_images:,} for {runs[name].epochs}"
+        for name in dict.fromkeys(row["protocol"] for row in short)
+    )
     return [
         Caveat(
             "Shortened training",
-            f"The networks saw {span(short['train_images'])} training images for {span(short['epochs'])} "
-            f"{'epoch' if short['epochs'].max() == 1 else 'epochs'}; the full protocol is {full.train_images:,} for "
-            f"{full.epochs}. Published accuracies are not comparable, and with more training the order may change.",
+            f"The networks saw {span(row['train_images'] for row in short)} training images for {span(epochs)} "
+            f"{'epoch' if max(epochs) == 1 else 'epochs'}; {wanted}. "
+            "Published accuracies are not comparable, and with more training the order may change.",
             grave=True,
         )
     ]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from resbench.common.markdown import table
 from resbench.report.entries import Accuracy, Entry
-from resbench.report.format import between, percent, significant
+from resbench.report.format import between, counted, decimals, percent, significant, small
 from resbench.report.inputs import Parity
 from resbench.runtime.providers import BASE_PROVIDER
 from resbench.statistics.latency import FEWEST_FOR_P90, FEWEST_FOR_P99, FEWEST_ROUNDS_FOR_P50, SettingSummary
@@ -41,7 +41,7 @@ class Shown(NamedTuple):
         text: Returns a value as it is written.
         details: What else stands in the cell, from other columns of the row.
         meaning: What the heading means, where that is more than the column's own meaning.
-        once: Whether a value that all rows share is written in the caption instead of a column.
+        once: Returns in words a value that all rows share, which the caption then says instead of a column.
     """
 
     title: str
@@ -49,7 +49,7 @@ class Shown(NamedTuple):
     text: Text = significant
     details: tuple[Detail, ...] = ()
     meaning: str = ""
-    once: bool = False
+    once: Text | None = None
 
 
 @dataclass(frozen=True)
@@ -146,20 +146,8 @@ def _reference(row: Row, text: Text) -> str:
     return "with Keras" if row["provider"] == BASE_PROVIDER.name else f"with fp32 on {BASE_PROVIDER.name}"
 
 
-def _whole(number: float) -> str:
-    return f"{number:,.0f}"
-
-
 def _millions(number: float) -> str:
     return significant(number / 1e6)
-
-
-def _four_decimals(number: float) -> str:
-    return f"{number:.4f}"
-
-
-def _tiny(number: float) -> str:
-    return f"{number:.0e}"
 
 
 COLUMNS = [
@@ -189,7 +177,7 @@ COLUMNS = [
         type=int,
         unit="images",
         checks=(POSITIVE,),
-        shown=Shown("Batch", "images", _whole),
+        shown=Shown("Batch", "images", decimals(0)),
     ),
     Column(
         "threads",
@@ -197,7 +185,7 @@ COLUMNS = [
         _field("threads"),
         type=int,
         checks=(POSITIVE,),
-        shown=Shown("Threads", text=_whole, once=True),
+        shown=Shown("Threads", text=decimals(0), once=lambda number: f"on {counted(number, 'thread')}"),
     ),
     Column(
         "protocol",
@@ -206,7 +194,7 @@ COLUMNS = [
         type=str,
         checks=(NAME,),
         required=True,
-        shown=Shown("Protocol", text=str, once=True),
+        shown=Shown("Protocol", text=str, once=lambda name: f"trained by protocol {name}"),
     ),
     Column(
         "seeds",
@@ -263,7 +251,7 @@ COLUMNS = [
         metric=cross_entropy,
         unit="nats",
         checks=(NOT_NEGATIVE,),
-        shown=Shown("Loss", "nats", _four_decimals, (labelled("published", "published_loss"),)),
+        shown=Shown("Loss", "nats", decimals(4), (labelled("published", "published_loss"),)),
     ),
     Column(
         "ece",
@@ -278,7 +266,7 @@ COLUMNS = [
         "multi-class Brier score: squared distance of the probabilities from the truth, 0 to 2, mean over seeds",
         metric=brier_score,
         checks=(NOT_NEGATIVE,),
-        shown=Shown("Brier", text=_four_decimals),
+        shown=Shown("Brier", text=decimals(4)),
     ),
     Column(
         "latency_min_ms",
@@ -397,9 +385,9 @@ COLUMNS = [
             "Agreement",
             "%",
             percent,
-            (_reference, labelled("difference", "max_abs_diff", _tiny)),
+            (_reference, labelled("max.", "max_abs_diff", small)),
             "test images that get the same class from two models, the lowest of all seeds, and the largest difference "
-            "between any two of their probabilities: fp32 is held against Keras (on other providers than "
+            "(max.) between any two of their probabilities: fp32 is held against Keras (on other providers than "
             f"{BASE_PROVIDER.name}, against fp32 there), other precisions against fp32",
         ),
     ),

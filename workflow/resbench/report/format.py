@@ -1,9 +1,10 @@
 """Numbers as the page writes them: no digit that was not measured, a true minus sign, one way for each kind."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 MINUS = "−"
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 NBSP = "\u00a0"  # so that a number and its unit stay on one line
 
 
@@ -26,6 +27,29 @@ def times(ratio: float) -> str:
     """A ratio: 3.217 → 3.2, 12.4 → 12, 1.043 → 1.04, 1.004 → 1.004."""
     digits = 3 if ratio < 1.01 else 2 if ratio < 1.1 else 1 if ratio < 10 else 0
     return f"{ratio:.{digits}f}"
+
+
+def ratio(value: float) -> str:
+    """Return a ratio to be read against 1 and against its interval: 0.8731 → 0.873, 12.345 → 12.3."""
+    return f"{value:.3f}" if value < 10 else significant(value)
+
+
+def decimals(number: int) -> Callable[[float], str]:
+    """Return the function that writes a value with so many decimals: with 4, 0.98823 → 0.9882."""
+    return lambda value: _signed(f"{value:,.{number}f}")
+
+
+def small(value: float) -> str:
+    """Return a value that may be tiny, with two digits: 0.0443 → 0.044, 3.2e-07 → 3.2 × 10⁻⁷."""
+    if value == 0 or value >= 1e-3:
+        return significant(value, 2)
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa}{NBSP}×{NBSP}10{str(int(exponent)).translate(SUPERSCRIPTS)}"
+
+
+def counted(number: float, one: str, several: str = "") -> str:
+    """Return a number with its noun: (1, "thread") → 1 thread; (2, "thread") → 2 threads."""
+    return f"{number:,.0f} {one if number == 1 else several or f'{one}s'}"
 
 
 def p_value(p: float) -> str:

@@ -10,10 +10,12 @@ from resbench.common.files import atomic
 from resbench.data.datasets import describe
 from resbench.report.columns import METRICS, REPORT_COLUMNS, report_row
 from resbench.report.comparisons import COMPARISON_COLUMNS, comparison_rows
+from resbench.report.document import build_document
 from resbench.report.entries import entries
 from resbench.report.inputs import read_inputs
 from resbench.report.markdown import render_markdown
 from resbench.report.recommendation import Deployment, recommend
+from resbench.report.schema import read_comparisons, read_report
 
 Row = dict[str, Any]
 
@@ -52,15 +54,22 @@ def collate_report(
     rows = [report_row(entry) for entry in entries(inputs, dataset)]
     compared = comparison_rows(inputs, dataset)
     decided = recommend(rows, compared, deployment)
-    texts = {
-        report: to_csv(rows, REPORT_COLUMNS),
-        comparisons: to_csv(compared, COMPARISON_COLUMNS),
-        recommendation: decided.model_dump_json(indent=2) + "\n",
-        markdown: render_markdown(rows, compared, decided, inputs, dataset),
-    }
     with ExitStack() as stack:
-        for path, text in texts.items():
-            stack.enter_context(atomic(path)).write_text(text, encoding="utf-8")
+        new = {path: stack.enter_context(atomic(path)) for path in (report, comparisons, recommendation, markdown)}
+        new[report].write_text(to_csv(rows, REPORT_COLUMNS), encoding="utf-8")
+        new[comparisons].write_text(to_csv(compared, COMPARISON_COLUMNS), encoding="utf-8")
+        new[recommendation].write_text(decided.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        # From the files themselves, so that report.md has the page's digits, and no file is written that it refuses.
+        document = build_document(
+            read_report(new[report]),
+            read_comparisons(new[comparisons]),
+            decided,
+            inputs.timings,
+            inputs.hosts,
+            inputs.summary,
+            inputs.parity[0].test_images,
+        )
+        new[markdown].write_text(render_markdown(document), encoding="utf-8")
 
 
 def to_csv(rows: list[Row], columns: list[str]) -> str:

@@ -6,67 +6,69 @@ import numpy as np
 import pandas as pd
 
 from resbench.benchmark.predictions import Predictions
+from resbench.report.environments import Environment, Setting
 from resbench.report.html import figures
-from resbench.report.html.hosts import Host, Setting
 from resbench.report.html.mistakes import confusion_matrix
 from resbench.report.html.page_inputs import PageInputs
 from resbench.report.html.rendering import Figure
 from resbench.report.html.theme import FEATURED, Look
 from resbench.report.prose import provider_words, setting_words
 
-PANELS = 4  # settings of one host that get a chart; all of them are in the table
+PANELS = 4  # settings of one place that get a chart; all of them are in the table
 
 
-def page_figures(inputs: PageInputs, hosts: Sequence[Host], answers: Sequence[Predictions]) -> dict[str, list[Figure]]:
+def page_figures(
+    inputs: PageInputs, places: Sequence[Environment], answers: Sequence[Predictions]
+) -> dict[str, list[Figure]]:
     """Figures by part of the page: tradeoff, learning, latency, precision, confusion.
 
     Args:
         answers: of the model whose mistakes are shown, one a seed.
     """
-    look = Look.of(_by_weight(inputs.report, hosts))
+    look = Look.of(_by_weight(inputs.report, places))
     return {
         "tradeoff": [
-            _tradeoff(host, setting, look) for host in hosts for setting in list(host.recommendations)[:PANELS]
+            _tradeoff(place, setting, look) for place in places for setting in list(place.recommendations)[:PANELS]
         ],
         "learning": [_learning(inputs.histories, metric, look) for metric in ("accuracy", "loss")],
         "latency": [
-            _latency(host, setting, look)
-            for host in hosts
-            for setting in host.settings[:PANELS]
-            if not host.calls_at(setting).empty
+            _latency(place, setting, look)
+            for place in places
+            for setting in place.settings[:PANELS]
+            if not place.calls_at(setting).empty
         ],
-        "precision": _precision(inputs, hosts, look),
+        "precision": _precision(inputs, places, look),
         "confusion": [_confusion(answers, inputs.test.classes.tolist())] if answers else [],
     }
 
 
-def _by_weight(report: pd.DataFrame, hosts: Sequence[Host]) -> list[str]:
+def _by_weight(report: pd.DataFrame, places: Sequence[Environment]) -> list[str]:
     """All variants: first what a recommendation names, then by accuracy.  Few enough keep the order of the report."""
     variants = list(report["variant"].unique())
     if len(variants) <= FEATURED:
         return variants
-    named = [model.variant for host in hosts for one in host.recommendations.values() for model in one.named()]
+    named = [model.variant for place in places for one in place.recommendations.values() for model in one.named()]
     best = report.groupby("variant")["accuracy_mean"].max().sort_values(ascending=False)
     return list(dict.fromkeys([*named, *best.index]))
 
 
-def _place(host: Host, setting: Setting) -> str:
-    words = f"{setting_words(setting)}, {provider_words(host.provider)}"
+def _where(place: Environment, setting: Setting) -> str:
+    words = f"{setting_words(setting)}, {provider_words(place.provider)}"
     return words[0].upper() + words[1:]
 
 
-def _name(kind: str, host: Host, setting: Setting) -> str:
-    return f"{kind}-{host.provider}-batch{setting[0]:.0f}-threads{setting[1]:.0f}"
+def _name(kind: str, place: Environment, setting: Setting) -> str:
+    return f"{kind}-{place.provider}-batch{setting[0]:.0f}-threads{setting[1]:.0f}"
 
 
-def _tradeoff(host: Host, setting: Setting, look: Look) -> Figure:
-    rows = host.rows_at(setting).dropna(subset=["accuracy_mean", "latency_p50_ms"])
+def _tradeoff(place: Environment, setting: Setting, look: Look) -> Figure:
+    rows = place.rows_at(setting).dropna(subset=["accuracy_mean", "latency_p50_ms"])
     front = rows[figures.pareto(rows["latency_p50_ms"].to_numpy(), rows["accuracy_mean"].to_numpy())]
     names = ", ".join((front.sort_values("latency_p50_ms")[["variant", "precision"]]).agg(" ".join, axis=1))
     return Figure(
-        _name("tradeoff", host, setting),
+        _name("tradeoff", place, setting),
         "Accuracy against latency",
-        _place(host, setting),
+        _where(place, setting),
         "Up and to the left is better. No model beats those on the dotted line in both. "
         "Bars: 95 % intervals. Filled: fp32; open: other precisions.",
         f"Scatter plot of {len(rows)} models. On the front, from the fastest to the most accurate: {names}.",
@@ -88,12 +90,12 @@ def _learning(histories: pd.DataFrame, metric: str, look: Look) -> Figure:
     )
 
 
-def _latency(host: Host, setting: Setting, look: Look) -> Figure:
-    calls = host.calls_at(setting)
+def _latency(place: Environment, setting: Setting, look: Look) -> Figure:
+    calls = place.calls_at(setting)
     return Figure(
-        _name("latency", host, setting),
+        _name("latency", place, setting),
         "Latency",
-        _place(host, setting),
+        _where(place, setting),
         "Thin ticks: every hundredth of the calls, from the 1st to the 99th; thick tick: the median; "
         "triangles: the median of each round, in a process of its own.",
         f"Distribution of {len(calls):,} timed calls, one row a model, the fastest first; the table has the figures.",
@@ -101,28 +103,28 @@ def _latency(host: Host, setting: Setting, look: Look) -> Figure:
     )
 
 
-def _precision(inputs: PageInputs, hosts: Sequence[Host], look: Look) -> list[Figure]:
+def _precision(inputs: PageInputs, places: Sequence[Environment], look: Look) -> list[Figure]:
     found = []
-    for host in hosts:
-        changes = precision_changes([a for a in inputs.predictions if a.provider == host.provider])
+    for place in places:
+        changes = precision_changes([a for a in inputs.predictions if a.provider == place.provider])
         if not changes.empty:
             found.append(
                 Figure(
-                    f"precision-accuracy-{host.provider}",
+                    f"precision-accuracy-{place.provider}",
                     "What precision does to accuracy",
-                    provider_words(host.provider),
+                    provider_words(place.provider),
                     "Circles: one for each seed, on the same test images; tick: their mean.",
                     f"Change of accuracy against fp32 of {len(changes)} models.",
                     figures.accuracy_changes(changes, look),
                 )
             )
-        gains = precision_gains(host.rows_at(host.settings[0])) if host.settings else pd.DataFrame()
+        gains = precision_gains(place.rows_at(place.settings[0])) if place.settings else pd.DataFrame()
         if not gains.empty:
             found.append(
                 Figure(
-                    f"precision-latency-{host.provider}",
+                    f"precision-latency-{place.provider}",
                     "What precision does to latency",
-                    _place(host, host.settings[0]),
+                    _where(place, place.settings[0]),
                     "The median latency of fp32 divided by that of the other precision: beyond 1 is faster.",
                     f"Ratio of latencies against fp32 of {len(gains)} models.",
                     figures.speedups(gains, look),

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from resbench.report.format import change, significant, span
-from resbench.report.html.table_view import BLANK, COLUMNS, Cell, Column, Row, Table
+from resbench.report.measured import HEADINGS
 from resbench.report.prose import provider_words, thread_words
+from resbench.report.tables import BLANK, Cell, Heading, Row, Table, words
 
 PLACE = ["provider", "host", "threads", "preset", "loadgen"]
 MODEL = ["variant", "precision", "seed"]
@@ -15,7 +16,6 @@ MODEL = ["variant", "precision", "seed"]
 class Scenarios(NamedTuple):
     """What ran in one place.  refusals: why LoadGen calls a run INVALID."""
 
-    caption: str
     table: Table
     refusals: list[str]
 
@@ -44,29 +44,29 @@ def _view(runs: pd.DataFrame, report: pd.DataFrame) -> Scenarios:
         single, offline, server = (found.get(name) for name in ("SingleStream", "Offline", "Server"))
         names = [variant, precision, *([seed] if several else [])]
         cells = [
-            *(Cell(str(name), value=str(name)) for name in names),
+            *(words(str(name)) for name in names),
             _figure(single, "p90_ms"),
             _beside(ours.get((str(variant), str(precision))), single),
             _figure(offline, "rate_ips"),
             _figure(server, "rate_ips", _within(server)),
         ]
         rows.append(Row(cells))
-    columns = [COLUMNS["variant"], COLUMNS["precision"], *([Column("Seed", "", "of the training")] if several else [])]
+    seeds = [Heading("Seed", meaning="of the training", words=True)] if several else []
+    headings = [HEADINGS["variant"], HEADINGS["precision"], *seeds, *_columns(runs)]
     refused = runs[runs["verdict"] != "VALID"].to_dict("records")
     return Scenarios(
-        caption,
-        Table([*columns, *_columns(runs)], rows),
+        Table(caption, headings, rows),
         [f"{run['variant']} {run['precision']}, {run['scenario']}: {run['reason']}" for run in refused],
     )
 
 
-def _columns(runs: pd.DataFrame) -> list[Column]:
+def _columns(runs: pd.DataFrame) -> list[Heading]:
     images = span(runs.loc[runs["scenario"] == "Offline", "batch_size"])
     return [
-        Column("SingleStream", "p90, ms", "one image after the other; LoadGen's p90 and verdict"),
-        Column("Our p90", "ms", "of the table above, one image a call; how far it is from LoadGen's"),
-        Column("Offline", "images/s", f"all images at once, answered in batches of {images}"),
-        Column("Server", "images/s", "highest rate of single images at random times whose p99 keeps the bound"),
+        Heading("SingleStream", "p90, ms", "one image after the other; LoadGen's p90 and verdict"),
+        Heading("Our p90", "ms", "of the table above, one image a call; how far it is from LoadGen's"),
+        Heading("Offline", "images/s", f"all images at once, answered in batches of {images}"),
+        Heading("Server", "images/s", "highest rate of single images at random times whose p99 keeps the bound"),
     ]
 
 

@@ -1,17 +1,17 @@
-"""What may be ranked together: the figures of one provider on one machine."""
+"""What may be ranked together: the figures of one provider on one host."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
-from resbench.report.prose import thread_words
+from resbench.report.prose import provider_words
 from resbench.report.recommendation import Recommendation, Recommendations
 
 Setting = tuple[float, float]  # batch size, threads
 
 
-class Host(NamedTuple):
+class Environment(NamedTuple):
     """rows: of report.csv; calls: of samples.csv; settings: from small to large batches, few to many threads.
 
     recommendations: for each of them, where a model has both accuracy and latency there.
@@ -24,10 +24,10 @@ class Host(NamedTuple):
     settings: list[Setting]
     recommendations: dict[Setting, Recommendation]
 
-    def only_threads(self) -> str:
-        """The number of threads, in words, where all settings share it."""
-        found = {threads for _, threads in self.settings}
-        return f", on {thread_words(found.pop())}" if len(found) == 1 else ""
+    @property
+    def words(self) -> str:
+        """Return provider and host in words."""
+        return f"with the {provider_words(self.provider)} provider on {self.name or 'a host without a name'}"
 
     def rows_at(self, setting: Setting) -> pd.DataFrame:
         return self.rows[(self.rows["batch_size"] == setting[0]) & (self.rows["threads"] == setting[1])]
@@ -36,7 +36,7 @@ class Host(NamedTuple):
         return self.calls[(self.calls["batch_size"] == setting[0]) & (self.calls["threads"] == setting[1])]
 
 
-def hosts_of(report: pd.DataFrame, decided: Recommendations, timings: Sequence[pd.DataFrame]) -> list[Host]:
+def environments(report: pd.DataFrame, decided: Recommendations, timings: Sequence[pd.DataFrame]) -> list[Environment]:
     """One for each provider and machine in the report, in its order.
 
     Rows without latency name no machine: they stand with the first one of their provider.
@@ -49,14 +49,14 @@ def hosts_of(report: pd.DataFrame, decided: Recommendations, timings: Sequence[p
     first = report[report["host"] != ""].groupby("provider")["host"].first().to_dict()
     names = [host or first.get(provider, "") for host, provider in zip(report["host"], report["provider"], strict=True)]
     report = report.assign(host=names)
-    hosts = []
+    found = []
     for (provider, name), rows in report.groupby(["provider", "host"], sort=False):
         calls = [table[(table["provider"] == provider) & (table["host"] == name)] for table in timings]
         timed = rows[["batch_size", "threads"]].dropna().drop_duplicates().sort_values(["batch_size", "threads"])
         settings = list(timed.itertuples(index=False, name=None))
-        host = Host(str(provider), str(name), rows, pd.concat(calls), settings, {})
+        environment = Environment(str(provider), str(name), rows, pd.concat(calls), settings, {})
         for setting in settings:
-            if found := decided.at(host.provider, host.name, setting):
-                host.recommendations[setting] = found
-        hosts.append(host)
-    return hosts
+            if decision := decided.at(environment.provider, environment.name, setting):
+                environment.recommendations[setting] = decision
+        found.append(environment)
+    return found

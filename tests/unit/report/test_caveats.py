@@ -4,19 +4,20 @@ import pandas as pd
 import pytest
 from resbench.report.caveats import caveats
 
-SOUND = {"dataset": "CIFAR-10", "train_images": 50_000, "epochs": 10, "seeds": 3}
+SOUND = {"dataset": "CIFAR-10", "protocol": "notebook", "train_images": 50_000, "epochs": 10, "seeds": 3}
 
 
-def titles(hosts=({"name": "h"},), protocol="notebook", departure=None, **changes):
+def titles(hosts=({"name": "h"},), departure=None, **changes):
     comparisons = pd.DataFrame({"first": ["pool", "pool"], "verdict": ["better", "undecided"]})
     if departure:
         comparisons.loc[1, ["verdict", "reason", "found", "required"]] = "not_comparable", *departure
-    return [(c.title, c.grave) for c in caveats(pd.DataFrame([SOUND | changes]), comparisons, hosts, protocol)]
+    return [(c.title, c.grave) for c in caveats(pd.DataFrame([SOUND | changes]), comparisons, hosts)]
 
 
 def test_a_sound_run_has_none():
     assert titles() == []
     assert titles(epochs=164, protocol="he2015") == []
+    assert titles(epochs=3, protocol="my_own") == []  # nobody knows what its full run is
     assert titles(hosts=[{"name": "h", "stable": True, "warnings": [], "git": {"dirty": False}}]) == []
 
 
@@ -41,3 +42,9 @@ def test_a_sound_run_has_none():
 )
 def test_each_departure_is_named(changes, expected):
     assert titles(**changes) == expected
+
+
+def test_runs_by_several_protocols_are_each_held_against_their_own():
+    rows = [SOUND, SOUND | {"protocol": "he2015", "epochs": 16}]
+    (caveat,) = caveats(pd.DataFrame(rows), pd.DataFrame({"first": [], "verdict": []}), [])
+    assert "16 epochs; the full run of he2015 is 50,000 for 164. " in caveat.text

@@ -1,0 +1,67 @@
+"""comparisons.csv as tables: one for each question that was asked of the models."""
+
+from collections.abc import Collection
+from typing import Any
+
+import pandas as pd
+
+from resbench.report.comparisons import Kind
+from resbench.report.format import between, p_value, points, ratio
+from resbench.report.prose import describe_comparison, provider_words, setting_words
+from resbench.report.tables import BLANK, Cell, Heading, Row, Table, words
+
+ACCURACY = "Test accuracy, network against network"
+PRECISION = "Test accuracy, precision against fp32"
+PUBLISHED = "Test accuracy, measured against published"
+LATENCY = "Latency"
+CAPTIONS = {Kind.NETWORK: ACCURACY, Kind.PRECISION: PRECISION, Kind.PUBLISHED: PUBLISHED, Kind.TARGET: PUBLISHED}
+DIFFERENCE = Heading("Difference", "points", "of the accuracies, first less second; below it its 95 % interval")
+RATIO = Heading("Ratio", "×", "of the latencies, first by second, of shortest calls; below it its 95 % interval")
+
+
+def comparison_tables(comparisons: pd.DataFrame, foremost: Collection[str]) -> list[Table]:
+    """Return the tables that have rows; those of the networks in `foremost` come first in each.
+
+    What was not comparable, and pairs of different networks in different precisions, are left out.
+
+    Args:
+        comparisons: Rows of comparisons.csv.
+        foremost: Variants that a reader looks for first.
+    """
+    rows: dict[str, list[Row]] = {caption: [] for caption in (ACCURACY, PRECISION, PUBLISHED, LATENCY)}
+    compared = comparisons.dropna(subset=["estimate"])
+    later = ~(compared["first"].isin(foremost) | compared["second"].isin(foremost))
+    for row in compared.loc[later.sort_values(kind="stable").index].to_dict("records"):
+        kind = Kind(row["kind"])
+        if kind is not Kind.MODEL:
+            rows[LATENCY if row["metric"] == "latency" else CAPTIONS[kind]].append(_row(row))
+    return [Table(caption, _headings(caption), found) for caption, found in rows.items() if found]
+
+
+def _headings(caption: str) -> list[Heading]:
+    return [
+        Heading("Pair", words=True, meaning="first against second"),
+        Heading("Verdict", words=True, meaning="on the first"),
+        RATIO if caption == LATENCY else DIFFERENCE,
+        Heading("p", meaning="of no difference, Holm-adjusted for the number of comparisons"),
+        Heading("Where", words=True, meaning="provider, batch size and threads"),
+    ]
+
+
+def _row(row: dict[Any, Any]) -> Row:
+    text = ratio if row["metric"] == "latency" else points
+    place = provider_words(str(row["provider"]))
+    if not pd.isna(row["batch_size"]):
+        place += f", {setting_words((row['batch_size'], row['threads']))}"
+    first, second = (f"{row[name]} {row[f'{name}_precision']}".strip() for name in ("first", "second"))
+    ends = () if pd.isna(row["low"]) else (between(text(row["low"]), text(row["high"]), "to"),)
+    p = row["p_adjusted"]
+    return Row(
+        [
+            words(f"{first} against {second}"),
+            words(describe_comparison(row)),
+            Cell(text(row["estimate"]), ends, row["estimate"]),
+            BLANK if pd.isna(p) else Cell(p_value(p), value=p),
+            words(place),
+        ]
+    )

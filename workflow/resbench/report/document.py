@@ -1,0 +1,153 @@
+"""Everything that the page and report.md have in common, as data: each draws it by its own template."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from resbench.data.datasets import titled
+from resbench.report.caveats import Caveat, caveats
+from resbench.report.compared import comparison_tables
+from resbench.report.environments import Environment, environments
+from resbench.report.format import span
+from resbench.report.latencies import latency_table
+from resbench.report.measured import measured_table
+from resbench.report.recommendation import Recommendations
+from resbench.report.tables import Heading, Table
+
+
+class Section(NamedTuple):
+    """One environment: what was measured there and the details of its latencies."""
+
+    environment: Environment
+    measured: Table
+    latencies: Table
+
+
+class Host(NamedTuple):
+    """The facts of one host.json that a reader asks for, and all of it as JSON."""
+
+    name: str
+    facts: dict[str, Any]
+    json: str
+
+
+class Document(NamedTuple):
+    """A report.
+
+    Attributes:
+        dataset: What the images are, in words.
+        experiment: What was done, in numbers as they are written.
+        caveats: What must be known before a figure is trusted, first.
+        sections: One for each environment.
+        comparisons: The tables that have rows.
+        hosts: Where it was measured.
+        source, sha256: Of the data.
+        decided: The recommendations.
+    """
+
+    dataset: str
+    experiment: dict[str, str]
+    caveats: list[Caveat]
+    sections: list[Section]
+    comparisons: list[Table]
+    hosts: list[Host]
+    source: str
+    sha256: str
+    decided: Recommendations
+
+    def headings(self) -> list[Heading]:
+        """Return every heading of the main tables once, for the list of their meanings."""
+        return list(dict.fromkeys(heading for section in self.sections for heading in section.measured.headings))
+
+
+def build_document(
+    report: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    decided: Recommendations,
+    timings: Sequence[pd.DataFrame],
+    hosts: Sequence[dict[str, Any]],
+    summary: dict[str, Any],
+    test_images: int,
+) -> Document:
+    """Return the report of an experiment.
+
+    Args:
+        report: Rows of report.csv, see `read_report`.
+        comparisons: Rows of comparisons.csv, see `read_comparisons`.
+        decided: Of recommendation.json.
+        timings: The timed calls, one table for each host.json, see `read_timings`.
+        hosts: The contents of host.json.
+        summary: Of the data, what `convert --summary` wrote.
+        test_images: Number of test images.
+    """
+    datasets = list(report["dataset"].unique())
+    published = all(titled(name).has_references for name in datasets)
+    found = environments(report, decided, timings)
+    recommended = {one.choice.variant for place in found for one in place.recommendations.values()}
+    return Document(
+        dataset=", ".join(datasets),
+        experiment={
+            "variants": f"{report['variant'].nunique()}",
+            "precisions": " and ".join(report["precision"].unique()),
+            "protocols": " and ".join(report["protocol"].unique()),
+            "train_images": span(report["train_images"]),
+            "epochs": span(report["epochs"]),
+            "seeds": span(report["seeds"]),
+            "test_images": f"{test_images:,}",
+        },
+        caveats=caveats(report, comparisons, hosts),
+        sections=[Section(place, _measured(place, published), latency_table(place)) for place in found],
+        comparisons=comparison_tables(comparisons, recommended),
+        hosts=[_host(host) for host in hosts],
+        source=str(summary.get("source") or "unknown"),
+        sha256=str(summary.get("sha256") or "unknown"),
+        decided=decided,
+    )
+
+
+def _measured(place: Environment, published: bool) -> Table:
+    chosen = {(*one.choice.key, *setting) for setting, one in place.recommendations.items()}
+    return measured_table(place.rows, place.words, chosen, published=published)
+
+
+def _host(host: dict[str, Any]) -> Host:
+    git, packages, gpus = host.get("git"), host.get("packages"), host.get("gpus")
+    facts = {
+        "Provider": host.get("provider"),
+        "Processor": host.get("processor"),
+        "Cores": host.get("cores_available"),
+        "Memory": f"{host['memory_gb']} GB" if host.get("memory_gb") else None,
+        "GPU": ", ".join(str(gpu.get("name")) for gpu in gpus if isinstance(gpu, dict)) if gpus else None,
+        "System": host.get("os"),
+        "Python": host.get("python"),
+        "Packages": ", ".join(f"{k} {v}" for k, v in packages.items()) if isinstance(packages, dict) else None,
+        "Commit": _commit(git) if isinstance(git, dict) else None,
+        "Measured": _day(host.get("time_utc")),
+        "Load before / after": _loads(host),
+    }
+    return Host(
+        str(host["name"]),
+        {key: value for key, value in facts.items() if value},
+        json.dumps({k: v for k, v in host.items() if k != "measurements"}, indent=2, ensure_ascii=False),
+    )
+
+
+def _commit(git: dict[str, Any]) -> str:
+    return f"{git.get('commit')}{' and uncommitted changes' if git.get('dirty') else ''}"
+
+
+def _day(text: Any) -> str | None:
+    try:
+        return f"{datetime.fromisoformat(str(text)):%-d %B %Y, %H:%M} UTC"
+    except ValueError:
+        return None
+
+
+def _loads(host: dict[str, Any]) -> str | None:
+    loads = [host.get("load_average_before"), host.get("load_average_after")]
+    if not all(isinstance(load, list) and load and isinstance(load[0], int | float) for load in loads):
+        return None
+    return " / ".join(f"{load[0]:.2f}" for load in loads if load) + " processes, one-minute average"
