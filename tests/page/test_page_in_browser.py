@@ -89,8 +89,8 @@ def test_hovering_over_a_point_tells_its_figures(browser, page, experiment: Expe
 
 def column(browser, title: str) -> list[str]:
     return browser.evaluate(
-        "(() => { const table = document.querySelector('table.sortable');"
-        " const n = [...table.tHead.rows[0].cells].findIndex(c => c.innerText.startsWith(arguments[0]));"
+        "(() => {  table = document.querySelector('table.sortable');"
+        "  n = [...table.tHead.rows[0].cells].findIndex(c => c.innerText.startsWith(arguments[0]));"
         " return [...table.tBodies[0].rows].map(r => r.cells[n].dataset.value); })()",
         title,
     )
@@ -177,3 +177,24 @@ def test_twenty_networks_stay_readable(browser, tmp_path):
     assert 1 <= browser.count(f"{chart} [class*=names_] text") <= 8
     assert browser.count(f"{chart} .role-legend-symbol path") == 7  # six networks and the others
     assert browser.count("#latency-cpu-batch1-threads1 .medians_marks path") == 12  # six networks, two precisions
+
+
+def test_names_of_64_letters_wrap_and_leave_room(browser, tmp_path):
+    letters = "w" * 60
+    networks = {f"{letters}_{n:03d}": (0.5 + n / 10, 200_000, 10**7 * (n + 2), 0.7 + n / 100, 1.0) for n in range(3)}
+    experiment = Experiment(tmp_path, networks=networks).write()
+    write_page(tmp_path / "report.html", tmp_path / "figures", experiment.inputs())
+    for width in (PHONE, DESK):
+        browser.open(tmp_path / "report.html", width)
+        browser.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+        assert browser.evaluate("document.documentElement.scrollWidth") <= width
+        boxes = browser.evaluate(
+            "[...document.querySelectorAll('.scroll')].map(box =>"
+            " [box.clientWidth, box.querySelector('tbody th').getBoundingClientRect().width])"
+        )
+        assert [pair for pair in boxes if pair[1] > pair[0] / 2] == []
+        labels = browser.evaluate(
+            "[...document.querySelectorAll('#latency-cpu-batch1-threads1 .role-axis-label text')]"
+            ".map(label => label.textContent)"
+        )
+        assert len({label for label in labels if "…" in label and label.endswith(("int8", "fp32"))}) == 6

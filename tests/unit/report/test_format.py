@@ -2,7 +2,18 @@
 
 import math
 
-from resbench.report.format import between, change, counted, decimals, points, ratio, significant, small, span
+from resbench.report.format import (
+    between,
+    change,
+    counted,
+    decimals,
+    points,
+    ratio,
+    shortened,
+    significant,
+    small,
+    span,
+)
 
 
 def test_a_range_is_said_once_where_both_ends_are_written_alike():
@@ -35,3 +46,9 @@ def test_ratios_decimals_and_counts():
         "2 threads",
         "3 buses",
     )
+
+
+def test_a_long_label_loses_its_middle():
+    assert shortened("bottleneck110") == "bottleneck110"
+    long = f"{'w' * 60}_001 int8"
+    assert (len(shortened(long)), shortened(long)[-9:], shortened(long)[:3]) == (24, "_001 int8", "www")

@@ -47,6 +47,11 @@ def small(value: float) -> str:
     return f"{mantissa}{NBSP}×{NBSP}10{str(int(exponent)).translate(SUPERSCRIPTS)}"
 
 
+def shortened(text: str, letters: int = 24) -> str:
+    """Return a label that fits: a longer one loses its middle, since names that begin alike often end differently."""
+    return text if len(text) <= letters else f"{text[: letters // 2 - 1]}…{text[-letters // 2 :]}"
+
+
 def counted(number: float, one: str, several: str = "") -> str:
     """Return a number with its noun: (1, "thread") → 1 thread; (2, "thread") → 2 threads."""
     return f"{number:,.0f} {one if number == 1 else several or f'{one}s'}"

@@ -65,7 +65,7 @@ def describe_alternative(alternative: Alternative, choice: Candidate) -> str:
     if alternative.accuracy is None or alternative.latency is None:
         return "The same model."
     parts = [describe_measured(alternative.accuracy), describe_measured(alternative.latency)]
-    if alternative.model.model_bytes and choice.model_bytes:
+    if alternative.model.model_bytes and choice.model_bytes and alternative.model.model_bytes != choice.model_bytes:
         share = alternative.model.model_bytes / choice.model_bytes
         parts.append(f"a file {times(max(share, 1 / share))} times as {'large' if share > 1 else 'small'}")
     text = "; ".join(parts)

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from resbench.report.format import percent, significant, times
-from resbench.report.html.theme import COLOURS, OTHERS, THEME, Look
+from resbench.report.format import percent, shortened, significant, times
+from resbench.report.html.theme import COLOURS, OTHERS, SHORT_LABEL, THEME, Look
 
 Spec = dict[str, Any]
 
 LABELLED = 8  # points on the front that have their name beside them; colour and shape tell the rest
 ROWS = 24  # of a chart with one row a model
+MODELS = alt.Axis(grid=False, labelLimit=180, labelExpr=SHORT_LABEL)
 QUANTILES = np.linspace(0.01, 0.99, 99)
 
 
@@ -80,9 +81,8 @@ def tradeoff(rows: pd.DataFrame, look: Look) -> Spec:
     above = labelled.index % 2 == 0  # neighbours would write over each other
     left = labelled["latency"] > 0.7 * points["latency"].max()
     for (up, back), part in labelled.groupby([above, left]):
-        text = alt.Chart(part[["model", "latency", "accuracy"]]).mark_text(
-            align="right" if back else "left", dx=-8 if back else 8, dy=-10 if up else 12
-        )
+        named = part[["latency", "accuracy"]].assign(model=part["model"].map(shortened))
+        text = alt.Chart(named).mark_text(align="right" if back else "left", dx=-8 if back else 8, dy=-10 if up else 12)
         layers.append(text.encode(x=x, y=y, text="model:N").properties(name=f"names_{len(layers)}"))
     return _spec(alt.layer(*layers).properties(height=340))
 
@@ -172,7 +172,7 @@ def latencies(calls: pd.DataFrame, look: Look) -> Spec:
     totals = medians.rename(columns={"latency_ms": "latency"}).assign(group=medians["model"].map(groups))
     totals["Median"] = totals["latency"].map(significant) + " ms"
     x = alt.X("latency:Q", title="Latency of a call (ms)", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=6))
-    y = alt.Y("model:N", title=None, sort=order, axis=alt.Axis(grid=False, labelLimit=160))
+    y = alt.Y("model:N", title=None, sort=order, axis=MODELS)
     colour = look.colour(legend=False)
     row = {"x": x, "y": y, "color": colour}
     layers = [
@@ -202,7 +202,12 @@ def accuracy_changes(changes: pd.DataFrame, look: Look) -> Spec:
     changes["model"] = changes["variant"] + " " + changes["precision"]
     means = changes.groupby(["model", "group"], sort=False)["points"].mean().reset_index()
     x = alt.X("points:Q", title="Change of test accuracy (points)", scale=alt.Scale(zero=True, nice=True))
-    y = alt.Y("model:N", title=None, sort=means["model"].tolist(), axis=alt.Axis(grid=False, labelLimit=160))
+    y = alt.Y(
+        "model:N",
+        title=None,
+        sort=means["model"].tolist(),
+        axis=MODELS,
+    )
     row = {"x": x, "y": y, "color": look.colour(legend=False)}
     shown = [alt.Tooltip("model"), alt.Tooltip("points", title="change (points)", format="+.2f")]
     layers = [
@@ -230,7 +235,7 @@ def speedups(gains: pd.DataFrame, look: Look) -> Spec:
     )
     order = gains["model"].tolist()
     x = alt.X("ratio:Q", title="Times faster than fp32", scale=alt.Scale(domain=[0, 1.2 * gains["ratio"].max()]))
-    y = alt.Y("model:N", title=None, sort=order, axis=alt.Axis(grid=False, labelLimit=160))
+    y = alt.Y("model:N", title=None, sort=order, axis=MODELS)
     rows = alt.Chart(gains).encode(x=x, y=y, color=look.colour(legend=False))
     layers = [
         alt.Chart(pd.DataFrame({"same": [1]})).mark_rule(color="currentColor", opacity=0.5).encode(x="same:Q"),

@@ -13,6 +13,12 @@ COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down"]
 OTHERS, GREY = "others", "#8A8F98"
 FEATURED = len(COLOURS)  # variants with a colour of their own
+LEGEND_COLUMNS, WIDE = 3, 14  # of names up to so many letters; longer ones stand below each other
+
+# Charts keep whole names; their labels lose the middle where they are longer than fits.
+SHORT_LABEL = "length(datum.label) > 18 ? slice(datum.label, 0, 5) + '…' + slice(datum.label, -12) : datum.label"
+LONG_LABEL = "length(datum.label) > 24 ? slice(datum.label, 0, 11) + '…' + slice(datum.label, -12) : datum.label"
+
 
 THEME: dict[str, Any] = {
     "aria": False,  # the page describes each chart as a whole
@@ -39,7 +45,6 @@ THEME: dict[str, Any] = {
     "legend": {
         "orient": "top",
         "direction": "horizontal",
-        "columns": 3,
         "title": None,
         "offset": 12,
         "rowPadding": 4,
@@ -85,7 +90,9 @@ class Look(NamedTuple):
         return alt.Scale(domain=self.domain, range=[*COLOURS[: len(self.featured)], *([GREY] if self.others else [])])
 
     def colour(self, *, legend: bool = True) -> alt.Color:
-        return alt.Color("group:N", scale=self.palette, legend=alt.Legend() if legend else None)
+        columns = LEGEND_COLUMNS if max(map(len, self.domain)) <= WIDE else 1
+        shown = alt.Legend(columns=columns, labelExpr=LONG_LABEL, labelLimit=240)
+        return alt.Color("group:N", scale=self.palette, legend=shown if legend else None)
 
     def shape(self) -> alt.Shape:
         shapes = [*SHAPES[: len(self.featured)], *(["circle"] if self.others else [])]
