@@ -19,7 +19,7 @@ STAGES = {
     "robustness": ["robustness", "--results", "OUT1", "--predictions", "IN"],
     "train": [
         *("train", "pool", "--data", "IN", "--seed", "0", "--device", "cpu"),
-        *("--model", "OUT.keras", "--history", "OUT2"),
+        *("--model", "OUT.keras", "--history", "OUT2", "--checked", "CHECKED"),
     ],
     "export": ["export", "IN", "--data", "DATA", "--onnx", "OUT1", "--parity", "OUT2"],
     "quantize": ["quantize", "IN", "--data", "DATA", "--precision", "int8", "--onnx", "OUT1"],
@@ -68,7 +68,9 @@ def test_bad_input_is_one_line_and_nothing_is_left(stage: str, kind: str, data: 
     outputs.mkdir()
     if SPOILED[kind] is not None:
         spoiled.write_bytes(SPOILED[kind])
-    places = {"IN": spoiled, "DATA": data, "OUT.keras": outputs / "out.keras"}
+    checked = tmp_path / "checked.json"
+    checked.write_text('{"variant": "pool"}')
+    places = {"IN": spoiled, "DATA": data, "CHECKED": checked, "OUT.keras": outputs / "out.keras"}
     places |= {f"OUT{number}": outputs / f"out{number}" for number in (1, 2, 3)}
     answer = resbench(*(str(places.get(word, word)) for word in STAGES[stage]))
     errors = [line for line in answer.stderr.splitlines() if line.startswith("resbench: error: ")]
@@ -85,7 +87,7 @@ def test_help_says_what_the_stage_does(stage: str) -> None:
     answer = CliRunner().invoke(app, [stage, "--help"])
     assert answer.exit_code == 0
     assert "Usage" in answer.stdout
-    assert stage in STAGES or stage in ("digits", "variants"), "a stage whose bad input is not tested here"
+    assert stage in STAGES or stage in ("digits", "variants", "check"), "a stage whose bad input is not tested here"
 
 
 WRONG_USAGE = {

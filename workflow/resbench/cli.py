@@ -3,8 +3,10 @@
 Only the stages that train or export import TensorFlow, which costs seconds and a gigabyte.
 """
 
+import os
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -67,7 +69,7 @@ def options(
 ) -> None:
     """Train, export and measure small residual networks on CIFAR-10-sized images.
 
-    The stages, in order: download, convert, train, export, quantize, evaluate, latency, scenarios, collate,
+    The stages, in order: check, download, convert, train, export, quantize, evaluate, latency, scenarios, collate,
     page, bundle.  Each reads and writes files; `snakemake --cores 4` runs them
     all, scenarios where the configuration asks for them.
     """
@@ -158,6 +160,23 @@ def corrupt(
 
 
 @app.command()
+def check(
+    variant: Annotated[str, typer.Argument(help="A name that `resbench variants` lists.")],
+    precision: Annotated[
+        list[str] | None, _one_of(SMALLER, "Another precision that will be made; once for each.  Default: all.")
+    ] = None,
+    figures: Annotated[Path | None, typer.Option(help="Write what was found here, .json.")] = None,
+) -> None:
+    """Take a variant's untrained network through all that follows its training, and refuse what would fail there."""
+    from resbench.training.devices import claim_device
+
+    with claim_device("cpu", 1):
+        from resbench.export.check import check_variant
+
+        check_variant(variant, SMALLER if precision is None else precision, figures)
+
+
+@app.command()
 def train(
     variant: Annotated[str, typer.Argument(help="A name that `resbench variants` lists.")],
     data: Data,
@@ -185,10 +204,14 @@ def train(
         str | None,
         _one_of(POLICIES, "Arithmetic, with float32 weights.  Default: float16 on the GPU, none on the CPU."),
     ] = None,
+    checked: Annotated[
+        Path | None, typer.Option(help="What `check --figures` wrote.  Default: the variant is checked first.")
+    ] = None,
 ) -> None:
     """Fit one variant from one random seed."""
     from resbench.training.devices import claim_device
 
+    _require_check(variant, checked)
     with claim_device(device, threads):
         from resbench.training.job import Job, run_job
 
@@ -482,6 +505,23 @@ def variants() -> None:
 
     for line in describe_variants():
         print(line)
+
+
+def _require_check(variant: str, checked: Path | None) -> None:
+    """Make sure that a variant was checked; where no file says so, check it, in a process of its own."""
+    if checked:
+        from resbench.common.files import read_json
+
+        figures = read_json(checked)
+        if not isinstance(figures, dict) or figures.get("variant") != variant:
+            raise ResbenchError(f"{checked}: not what `resbench check {variant} --figures` writes; check it again")
+        return
+    command = [sys.executable, "-m", "resbench", "check", variant]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    answer = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if answer.returncode:
+        lines = answer.stderr.strip().splitlines() or [f"{variant}: its check ended with status {answer.returncode}"]
+        raise ResbenchError(lines[-1].removeprefix("resbench: error: "))
 
 
 def _timings(samples: list[Path], host: list[Path]) -> list[tuple[Path, Path]]:

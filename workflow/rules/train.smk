@@ -1,6 +1,29 @@
+rule check:
+    """Take a variant's untrained network through all that follows, before anything is trained: seconds."""
+    output:
+        "<results>/checks/{variant}.json",
+    log:
+        "<logs>/check/{variant}.log",
+    benchmark:
+        "<benchmarks>/check/{variant}.tsv"
+    threads: 1
+    priority: 100
+    resources:
+        mem_mb=3000,
+    params:
+        code=lambda wildcards: code_digest("check", wildcards.variant),
+        precisions=[word for name in config["precisions"] if name != "fp32" for word in ("--precision", name)],
+    shell:
+        r"""
+        resbench check {wildcards.variant:q} {params.precisions} --figures {output:q} 2>{log:q}
+        """
+
+
 rule train:
     """Fit one variant from one random seed."""
     input:
+        # A check that is done again, after an edit of the export, trains nothing again.
+        checked=ancient("<results>/checks/{variant}.json"),
         train="<results>/data/train.npz",
         test="<results>/data/test.npz",
     output:
@@ -38,6 +61,6 @@ rule train:
         r"""
         resbench train {wildcards.variant:q} --seed {wildcards.seed} {params.settings:q} \
             --device {resources.device} --threads {threads} \
-            --data {input.train:q} --test {input.test:q} --checkpoints {params.checkpoints:q} \
+            --data {input.train:q} --test {input.test:q} --checkpoints {params.checkpoints:q} --checked {input.checked:q} \
             --model {output.model:q} --history {output.history:q} 2>&1 | tee -i {log:q} >&2
         """

@@ -25,10 +25,13 @@ def data(tmp_path_factory):
 
 
 def command(folder, data, *options):
+    checked = data.with_name("checked.json")
+    checked.write_text('{"variant": "resnet20"}')
     return [
         *(sys.executable, "-m", "resbench", "train", "resnet20", "--seed", "7", "--data", data, "--test", data),
         *("--model", folder / "model.keras", "--history", folder / "history.csv", "--checkpoints", folder / "saved"),
-        *("--epochs", str(EPOCHS), "--device", "cpu", "--threads", "2", *options),
+        *("--epochs", str(EPOCHS), "--device", "cpu", "--threads", "2", "--checked", checked),
+        *options,
     ]
 
 

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from resbench.benchmark.host import git_state
 from resbench.benchmark.predictions import predict
-from resbench.common.errors import ResbenchError, one_line
+from resbench.common.errors import ResbenchError
 from resbench.common.files import atomic, write_json
 from resbench.data.store import Split, load_split
 from resbench.export.counts import multiply_adds
 from resbench.export.graph import to_onnx
+from resbench.export.loading import load_model
 from resbench.export.metadata import write_metadata
-from resbench.networks.registry import parameters, reference, variant
+from resbench.networks.registry import parameters, reference
 from resbench.runtime.providers import BASE_PROVIDER
 from resbench.runtime.sessions import open_session
 from resbench.statistics.metrics import accuracy_and_loss, agreement
@@ -40,13 +41,11 @@ def export_model(
     data = load_split(data_path)
     if record["classes"] != [str(name) for name in data.classes]:
         raise ResbenchError(f"{data_path}: its classes are not those that {model_path} was trained on")
-    variant(record["variant"])  # Keras must know its layers
+    model = load_model(model_path, record["variant"])
     try:
-        model = keras.models.load_model(model_path, compile=False)
-    except Exception as error:  # Keras raises whatever the damaged part raises
-        raise ResbenchError(f"{model_path}: Keras cannot load it ({one_line(error)}); train it again") from error
-
-    graph = to_onnx(model)
+        graph = to_onnx(model)
+    except ResbenchError as error:
+        raise ResbenchError(f"{model_path}: {error}") from error
     reference = loop.predict(model, data.images)
     with atomic(onnx_path) as temporary:
         onnx.save_model(graph, temporary)

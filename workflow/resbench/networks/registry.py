@@ -2,11 +2,14 @@
 
 import importlib
 import sys
+import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import keras
 
+from resbench.common.errors import ResbenchError, one_line
 from resbench.common.variants import variant_file, variant_names
 from resbench.networks import variants
 from resbench.networks.references import Reference
@@ -18,13 +21,29 @@ def variant(name: str) -> ModuleType:
     A variant in a folder of the user's own may import what lies beside it there.
 
     Raises:
-        ResbenchError: There is no variant of that name.
+        ResbenchError: There is no variant of that name, or its file cannot be imported or has no `build`.
     """
-    folder = str(variant_file(name).parent)
+    file = variant_file(name)
+    folder = str(file.parent)
     if folder not in variants.__path__:
         variants.__path__.append(folder)
         sys.path.append(folder)
-    return importlib.import_module(f"resbench.networks.variants.{name}")
+    try:
+        module = importlib.import_module(f"resbench.networks.variants.{name}")
+    except SyntaxError as error:
+        raise ResbenchError(f"{error.filename}: line {error.lineno} is no Python ({error.msg}); correct it") from error
+    except Exception as error:  # whatever the file does
+        raise ResbenchError(f"{file}: cannot be imported ({describe_error(error, file)}); correct it") from error
+    if not callable(getattr(module, "build", None)):
+        raise ResbenchError(f"{file}: has no function build(classes); write one that returns a keras.Model")
+    return module
+
+
+def describe_error(error: Exception, file: Path) -> str:
+    """Return an error's kind and message, and the last line of the file that it passed."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    place = f"line {lines[-1]}: " if lines else ""
+    return f"{place}{type(error).__name__}: {one_line(error)}"
 
 
 def reference(name: str) -> Reference | None:

@@ -18,6 +18,7 @@ from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import atomic, sha256
 from resbench.common.progress import Progress, duration, say
 from resbench.data.store import Split, load_split
+from resbench.networks.contract import build
 from resbench.networks.deep import Centre
 from resbench.networks.registry import variant
 from resbench.training import checkpoints, loop
@@ -186,15 +187,11 @@ def build_network(plan: Plan, module: ModuleType, training: Split) -> Network:
     """Build the model from the job's seed, and its optimizer.
 
     Raises:
-        ResbenchError: The model has not one output for each class.
+        ResbenchError: The model is none that can be trained and exported.
     """
     keras.utils.set_random_seed(plan.job.seed)
     keras.mixed_precision.set_global_policy(POLICIES[plan.mixed_precision])
-    model, classes = module.build(len(plan.classes)), len(plan.classes)
-    if model.output_shape != (None, classes):
-        raise ResbenchError(
-            f"{plan.job.variant}: its head has shape {model.output_shape}, but the data has {classes} classes"
-        )
+    model = build(plan.job.variant, module, len(plan.classes))
     set_centre(model, training)
     optimizer = plan.protocol.optimizer(plan.steps, getattr(module, "WARM_UP", False))
     if plan.mixed_precision == "float16":  # whose small gradients would vanish; bfloat16 has float32's range
@@ -290,7 +287,7 @@ def split(data: Split, limit: int | None, validation: int) -> tuple[Split, Split
 
 def set_centre(model: keras.Model, training: Split) -> None:
     """Put the training images' per-pixel mean, scaled to [0, 1], where a network subtracts it."""
-    for layer in model.layers:
+    for layer in model._flatten_layers():
         if isinstance(layer, Centre):
             total = np.zeros(training.images.shape[1:], np.int64)
             for start in range(0, len(training.images), 1000):  # an int64 copy of all images would be 1.2 GB

@@ -1,0 +1,159 @@
+"""A variant's untrained network goes through all that follows its training, so that nothing is trained in vain."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from resbench import IMAGE_SHAPE
+from resbench.benchmark.predictions import predict
+from resbench.common.errors import ResbenchError, one_line
+from resbench.common.files import read_json, sha256, write_json
+from resbench.common.progress import say
+from resbench.common.variants import variant_file
+from resbench.data.store import Split, load_split, save_split
+from resbench.export.counts import multiply_adds
+from resbench.export.graph import to_onnx
+from resbench.export.loading import load_model
+from resbench.export.metadata import write_metadata
+from resbench.export.onnx import LARGEST_DIFFERENCE
+from resbench.export.quantize import quantize_model
+from resbench.networks.contract import build, softmax_fault
+from resbench.networks.registry import parameters, variant
+from resbench.runtime.providers import BASE_PROVIDER
+from resbench.runtime.sessions import open_session
+
+IMAGES = 32  # random ones
+CLASSES = 10
+OTHER_CLASSES = 7  # a network that takes no notice of `classes` shows with a second number
+# Names of the files in the folder that the two processes share.
+MODEL, DATA, EXPECTED, FIGURES = "model.keras", "images.npz", "expected.npy", "figures.json"
+
+
+def check_variant(name: str, precisions: Sequence[str], result_path: Path | None) -> dict[str, Any]:
+    """Build a variant, save it, and in a fresh process load, export and run it, and make the other precisions.
+
+    Args:
+        name: the variant.
+        precisions: those of int8 and fp16 that will be made.
+        result_path: where the figures go, as JSON; None to keep them nowhere.
+
+    Returns:
+        parameters and macs; max_abs_diff between Keras and ONNX Runtime; for each precision the largest difference of a
+        probability from fp32's, as NAME_max_abs_diff; seconds.
+
+    Raises:
+        ResbenchError: something that follows would fail; names the file, where possible the layer, and the remedy.
+    """
+    start = perf_counter()
+    file = variant_file(name)
+    keras.utils.set_random_seed(0)
+    module = variant(name)
+    build(name, module, OTHER_CLASSES)
+    model = build(name, module, CLASSES)
+    images = np.random.default_rng(0).integers(0, 256, (IMAGES, *IMAGE_SHAPE), dtype=np.uint8)
+    settle_normalization(model, images)
+    expected = np.asarray(model(images, training=False))
+    if fault := softmax_fault(expected):
+        raise ResbenchError(f"{file}: {fault}")
+    with tempfile.TemporaryDirectory(prefix="resbench-check-") as name_of_folder:
+        folder = Path(name_of_folder)
+        np.save(folder / EXPECTED, expected)
+        labels = np.arange(IMAGES, dtype=np.uint8) % CLASSES
+        save_split(folder / DATA, Split(images, labels, np.array([f"class {number}" for number in range(CLASSES)])))
+        try:
+            model.save(folder / MODEL)
+        except Exception as error:  # whatever a layer's get_config does
+            raise ResbenchError(
+                f"{file}: Keras cannot save its network ({one_line(error)}); correct get_config() of its own layers"
+            ) from error
+        _follow(folder, name, precisions, file)
+        figures: dict[str, Any] = read_json(folder / FIGURES)
+    figures = {"variant": name, "parameters": parameters(model), **figures, "resbench": version("resbench")}
+    figures["seconds"] = round(perf_counter() - start, 1)
+    if result_path:
+        write_json(result_path, figures)
+    say(", ".join(f"{key} {value}" for key, value in figures.items()))
+    return figures
+
+
+def settle_normalization(model: keras.Model, images: NDArray[np.uint8]) -> None:
+    """Give batch normalisation the statistics of these images.
+
+    With those of an untrained network, a deep one answers the same for every image, which would agree with anything.
+    """
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+    model(images, training=True)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+
+
+def _follow(folder: Path, name: str, precisions: Sequence[str], file: Path) -> None:
+    """Run `follow` in a process of its own, which knows of the network what its file says."""
+    command = [sys.executable, "-m", "resbench.export.check", str(folder), name, *precisions]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    answer = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if answer.returncode:
+        lines = answer.stderr.strip().splitlines() or [f"ended with status {answer.returncode}"]
+        message = lines[-1].replace(f"{folder / MODEL}: ", "").replace(f"{folder}{os.sep}", "")
+        raise ResbenchError(f"{file}: {message}")
+
+
+def follow(folder: Path, name: str, precisions: Sequence[str]) -> None:
+    """Load the saved network, export it, run it, and make the other precisions; leave the figures in the folder.
+
+    Raises:
+        ResbenchError: one of these fails, or the graph does not compute what the network did.
+    """
+    images = load_split(folder / DATA).images
+    model = load_model(folder / MODEL, name)
+    graph = to_onnx(model)
+    classes = [f"class {number}" for number in range(CLASSES)]
+    facts = {"variant": name, "seed": "0", "precision": "fp32", "classes": classes}
+    write_metadata(graph, facts | {"train_sha256": sha256(folder / DATA), "train_images": IMAGES})
+    onnx.save_model(graph, folder / "fp32.onnx")
+    exported = _run(folder / "fp32.onnx", images)
+    difference = float(np.abs(exported - np.load(folder / EXPECTED)).max())
+    if not difference <= LARGEST_DIFFERENCE:
+        raise ResbenchError(
+            f"its ONNX graph differs from Keras by {difference:.1g}, more than {LARGEST_DIFFERENCE:g}; one "
+            "of its own layers computes something else after it was saved: correct its get_config(), or call()"
+        )
+    figures: dict[str, Any] = {"macs": multiply_adds(graph), "max_abs_diff": difference}
+    for precision in precisions:
+        path = folder / f"{precision}.onnx"
+        quantize_model(
+            folder / "fp32.onnx", folder / DATA, precision, path, images=IMAGES, method="minmax", seed=0, threads=1
+        )
+        figures[f"{precision}_max_abs_diff"] = float(np.abs(_run(path, images) - exported).max())
+    write_json(folder / FIGURES, figures)
+
+
+def _run(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return predict(open_session(path, BASE_PROVIDER.name, 1), path, images)
+
+
+def main() -> None:
+    """Run `follow` on the folder, variant and precisions of the command line."""
+    folder, name, *precisions = sys.argv[1:]
+    try:
+        follow(Path(folder), name, precisions)
+    except ResbenchError as error:
+        sys.exit(" ".join(str(error).splitlines()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""What every network keeps to, so that whatever follows its training works: checked when it is built."""
+
+from types import ModuleType
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from resbench import IMAGE_SHAPE
+from resbench.common.errors import ResbenchError
+from resbench.common.variants import variant_file
+from resbench.networks.registry import describe_error
+
+INPUT = 'keras.Input((32, 32, 3), dtype="uint8")'
+
+
+def build(name: str, module: ModuleType, classes: int) -> keras.Model:
+    """Build a variant's network, once it is one that can be trained, saved, exported and deployed.
+
+    Raises:
+        ResbenchError: `build` fails or returns something else; names the file and the remedy.
+    """
+    file = variant_file(name)
+    try:
+        model = module.build(classes)
+    except Exception as error:  # whatever the file does
+        raise ResbenchError(f"{file}: build({classes}) fails ({describe_error(error, file)}); correct it") from error
+    if fault := find_fault(model, classes):
+        raise ResbenchError(f"{file}: {fault}")
+    return model
+
+
+def find_fault(model: object, classes: int) -> str | None:
+    """Return what keeps a network from being a variant, and the remedy; None where nothing does.
+
+    Its shapes and layers are looked at; nothing is computed.
+    """
+    if not isinstance(model, keras.Model):
+        return f"build({classes}) returns {type(model).__name__}, not a keras.Model; return keras.Model(image, output)"
+    try:
+        inputs, outputs = model.inputs or [], model.outputs or []
+    except (AttributeError, ValueError):
+        inputs, outputs = [], []
+    if not inputs and isinstance(model, keras.Sequential):
+        return f"its Sequential model has no input; begin it with {INPUT}"
+    if not inputs:
+        return (
+            f"its model, {type(model).__name__}, is a subclass of keras.Model without shapes; "
+            f"build it from {INPUT} on and return keras.Model(image, output)"
+        )
+    if len(inputs) > 1 or len(outputs) > 1:
+        return (
+            f"its model has {len(inputs)} inputs and {len(outputs)} outputs; it takes one image and returns one output"
+        )
+    return _input_fault(inputs[0]) or _layer_fault(model) or _head_fault(outputs[0], classes)
+
+
+def softmax_fault(probabilities: NDArray[np.float32]) -> str | None:
+    """Return why a network's outputs, (images, classes), are no class probabilities; None where they are."""
+    if not np.isfinite(probabilities).all():
+        return "its untrained network answers NaN or infinity; check its initial weights and divisions"
+    if probabilities.min() < -1e-3 or np.abs(probabilities.sum(axis=1) - 1).max() > 1e-3:
+        return (
+            "its outputs are not probabilities: they do not sum to 1; "
+            'end it with resbench.networks.layers.probabilities, or a Dense layer with activation="softmax"'
+        )
+    return None
+
+
+def _input_fault(image: keras.KerasTensor) -> str | None:
+    batch, *sides = image.shape
+    shape = "×".join("any" if side is None else str(side) for side in sides)
+    if tuple(sides) != IMAGE_SHAPE:
+        return (
+            f"its input has shape {shape}, but images have 32×32×3; begin it with {INPUT}, and resize inside if need be"
+        )
+    if batch is not None:
+        return f"its input takes batches of {batch} images only; begin it with {INPUT}, without a batch size"
+    if image.dtype != "uint8":
+        return (
+            f"its input is {image.dtype}, but pixels are uint8, 0 to 255; begin it with {INPUT} and scale them inside"
+        )
+    return None
+
+
+def _layer_fault(model: keras.Model) -> str | None:
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.Lambda):
+            return (
+                f"layer {layer.name!r} is a Lambda, whose code Keras does not load from a file; "
+                "write it with keras.ops, or as a class of keras.layers.Layer in this file"
+            )
+    return None
+
+
+def _head_fault(output: keras.KerasTensor, classes: int) -> str | None:
+    if tuple(output.shape) != (None, classes):
+        shape = tuple(output.shape)[1:]
+        return f"build({classes}) has outputs of shape {shape}, but there are {classes} classes; end it with that many"
+    return None
