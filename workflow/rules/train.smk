@@ -11,11 +11,12 @@ rule check:
     resources:
         mem_mb=3000,
     params:
-        code=lambda wildcards: code_digest("check", wildcards.variant),
+        code=lambda wildcards: code_digest("check", variant=wildcards.variant),
         precisions=[word for name in config["precisions"] if name != "fp32" for word in ("--precision", name)],
     shell:
         r"""
-        resbench check {wildcards.variant:q} {params.precisions} --figures {output:q} 2>{log:q}
+        resbench check {wildcards.variant:q} {params.precisions} --figures {output:q} \
+            2>&1 | tee -i {log:q} >&2
         """
 
 

@@ -30,7 +30,7 @@ def train(tmp_path, monkeypatch):
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
     save_split(tmp_path / "train.npz", Split(images, np.arange(40, dtype=np.uint8) % 4, np.array(list("abcd"))))
-    monkeypatch.setattr(job, "variant", lambda name: SimpleNamespace(build=build))
+    monkeypatch.setattr(job, "variant", lambda name: SimpleNamespace(build=build, __file__=__file__))
 
     def run(name, folder=None):
         keras.utils.clear_session()  # layers are numbered as in a new process

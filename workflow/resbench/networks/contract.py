@@ -1,5 +1,6 @@
 """What every network keeps to, so that whatever follows its training works: checked when it is built."""
 
+from pathlib import Path
 from types import ModuleType
 
 import keras
@@ -8,19 +9,18 @@ from numpy.typing import NDArray
 
 from resbench import IMAGE_SHAPE
 from resbench.common.errors import ResbenchError
-from resbench.common.variants import variant_file
 from resbench.networks.registry import describe_error
 
 INPUT = 'keras.Input((32, 32, 3), dtype="uint8")'
 
 
-def build(name: str, module: ModuleType, classes: int) -> keras.Model:
+def build(module: ModuleType, classes: int) -> keras.Model:
     """Build a variant's network, once it is one that can be trained, saved, exported and deployed.
 
     Raises:
         ResbenchError: `build` fails or returns something else; names the file and the remedy.
     """
-    file = variant_file(name)
+    file = Path(str(module.__file__))
     try:
         model = module.build(classes)
     except Exception as error:  # whatever the file does

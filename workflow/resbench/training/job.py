@@ -191,7 +191,7 @@ def build_network(plan: Plan, module: ModuleType, training: Split) -> Network:
     """
     keras.utils.set_random_seed(plan.job.seed)
     keras.mixed_precision.set_global_policy(POLICIES[plan.mixed_precision])
-    model = build(plan.job.variant, module, len(plan.classes))
+    model = build(module, len(plan.classes))
     set_centre(model, training)
     optimizer = plan.protocol.optimizer(plan.steps, getattr(module, "WARM_UP", False))
     if plan.mixed_precision == "float16":  # whose small gradients would vanish; bfloat16 has float32's range
