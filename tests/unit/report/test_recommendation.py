@@ -43,9 +43,9 @@ def compared(metric, first, second, verdict, *, half=0.004, seeds_needed=None):
     if metric == "accuracy":
         estimate = first["accuracy_mean"] - second["accuracy_mean"]
         row |= {"estimate": estimate, "low": estimate - half, "high": estimate + half, "margin": 0.01}
-        return row | {"provider": "cpu", "batch_size": None, "threads": None}
+        return row | {"provider": "cpu", "batch_size": None, "threads": None, "host": None}
     ratio = first["latency_min_ms"] / second["latency_min_ms"]
-    return row | CPU | {"estimate": ratio, "low": ratio / 1.02, "high": ratio * 1.02, "margin": 0.05}
+    return row | CPU | {"host": "a host", "estimate": ratio, "low": ratio / 1.02, "high": ratio * 1.02, "margin": 0.05}
 
 
 def clear_cut(rows):
@@ -215,7 +215,7 @@ def test_the_configuration_s_precision_overrides_the_rule_and_is_recorded():
 def test_comparisons_are_read_in_either_direction_and_at_their_own_setting():
     slow, fast = model("slow", "fp32", 0.73, 20.0), model("fast", "fp32", 0.729, 10.0)
     right = compared("latency", slow, fast, "worse")
-    for changes in ({"batch_size": 32}, {"provider": "cuda"}, {"threads": 2}):
+    for changes in ({"batch_size": 32}, {"provider": "cuda"}, {"threads": 2}, {"host": "another host"}):
         found = decide([slow, fast], [right | changes])
         assert found.findings[-1].latency.verdict == "undecided"
     found = decide([slow, fast], [right, right | {"batch_size": 32, "verdict": "better"}])

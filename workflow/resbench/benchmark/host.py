@@ -38,10 +38,10 @@ def describe_host(provider: str) -> dict[str, Any]:
     """Processor, memory, GPU, software, commit and job, ready for JSON.
 
     `name` is short, for a column of a table: the GPU where one is measured, then processor and
-    cores.  `runtime` and `runtime_version` say what executes
-    models; `cuda` is the version that it was built for; CUDA's and cuDNN's libraries are
-    under `packages`.  What cannot be found is None.  Memory in 10^9 bytes; load averages over 1, 5
-    and 15 minutes.
+    cores.  `environment` adds the runtime: figures of two environments are never ranked together.
+    `runtime` and `runtime_version` say what executes models; `cuda` is the version that it was built for; CUDA's and
+    cuDNN's libraries are under `packages`.  What cannot be found is None.  Memory in 10^9 bytes; load averages over
+    1, 5 and 15 minutes.
     """
     processor, cores, quota = _processor(), available_cores(), cpu_quota()
     gpus = _gpus()
@@ -49,8 +49,10 @@ def describe_host(provider: str) -> dict[str, Any]:
     runtime = load_backend(record).runtime()
     usable = cores if quota is None else min(cores, quota)
     parts = [] if not record.needs_gpu else [gpu["name"] for gpu in gpus[:1]]
+    name = ", ".join([*parts, processor, f"{usable:g} core{'s' if usable != 1 else ''}"])
     return {
-        "name": ", ".join([*parts, processor, f"{usable:g} core{'s' if usable != 1 else ''}"]),
+        "name": name,
+        "environment": f"{name}, {runtime.name} {runtime.version}",
         "provider": provider,
         "processor": processor,
         "cores_available": cores,

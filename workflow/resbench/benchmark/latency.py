@@ -146,7 +146,8 @@ def summarize(plan: Plan, measured: list[Measurement]) -> dict[str, Any]:
 
     Keys: `preset`; `rounds`; `images`, where they came from; `outputs`, what they were checked against;
     `copies`, what a call includes on a GPU; `provider_options`, those in effect; `tf32`, None where the
-    provider has no such option; `load_average_after`; `stable`; `settings` and `measurements`, see `summary`.
+    provider has no such option; `load_average_after`; `stable`; `models`, the files that
+    were timed; `settings` and `measurements`, see `summary`.
     """
     summaries = summarize_settings(measured, plan.identities, plan.provider.name)
     in_effect = measured[0].timing.options
@@ -160,6 +161,7 @@ def summarize(plan: Plan, measured: list[Measurement]) -> dict[str, Any]:
         "tf32": in_effect["use_tf32"] == "1" if "use_tf32" in in_effect else None,
         "load_average_after": list(os.getloadavg()),
         "stable": None if plan.rounds == 1 else all(summary["stable"] for summary in summaries),
+        "models": [{**identity._asdict(), "sha256": plan.hashes[model]} for model, identity in plan.identities.items()],
         "settings": summaries,
         "measurements": describe_measurements(measured, plan.identities),
     }

@@ -45,7 +45,8 @@ def write_bundle(
             f"{recommendation}: recommends {variant} in {precision}, of which no file is given: {there}"
         )
     deployed = candidates[precision]
-    rows = [row for row in read_rows(report, variant, decision.place.provider) if row.precision in candidates]
+    measured = read_rows(report, variant, decision.place.provider, decision.place.host)
+    rows = [row for row in measured if row.precision in candidates]
     times = [row for row in rows if row.precision == precision]
     if decision.place.setting not in {row.setting for row in times}:
         raise ResbenchError(f"{report}: has no {variant} in {precision} where {recommendation} recommends it")

@@ -77,14 +77,14 @@ def read_decision(recommendation: Path, variant: str) -> Decision:
     return Decision(place, place.precisions[variant])
 
 
-def read_rows(report: Path, variant: str, provider: str) -> list[Measured]:
-    """Read the rows of report.csv of one variant and provider that were timed and evaluated.
+def read_rows(report: Path, variant: str, provider: str, host: str) -> list[Measured]:
+    """Read the rows of report.csv of one variant, provider and host that were timed and evaluated.
 
     Raises:
         ResbenchError: The file is not what `collate` writes.
     """
     table = read_report(report)
-    own = table[(table["variant"] == variant) & (table["provider"] == provider)]
+    own = table[(table["variant"] == variant) & (table["provider"] == provider) & (table["host"] == host)]
     timed = own.dropna(subset=["batch_size", "accuracy_mean"])
     return [_measured(row) for row in timed.to_dict("records")]
 

@@ -17,10 +17,11 @@ from resbench.statistics.verdicts import ACCURACY_MARGIN, LATENCY_MARGIN, Verdic
 
 COMPARISON_COLUMNS = [
     *("metric", "kind", "first", "first_precision", "second", "second_precision", "provider", "batch_size", "threads"),
+    "host",
     *("seeds", "estimate", "low", "high", "p_value", "p_adjusted", "margin", "p_equivalence", "verdict"),
     *("seeds_needed", "reason", "found", "required"),
 ]
-FAMILY = ("metric", "kind", "first_precision", "second_precision", "provider")
+FAMILY = ("metric", "kind", "first_precision", "second_precision", "provider", "host")
 
 Row = dict[str, Any]
 
@@ -51,8 +52,8 @@ def comparison_rows(inputs: Inputs, dataset: str) -> list[Row]:
     interval.  A published accuracy is of one run, so the interval is that of one more run of ours less the published
     one; there are no p-values.  seeds: so many of each; with 1 the row is about these two models alone.
 
-    metric `latency`, for each provider, batch size and threads: the same pairs.  estimate is how many times as long the
-    first takes as the second, of paired rounds and shortest calls.
+    metric `latency`, for each host, provider, batch size and threads: the same pairs.  estimate is how many times as
+    long the first takes as the second, of paired rounds and shortest calls.
 
     p_adjusted is Holm's over a family, the rows that share `FAMILY`.  verdict is `equivalent` where the interval lies
     within the margin (p_equivalence < 5 %), else `better` or `worse` where p_adjusted is below 5 %, else `undecided`;
@@ -68,7 +69,7 @@ def comparison_rows(inputs: Inputs, dataset: str) -> list[Row]:
     families: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         if row["p_value"] is not None:
-            families.setdefault(tuple(row[name] for name in FAMILY), []).append(row)
+            families.setdefault(tuple(row.get(name) for name in FAMILY), []).append(row)
     for family in families.values():
         adjusted = statistics.adjust([row["p_value"] for row in family])
         for row, p_adjusted in zip(family, adjusted, strict=True):
@@ -108,7 +109,8 @@ def _latency(inputs: Inputs) -> Iterator[Row]:
             continue
         one, other = (np.array([minima[key][number] for number in rounds]) for key in (first, second))
         row = _names(kind, first, second) | latency_ratio(one, other, LATENCY_MARGIN)._asdict()
-        row |= {"metric": "latency", "batch_size": first[3], "threads": first[4], "margin": LATENCY_MARGIN}
+        row |= {"metric": "latency", "margin": LATENCY_MARGIN}
+        row |= dict(zip(("batch_size", "threads", "host"), first[3:], strict=True))
         if row["low"] is None:
             row |= {"verdict": Verdict.UNDECIDED, "reason": Reason.FEW_ROUNDS}
             row |= {"found": str(len(rounds)), "required": str(FEWEST_ROUNDS)}

@@ -84,13 +84,13 @@ def entries(inputs: Inputs, dataset: str) -> list[Entry]:
     evaluated = answered(inputs)
     untimed = set(evaluated) - {key[:3] for key in timed}
     variants = list(dict.fromkeys(export.variant for export in inputs.parity))
-    keys = [*timed, *((*key, None, None) for key in untimed)]
+    keys = [*timed, *((*key, None, None, None) for key in untimed)]
     keys.sort(key=lambda key: (key[1] != "fp32", key[1], key[2], variants.index(key[0]), key[3] or 0, key[4] or 0))
     found = []
     for key in keys:
         answers = evaluated.get(key[:3], {})
         exports = [p for p in inputs.parity if p.variant == key[0] and (p.seed in answers or not answers)]
-        variant, precision, provider, batch_size, threads = key
+        variant, precision, provider, batch_size, threads, _ = key
         setting = batch_size, threads
         results = list(answers.values())
         found.append(Entry(variant, precision, provider, *setting, dataset, exports, results, timed.get(key)))

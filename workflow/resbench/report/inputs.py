@@ -16,7 +16,7 @@ from resbench.common.files import read_json
 from resbench.runtime.providers import BASE_PROVIDER
 from resbench.statistics.metrics import agreement
 
-SETTING = ["variant", "precision", "provider", "batch_size", "threads"]
+SETTING = ["variant", "precision", "provider", "batch_size", "threads", "host"]
 WHOLE = ["batch_size", "threads", "round", "call"]
 POSITIVE = [*WHOLE, "load_ms", "first_ms", "peak_rss_mb", "latency_ms"]
 TEXTS = ["model", "variant", "seed", "precision", "provider"]
@@ -73,6 +73,7 @@ class Answer(NamedTuple):
     model_bytes: int
     top1_agreement: float | None
     max_abs_diff: float | None
+    model_sha256: str = ""
 
 
 class Inputs(NamedTuple):
@@ -106,6 +107,7 @@ def read_inputs(
         _require_parity(samples, set(table["variant"]), {p.variant for p in exports})
     keys = [(key, samples) for (samples, _), (table, _) in zip(timings, tables, strict=True) for key in _keys(table)]
     _refuse_twins([key for key, _ in keys], [samples for _, samples in keys])
+    _check_files([samples for samples, _ in timings], [host for _, host in tables], answers)
     _check_training(exports, parity)
     _check_test_sets(exports, parity, answers, predictions)
     found = read_summary(summary)
@@ -155,7 +157,7 @@ def read_answers(paths: list[Path], metrics: Metrics) -> list[Answer]:
         owners[key] = path
         correct = read.probabilities.argmax(axis=1) == labels
         values = {name: metric(read.probabilities, labels) for name, metric in metrics.items()}
-        answers.append(Answer(*key, correct, values, read.model_bytes, None, None))
+        answers.append(Answer(*key, correct, values, read.model_bytes, None, None, read.model_sha256))
     return [_beside_fp32(answer, owners) for answer in answers]
 
 
@@ -195,7 +197,8 @@ def read_timings(samples: Path, host: Path) -> tuple[pd.DataFrame, dict[str, Any
     description = read_json(host)
     if not isinstance(description, dict) or not isinstance(description.get("name"), str):
         raise ResbenchError(f"{host}: {remedy.format('no name')}")
-    return table.assign(host=pd.Categorical([description["name"]] * len(table))), description
+    environment = str(description.get("environment", description["name"]))
+    return table.assign(host=pd.Categorical([environment] * len(table))), description
 
 
 def _convert(content: Any, name: str, kind: Any) -> Any:
@@ -243,6 +246,19 @@ def _require_parity(path: Path, found: set[Any], known: set[Any]) -> None:
     for stranger in sorted(found - known):
         name = stranger if isinstance(stranger, str) else " seed ".join(stranger)
         raise ResbenchError(f"{path}: of {name}, for which no --parity is given; export it, or leave this file out")
+
+
+def _check_files(paths: list[Path], hosts: list[dict[str, Any]], answers: list[Answer]) -> None:
+    """Accuracies and latencies belong together only where they are of the same files, wherever these were timed."""
+    evaluated = {(one.variant, one.seed, one.precision): one.model_sha256 for one in answers}
+    for path, host in zip(paths, hosts, strict=True):
+        models = host.get("models")
+        for model in models if isinstance(models, list) and all(isinstance(one, dict) for one in models) else []:
+            name = str(model.get("variant")), str(model.get("seed")), str(model.get("precision"))
+            if evaluated.get(name, "") not in ("", model.get("sha256")):
+                raise ResbenchError(
+                    f"{path}: timed another file of {' '.join(name)} than was evaluated; time that one, or evaluate it"
+                )
 
 
 def _check_training(exports: list[Parity], paths: list[Path]) -> None:

@@ -235,7 +235,7 @@ def recommend(rows: Sequence[Row], comparisons: Sequence[Row], deployment: Deplo
     found = []
     for (provider, host, batch_size, threads), candidates in places.items():
         wanted = deployment.precision if deployment and deployment.provider == provider else FASTEST
-        evidence = Evidence(comparisons, provider, batch_size, threads)
+        evidence = Evidence(comparisons, host, provider, batch_size, threads)
         values = _decide(candidates, evidence, wanted)
         found.append(Recommendation(provider=provider, host=host, batch_size=batch_size, threads=threads, **values))
     return Recommendations(deployment=deployment, recommendations=found)
@@ -268,13 +268,14 @@ def read_recommendations(path: Path) -> Recommendations:
 
 
 class Evidence:
-    """The comparisons of one provider and setting, in either direction."""
+    """The comparisons of one host, provider and setting, in either direction."""
 
-    def __init__(self, comparisons: Iterable[Row], provider: str, batch_size: int, threads: int) -> None:
+    def __init__(self, comparisons: Iterable[Row], host: str, provider: str, batch_size: int, threads: int) -> None:
         """Keep the comparisons of models; those with published accuracies are not among them."""
         self._found: dict[tuple[str, Key, Key], Comparison] = {}
         for row in comparisons:
-            elsewhere = row["metric"] == "latency" and (row["batch_size"], row["threads"]) != (batch_size, threads)
+            place = row["host"], row["batch_size"], row["threads"]
+            elsewhere = row["metric"] == "latency" and place != (host, batch_size, threads)
             if row["provider"] != provider or elsewhere or row["kind"] in (Kind.PUBLISHED, Kind.TARGET):
                 continue
             first, second = (row["first"], row["first_precision"]), (row["second"], row["second_precision"])

@@ -16,8 +16,8 @@ from resbench.report.published import Reason
 from resbench.statistics.intervals import LEVEL
 from resbench.statistics.verdicts import Verdict
 
-COMPARISON_TEXTS = ["metric", "kind", "first", "first_precision", "second", "second_precision", "provider", "verdict"]
-COMPARISON_TEXTS += ["reason", "found", "required"]
+COMPARISON_TEXTS = ["metric", "kind", "first", "first_precision", "second", "second_precision", "provider", "host"]
+COMPARISON_TEXTS += ["verdict", "reason", "found", "required"]
 OF_REFERENCES = [Kind.PUBLISHED, Kind.TARGET]
 TYPES: dict[type, type | str] = {str: str, int: "Int64", float: float}
 
@@ -61,7 +61,7 @@ REPORT = pa.DataFrameSchema(
             error="accuracy_std must be empty for one seed",
         ),
     ],
-    unique=["variant", "precision", "provider", "batch_size", "threads"],
+    unique=["variant", "precision", "provider", "batch_size", "threads", "host"],
     strict=True,
     ordered=True,
     coerce=True,
@@ -75,6 +75,7 @@ COMPARISONS = pa.DataFrameSchema(
         "second_precision": _column(str, NAME),
         "provider": _column(str, NAME, may_be_empty=False),
         **{name: _column("Int64", POSITIVE) for name in ("batch_size", "threads")},
+        "host": _column(str),
         "seeds": _column("Int64", POSITIVE),
         **{name: _column(float, pa.Check.ge(-2)) for name in ("estimate", "low", "high")},
         **{name: _column(float, FRACTION) for name in ("p_value", "p_adjusted")},
@@ -92,6 +93,10 @@ COMPARISONS = pa.DataFrameSchema(
         pa.Check(
             lambda table: (table["metric"] == "latency") == table["batch_size"].notna(),
             error="latencies, and only these, must have a batch size",
+        ),
+        pa.Check(
+            lambda table: (table["metric"] == "latency") == table["host"].notna(),
+            error="latencies, and only these, must have a host",
         ),
         pa.Check(
             lambda table: table["second_precision"].isna() == table["kind"].isin(OF_REFERENCES),
@@ -119,7 +124,10 @@ COMPARISONS = pa.DataFrameSchema(
             lambda table: (table["metric"] == "accuracy") | (table["estimate"] > 0), error="a ratio must be above 0"
         ),
     ],
-    unique=["metric", "first", "first_precision", "second", "second_precision", "provider", "batch_size", "threads"],
+    unique=[
+        *("metric", "first", "first_precision", "second", "second_precision"),
+        *("provider", "batch_size", "threads", "host"),
+    ],
     strict=True,
     ordered=True,
     coerce=True,
