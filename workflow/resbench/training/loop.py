@@ -64,13 +64,18 @@ def training_steps(
         correct = tf.equal(tf.argmax(probabilities, axis=1, output_type=tf.int32), truth)
         return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(correct, tf.int32))
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None, None, 3), tf.int32)])
+    # Without autograph, which writes the code that it makes into the temporary folder: so the loop is spelt out.
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None, None, 3), tf.int32)],
+        autograph=False,
+    )
     def run_steps(indices: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        loss, correct = tf.constant(0.0), tf.constant(0)
-        for row in tf.range(tf.shape(indices)[0]):
+        def train_row(row: tf.Tensor, loss: tf.Tensor, correct: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             step_loss, step_correct = step(indices[row], draws[row])
-            loss += step_loss
-            correct += step_correct
+            return row + 1, loss + step_loss, correct + step_correct
+
+        rows, start = tf.shape(indices)[0], (tf.constant(0), tf.constant(0.0), tf.constant(0))
+        _, loss, correct = tf.while_loop(lambda row, loss, correct: row < rows, train_row, start)
         return loss, correct
 
     return run_steps
@@ -164,6 +169,6 @@ def measure(model: keras.Model, data: Split) -> tuple[float, float]:
 
 def predict(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Class probabilities, float32 (N, classes), of uint8 images (N, 32, 32, 3)."""
-    call = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
+    call = tf.function(lambda batch: model(batch, training=False), autograph=False, reduce_retracing=True)
     parts = [call(tf.constant(images[i : i + BATCH])).numpy() for i in range(0, len(images), BATCH)]
     return np.concatenate(parts)
