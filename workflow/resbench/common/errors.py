@@ -12,5 +12,10 @@ class ResbenchError(Exception):
 
 def one_line(error: BaseException) -> str:
     """What a library complains of, without line breaks and ONNX Runtime's prefix, cut where it stops to inform."""
-    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(str(error).split()))
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", printable(" ".join(str(error).split())))
     return (text if len(text) <= 240 else f"{text[:240]}…") or type(error).__name__
+
+
+def printable(text: str) -> str:
+    """Return text without control characters, which a hostile file could steer a terminal with."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from resbench.common.errors import ResbenchError, one_line
+from resbench.common.errors import ResbenchError, one_line, printable
 from resbench.common.progress import say
 from resbench.data.pictures import pictures, read_image
 from resbench.runtime.providers import BASE_PROVIDER
@@ -37,8 +37,7 @@ class Answer(NamedTuple):
 
 def displayable(path: Path) -> str:
     """Return a path as one line of text, whatever bytes are in the file's name."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return printable(os.fsencode(path).decode("utf-8", "backslashreplace"))
 
 
 def predict_images(model: Path, paths: list[Path], *, as_json: bool = False, labels: Path | None = None) -> bool:

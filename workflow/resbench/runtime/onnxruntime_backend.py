@@ -23,20 +23,12 @@ class OnnxRuntimeSession:
     """One `InferenceSession`."""
 
     def __init__(self, session: ort.InferenceSession, provider: Provider) -> None:
+        """Raises UnicodeDecodeError where the file's names are no text."""
         self._session = session
         self._provider = provider
-
-    @property
-    def inputs(self) -> list[Tensor]:
-        return [_tensor(node) for node in self._session.get_inputs()]
-
-    @property
-    def outputs(self) -> list[Tensor]:
-        return [_tensor(node) for node in self._session.get_outputs()]
-
-    @property
-    def metadata(self) -> Mapping[str, str]:
-        return dict(self._session.get_modelmeta().custom_metadata_map)
+        self.inputs = [_tensor(node) for node in session.get_inputs()]
+        self.outputs = [_tensor(node) for node in session.get_outputs()]
+        self.metadata: Mapping[str, str] = dict(session.get_modelmeta().custom_metadata_map)
 
     def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         (probabilities,) = self._session.run(["probabilities"], {"image": images})
@@ -94,7 +86,10 @@ class OnnxRuntimeBackend:
         got = session.get_providers()[0]
         if got != provider.native_name:
             raise LoadError(f"ONNX Runtime gave {got} instead")
-        return OnnxRuntimeSession(session, provider)
+        try:
+            return OnnxRuntimeSession(session, provider)
+        except UnicodeDecodeError as error:
+            raise LoadError("its names are not text in UTF-8") from error
 
 
 def _tensor(node: ort.NodeArg) -> Tensor:
