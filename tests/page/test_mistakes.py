@@ -6,6 +6,7 @@ import io
 import numpy as np
 from PIL import Image
 from resbench.benchmark.predictions import Predictions
+from resbench.report.html import figures
 from resbench.report.html.mistakes import confusion_matrix, confusions, data_uri, wrong_everywhere
 
 LABELS = np.array([0, 0, 0, 1, 1, 2], np.uint8)
@@ -48,3 +49,12 @@ def test_a_picture_survives_its_way_into_the_page():
     head, body = data_uri(image).split(",")
     assert head == "data:image/png;base64"
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(body)))), image)
+
+
+def test_a_matrix_of_256_classes_can_be_drawn_and_keeps_every_class():
+    counts = np.eye(256, dtype=np.int64)
+    counts[:, 7] += 1
+    spec = figures.confusion(counts, [f"class {number}" for number in range(256)])
+    (rows,) = spec["datasets"].values()
+    assert len(rows) == 511
+    assert len(spec["layer"][0]["encoding"]["x"]["scale"]["domain"]) == 256

@@ -5,9 +5,21 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from resbench.common.errors import ResbenchError
+from resbench.common.errors import ResbenchError, one_line
 
 RECORD = "resbench.json"  # the file's member
+MAX_RECORD = 1 << 20  # bytes
+# What every stage may rely on, with the types of its values.
+NEEDED: dict[str, tuple[type, ...]] = {
+    "variant": (str,),
+    "protocol": (str,),
+    "seed": (int,),
+    "epochs": (int,),
+    "batch_size": (int,),
+    "train_images": (int,),
+    "train_seconds": (float, int),
+    "classes": (list,),
+}
 
 
 def add_record(model_path: Path, record: dict[str, Any]) -> None:
@@ -24,9 +36,16 @@ def read_record(model_path: Path) -> dict[str, Any]:
     """
     try:
         with zipfile.ZipFile(model_path) as archive:
-            record: dict[str, Any] = json.loads(archive.read(RECORD))
-            return record
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            if archive.getinfo(RECORD).file_size > MAX_RECORD:
+                raise ValueError(f"{RECORD} has more than {MAX_RECORD:,} bytes")
+            record = json.loads(archive.read(RECORD))
+        if not isinstance(record, dict):
+            raise ValueError(f"{RECORD} is no object")
+        wrong = [name for name, kinds in NEEDED.items() if type(record.get(name)) not in kinds]
+        if wrong:
+            raise ValueError(f"{RECORD} lacks a sound {wrong[0]!r}")
+        return record
+    except Exception as error:  # zipfile, zlib and json raise a dozen types on hostile bytes
         raise ResbenchError(
-            f"{model_path}: not a model that `resbench train` wrote ({error}); train it again"
+            f"{model_path}: not a model that `resbench train` wrote ({one_line(error)}); train it again"
         ) from error

@@ -246,6 +246,9 @@ def speedups(gains: pd.DataFrame, look: Look) -> Spec:
     return _spec(alt.layer(*layers).properties(height=34 * len(order)))
 
 
+FEW_CLASSES = 12  # of a confusion matrix that has room for numbers
+
+
 def confusion(counts: NDArray[np.int64], classes: Sequence[str]) -> Spec:
     """Of each true class (row), which share was given each name (column)."""
     shares = 100 * counts / counts.sum(axis=1, keepdims=True).clip(1)
@@ -254,11 +257,14 @@ def confusion(counts: NDArray[np.int64], classes: Sequence[str]) -> Spec:
             {"true": true, "named": named, "share": float(shares[i, j]), "images": int(counts[i, j])}
             for i, true in enumerate(classes)
             for j, named in enumerate(classes)
+            if counts[i, j] or len(classes) <= FEW_CLASSES  # the empty ones of 256 classes would be 65,000
         ]
     )
     cells["text"] = cells["share"].map("{:.0f}".format)
-    x = alt.X("named:N", title="Named", sort=list(classes), axis=alt.Axis(orient="top", labelAngle=-60, grid=False))
-    y = alt.Y("true:N", title="True class", sort=list(classes), axis=alt.Axis(grid=False))
+    scale = alt.Scale(domain=list(classes))
+    top = alt.Axis(orient="top", labelAngle=-60, grid=False)
+    x = alt.X("named:N", title="Named", scale=scale, sort=list(classes), axis=top)
+    y = alt.Y("true:N", title="True class", scale=scale, sort=list(classes), axis=alt.Axis(grid=False))
     opacity = alt.FillOpacity("share:Q", scale=alt.Scale(domain=[0, 100], range=[0, 1]), legend=None)
     shown = ["true", "named", alt.Tooltip("share", title="share (%)", format=".1f"), "images"]
     layers = [
@@ -267,13 +273,13 @@ def confusion(counts: NDArray[np.int64], classes: Sequence[str]) -> Spec:
         .encode(x=x, y=y, fillOpacity=opacity, tooltip=shown)
         .properties(name="cells")
     ]
-    if len(classes) <= 12:  # with more there is no room for numbers
+    if len(classes) <= FEW_CLASSES:  # with more there is no room for numbers
         numbers = alt.Chart(cells).transform_filter("datum.share >= 0.5")
         dark = alt.condition("datum.share > 45", alt.value("#ffffff"), alt.value("currentColor"))
         layers.append(
             numbers.mark_text(fontSize=11).encode(x=x, y=y, text="text:N", color=dark).properties(name="shares")
         )
-    return _spec(alt.layer(*layers).properties(height=len(classes) * (26 if len(classes) <= 12 else 12)))
+    return _spec(alt.layer(*layers).properties(height=len(classes) * (26 if len(classes) <= FEW_CLASSES else 12)))
 
 
 def _between(rows: pd.DataFrame, name: str, form: Any) -> pd.Series:
@@ -283,8 +289,10 @@ def _between(rows: pd.DataFrame, name: str, form: Any) -> pd.Series:
 
 
 def _spec(chart: alt.LayerChart | alt.FacetChart) -> Spec:
+    with alt.data_transformers.enable("default", max_rows=None):  # their number is bounded where they are made
+        content = chart.to_dict()
     return {
-        **chart.to_dict(),
+        **content,
         "config": THEME,
         "width": "container",
         "autosize": {"type": "fit-x", "contains": "padding"},
