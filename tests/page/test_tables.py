@@ -7,9 +7,11 @@ from experiment import CALLS, HOST, ROUNDS, Experiment
 from resbench.common.errors import ResbenchError
 from resbench.report.environments import Environment, environments
 from resbench.report.html.page import write_page
+from resbench.report.html.robustness_view import read_robustness
 from resbench.report.html.scenario_view import scenario_views
 from resbench.report.latencies import latency_table
 from resbench.report.measured import measured_table
+from resbench.report.robustness import write_robustness
 
 
 def lines(table, row=0):
@@ -157,3 +159,22 @@ def test_spoiled_scenarios_are_named_with_the_remedy(tmp_path, old, new, words):
         experiment.inputs()
     assert "scenarios.csv: " in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_robustness_is_shown_where_it_was_measured(experiment: Experiment, tmp_path):
+    labels = experiment.inputs().test.labels
+    paths = []
+    for number, (test_set, right) in enumerate({"test": 0.9, "contrast-3": 0.5}.items()):
+        named = np.where(np.arange(len(labels)) < right * len(labels), labels, (labels + 1) % 10)
+        probabilities = np.full((len(labels), 10), 0.01, np.float32)
+        probabilities[np.arange(len(labels)), named] = 0.91
+        texts = {"variant": "pool", "seed": "0", "precision": "fp32", "provider": "cpu", "model_sha256": "0"}
+        paths.append(tmp_path / f"{number}.npz")
+        np.savez(paths[-1], probabilities=probabilities, labels=labels, model_bytes=1, test_set=test_set, **texts)
+    write_robustness(tmp_path / "robustness.csv", paths)
+    inputs = experiment.inputs()._replace(robustness=read_robustness(tmp_path / "robustness.csv"))
+    write_page(tmp_path / "report.html", tmp_path / "figures", inputs)
+    text = (tmp_path / "report.html").read_text()
+    assert text.index("On other images") < text.index("lower contrast, severity 3")
+    write_page(tmp_path / "report.html", tmp_path / "figures2", experiment.inputs())
+    assert "On other images" not in (tmp_path / "report.html").read_text()

@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import pickle
+import random
 import struct
 import subprocess
 import sys
@@ -241,3 +242,27 @@ def run_cli(*arguments: object) -> "subprocess.Popen[str]":
 
 def files_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
+
+
+def mutate(chance: random.Random, data: bytes) -> bytes:
+    """One to four edits; half of them near the start or the end, where headers and pickles have their structure."""
+    edited = bytearray(data)
+    for _ in range(chance.randint(1, 4)):
+        near = chance.choice([len(edited), len(edited), min(len(edited), 200)])
+        at = chance.randrange(near) if near else 0
+        at = len(edited) - 1 - at if chance.random() < 0.25 else at
+        size = chance.choice([1, 1, 2, 4, 8, 100])
+        match chance.randrange(5):
+            case 0:
+                edited[at : at + size] = chance.randbytes(size)
+            case 1:
+                del edited[at : at + size]
+            case 2:
+                edited[at:at] = chance.randbytes(size)
+            case 3:
+                edited[at:at] = edited[at : at + size]
+            case 4:
+                edited[at : at + 1] = bytes(
+                    [chance.choice(b"()]}NKMJUTXCBtuesaRbqrhj.c\x80\x85\x86\x87\x8a\x8c\x93\x94\x95\xff\0")]
+                )
+    return bytes(edited)

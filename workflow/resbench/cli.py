@@ -449,6 +449,9 @@ def page(
     scenarios: Annotated[
         Path | None, typer.Option(help="What `scenarios --results` wrote.  Default: none ran, none are shown.")
     ] = None,
+    robustness: Annotated[
+        Path | None, typer.Option(help="What `robustness --results` wrote.  Default: there are no further test sets.")
+    ] = None,
 ) -> None:
     """Show everything on one page that loads nothing: the recommendation first, then what stands behind it."""
     from resbench.report.html.page import write_page
@@ -459,7 +462,17 @@ def page(
         page,
         figures,
         read_page_inputs(
-            report, comparisons, recommendation, history, predictions, timings, test, summary, config, scenarios
+            report,
+            comparisons,
+            recommendation,
+            history,
+            predictions,
+            timings,
+            test,
+            summary,
+            config,
+            scenarios,
+            robustness,
         ),
     )
 

@@ -65,6 +65,7 @@ rule page:
         samples=expand("<results>/latency/{provider}/samples.csv", provider=config["benchmark"]["providers"]),
         host=expand("<results>/latency/{provider}/host.json", provider=config["benchmark"]["providers"]),
         scenarios=["<results>/scenarios.csv"] if config["benchmark"]["scenarios"] else [],
+        robustness=["<results>/robustness.csv"] if TEST_SETS else [],
         test="<results>/data/test.npz",
         summary="<results>/data/summary.json",
     output:
@@ -93,6 +94,7 @@ rule page:
         samples=repeated("samples"),
         host=repeated("host"),
         scenarios=repeated("scenarios"),
+        robustness=repeated("robustness"),
         config=science(config),
     shell:
         r"""
@@ -100,5 +102,5 @@ rule page:
             --comparisons {input.comparisons:q} --recommendation {input.recommendation:q} --test {input.test:q} \
             --summary {input.summary:q} \
             {params.history:q} {params.predictions:q} {params.samples:q} {params.host:q} {params.scenarios:q} \
-            --config {params.config:q} 2>{log:q}
+            {params.robustness:q} --config {params.config:q} 2>{log:q}
         """

@@ -5,6 +5,7 @@ import pytest
 from report_files import rows_of
 from resbench.common.errors import ResbenchError
 from resbench.report.columns import METRICS
+from resbench.report.html.robustness_view import read_robustness, robustness_tables
 from resbench.report.robustness import COLUMNS, write_robustness
 
 LABELS = np.array([0, 1] * 100, np.uint8)
@@ -81,3 +82,32 @@ def test_what_does_not_belong_together_is_one_line(predictions, tmp_path):
     predictions("test", 180, seed="1", labels=LABELS[::-1])
     with pytest.raises(ResbenchError, match="other images of test than for other seeds"):
         table(predictions, tmp_path)
+
+
+def test_people_read_the_main_test_set_first_and_the_losses_in_points(predictions, tmp_path):
+    for test_set, fp32, int8 in (("contrast-3", 120, 100), ("mine", 150, 150), ("test", 180, 178)):
+        predictions(test_set, fp32)
+        predictions(test_set, int8, precision="int8")
+    predictions.paths[:] = predictions.paths[4:] + predictions.paths[:4]
+    table(predictions, tmp_path)
+    (shown,) = robustness_tables(read_robustness(tmp_path / "robustness.csv"))
+    names = [row.cells[0].text for row in shown.rows]
+    assert names == ["the test set"] * 2 + ["lower contrast, severity 3"] * 2 + ["mine"] * 2
+    titles = [heading.title for heading in shown.headings]
+    row = dict(zip(titles, shown.rows[3].cells, strict=True))
+    assert row["Change from the test set"].text == "−39.00"
+    assert row["Change from fp32"].text == "−10.00"
+    assert "to" in row["Change from fp32"].details[0]
+    assert shown.rows[0].cells[titles.index("Change from fp32")].text == "–"
+    assert shown.rows[4].cells[titles.index("Change from the test set")].details == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "no such file"), ("", "not readable"), ("variant\npool\n", "no column")]
+)
+def test_a_spoiled_table_is_one_line(tmp_path, content, words):
+    path = tmp_path / "robustness.csv"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ResbenchError, match=words):
+        read_robustness(path)

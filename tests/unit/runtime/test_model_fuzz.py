@@ -9,10 +9,10 @@ import random
 import numpy as np
 import onnx
 import pytest
+from data_helpers import mutate
 from onnx import TensorProto, helper
 from resbench.common.errors import ResbenchError
 from resbench.runtime.sessions import identify, infer, open_session
-from test_archive_fuzz import mutate
 from tiny_models import tiny_model
 
 ROUNDS = int(os.environ.get("RESBENCH_FUZZ", "150"))

@@ -25,6 +25,8 @@ COLUMNS = [
     *METRICS,
 ]
 
+TEXTS = ("variant", "precision", "provider", "test_set", "corruption")
+
 Row = dict[str, Any]
 Model = tuple[str, str, str]  # variant, precision, provider
 

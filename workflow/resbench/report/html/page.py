@@ -18,6 +18,7 @@ from resbench.report.html.mistakes import confusions, data_uri, wrong_everywhere
 from resbench.report.html.page_figures import page_figures
 from resbench.report.html.page_inputs import PageInputs
 from resbench.report.html.rendering import Figure, chart_library, write_figures
+from resbench.report.html.robustness_view import robustness_tables
 from resbench.report.html.scenario_view import scenario_views
 
 PAIRS, EXAMPLES = 6, 4  # classes confused most, and images of each
@@ -77,6 +78,7 @@ def render(inputs: PageInputs, document: Document, drawn: dict[str, list[Figure]
         script_hashes=[_hash(library), _hash(code)],
         document=document,
         scenarios=[] if inputs.scenarios is None else scenario_views(inputs.scenarios, inputs.report),
+        robustness=[] if inputs.robustness is None else robustness_tables(inputs.robustness),
         figures=drawn,
         specs={figure.name: figure.spec for group in drawn.values() for figure in group},
         shown=shown[0],

@@ -12,6 +12,7 @@ from resbench.benchmark import scenarios as loadgen
 from resbench.benchmark.predictions import Predictions, load_predictions
 from resbench.common.errors import ResbenchError, one_line
 from resbench.data.store import Split, load_split
+from resbench.report.html.robustness_view import read_robustness
 from resbench.report.inputs import read_summary, read_timings
 from resbench.report.recommendation import Recommendations, read_recommendations
 from resbench.report.schema import read_comparisons, read_report
@@ -26,7 +27,8 @@ class PageInputs(NamedTuple):
 
     timings, hosts: one for each provider, see `read_timings`.
     test: the images that predictions are of.  config: what the workflow was run with.
-    scenarios: of scenarios.csv, None where LoadGen did not run.
+    scenarios: of scenarios.csv, None where LoadGen did not run.  robustness: of robustness.csv, None where there is no
+    further test set.
     """
 
     report: pd.DataFrame
@@ -40,6 +42,7 @@ class PageInputs(NamedTuple):
     config: dict[str, Any]
     recommendations: Recommendations
     scenarios: pd.DataFrame | None = None
+    robustness: pd.DataFrame | None = None
 
 
 def read_page_inputs(
@@ -53,6 +56,7 @@ def read_page_inputs(
     summary: Path,
     config: str,
     scenarios: Path | None = None,
+    robustness: Path | None = None,
 ) -> PageInputs:
     """Read everything and make sure that it belongs together.
 
@@ -61,6 +65,7 @@ def read_page_inputs(
         timings: what `latency` wrote, (samples, host) for each provider.
         config: a JSON object.
         scenarios: what `scenarios --results` wrote, where it ran.
+        robustness: what `robustness --results` wrote, where there are further test sets.
 
     Raises:
         ResbenchError: a file is missing, damaged or of another experiment.
@@ -83,6 +88,7 @@ def read_page_inputs(
         _read_config(config),
         read_recommendations(recommendation),
         _read_scenarios(scenarios) if scenarios else None,
+        read_robustness(robustness) if robustness else None,
     )
 
 

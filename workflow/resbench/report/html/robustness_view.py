@@ -1,0 +1,103 @@
+"""robustness.csv as a person reads it: a table for each provider, the test sets one below the other."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from resbench.benchmark.predictions import MAIN_TEST_SET
+from resbench.common.errors import ResbenchError, one_line
+from resbench.data.corruptions import CORRUPTIONS
+from resbench.report.columns import COLUMNS as REPORT_COLUMNS
+from resbench.report.format import between, percent, points
+from resbench.report.measured import HEADINGS
+from resbench.report.prose import provider_words
+from resbench.report.robustness import COLUMNS, TEXTS
+from resbench.report.tables import BLANK, Cell, Heading, Row, Table, words
+
+METRICS = [column for column in REPORT_COLUMNS if column.metric and column.shown]
+CHANGES = {
+    "change_from_test": Heading(
+        "Change from the test set", "points", "against the same models on the main test images; 95 % CI below it"
+    ),
+    "change_from_fp32": Heading(
+        "Change from fp32", "points", "against the same network in fp32 on the same images; 95 % CI below it"
+    ),
+}
+
+
+def read_robustness(path: Path) -> pd.DataFrame:
+    """Return robustness.csv.
+
+    Raises:
+        ResbenchError: It is missing or damaged.
+    """
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=[""])
+        missing = [name for name in COLUMNS if name not in table.columns]
+        if missing or table.empty:
+            raise ValueError(f"no column {missing[0]}" if missing else "no row")
+        numbers = [name for name in COLUMNS if name not in TEXTS]
+        return table[COLUMNS].astype(dict.fromkeys(numbers, float))
+    except FileNotFoundError as error:
+        raise ResbenchError(f"{path}: no such file; make it with `resbench robustness`") from error
+    except (OSError, ValueError) as error:
+        raise ResbenchError(f"{path}: not readable ({one_line(error)}); make it with `resbench robustness`") from error
+
+
+def robustness_tables(robustness: pd.DataFrame) -> list[Table]:
+    """Return a table for each provider; robustness: of robustness.csv."""
+    return [_table(str(provider), rows) for provider, rows in robustness.groupby("provider", sort=False)]
+
+
+def _table(provider: str, rows: pd.DataFrame) -> Table:
+    order = list(dict.fromkeys(rows["test_set"]))
+    rows = rows.assign(place=rows["test_set"].map(order.index)).sort_values("place", kind="stable")
+    changes = [name for name in CHANGES if rows[name].notna().any()]
+    headings = [
+        Heading("Test set", meaning="the main one first, then the others", words=True),
+        Heading("Images", meaning="in the test set"),
+        HEADINGS["variant"],
+        HEADINGS["precision"],
+        HEADINGS["accuracy_mean"],
+        *(CHANGES[name] for name in changes),
+        *(HEADINGS[metric.name] for metric in METRICS),
+    ]
+    return Table(
+        f"On further test sets, with the {provider_words(provider)} provider",
+        headings,
+        [Row(_cells(row, changes)) for row in rows.to_dict("records")],
+    )
+
+
+def _cells(row: dict[Any, Any], changes: list[str]) -> list[Cell]:
+    interval = between(percent(row["accuracy_low"]), percent(row["accuracy_high"]))
+    return [
+        words(test_set_words(row)),
+        Cell(f"{row['images']:,.0f}", value=row["images"]),
+        words(row["variant"]),
+        words(row["precision"]),
+        Cell(percent(row["accuracy_mean"]), (interval,), row["accuracy_mean"]),
+        *(_change(row, name) for name in changes),
+        *(_metric(row, metric) for metric in METRICS),
+    ]
+
+
+def test_set_words(row: dict[Any, Any]) -> str:
+    """Return what a test set is called: `the test set`, `Gaussian noise, severity 3` or the user's own name."""
+    if row["test_set"] == MAIN_TEST_SET:
+        return "the test set"
+    corruption = CORRUPTIONS.get(row["corruption"])
+    return f"{corruption.title}, severity {row['severity']:.0f}" if corruption else row["test_set"]
+
+
+def _change(row: dict[Any, Any], name: str) -> Cell:
+    if pd.isna(row[name]):
+        return BLANK
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    details = () if pd.isna(low) else (between(points(low), points(high), "to"),)
+    return Cell(points(row[name]), details, row[name])
+
+
+def _metric(row: dict[Any, Any], metric: Any) -> Cell:
+    return Cell(metric.shown.text(row[metric.name]), value=row[metric.name])
