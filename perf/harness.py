@@ -30,7 +30,8 @@ def run(
 ) -> tuple[float, float]:
     """Wall time in s, and peak resident memory in units of 10^6 bytes, of a command and its children.
 
-    Ends this script where the command fails.
+    The memory is at least what this script itself holds, which Linux counts as the command's.  Ends this script where
+    the command fails.
     """
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)

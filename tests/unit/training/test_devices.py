@@ -1,0 +1,105 @@
+"""Jobs on a machine with several GPUs take one each: real processes and locks, an nvidia-smi that lists two cards."""
+
+import os
+import select
+import subprocess
+import sys
+
+import pytest
+
+# Says which card it was given, and holds it until its standard input is closed.
+SCRIPT = """
+import os, sys
+from resbench.training import devices
+
+devices._set_up_tensorflow = lambda device, threads: None
+with devices.claim_device("auto", 1):
+    print(os.environ.get("CUDA_VISIBLE_DEVICES", "unset"), flush=True)
+    sys.stdin.read()
+"""
+PATIENCE_S = 60
+
+
+class Job:
+    """A training job that has set up its device and goes on until it is told to end."""
+
+    def __init__(self, environment):
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT],
+            env=environment,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def card(self):
+        return self._line(self.process.stdout)
+
+    def message(self):
+        return self._line(self.process.stderr)
+
+    def end(self):
+        self.process.communicate(timeout=PATIENCE_S)
+
+    @staticmethod
+    def _line(stream):
+        assert select.select([stream], [], [], PATIENCE_S)[0], "it says nothing"
+        return stream.readline().strip()
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """The environment of jobs on a machine with two cards and a temporary folder of its own."""
+    program = tmp_path / "bin/nvidia-smi"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nprintf '0\\n1\\n'\n")
+    program.chmod(0o755)
+    kept = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+    return kept | {"PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
+
+
+@pytest.fixture
+def start(machine):
+    """Start a job there, with further variables; all are ended with the test."""
+    jobs = []
+
+    def begin(**variables):
+        jobs.append(Job(machine | variables))
+        return jobs[-1]
+
+    yield begin
+    for job in jobs:
+        job.process.kill()
+        job.process.communicate()
+
+
+def test_each_job_takes_a_card_of_its_own_and_a_third_waits_for_the_first_that_ends(start):
+    first = start()
+    assert first.card() == "0"
+    assert start().card() == "1"
+    third = start()
+    assert third.message() == "all 2 GPUs are taken by other jobs; waiting for one"
+    first.end()
+    assert third.card() == "0"
+
+
+def test_a_killed_job_gives_its_card_back(start):
+    first = start()
+    assert first.card() == "0"
+    first.process.kill()
+    first.process.wait()
+    assert start().card() == "0"
+
+
+@pytest.mark.parametrize("given", ["1", "0,1", "-1"])
+def test_what_a_scheduler_gave_is_kept(start, given):
+    assert start().card() == "0"
+    assert start(CUDA_VISIBLE_DEVICES=given).card() == given
+
+
+@pytest.mark.parametrize("answer", ["printf '0\\n'", "exit 9"])
+def test_one_card_or_none_needs_no_lock(start, machine, tmp_path, answer):
+    (tmp_path / "bin/nvidia-smi").write_text(f"#!/bin/sh\n{answer}\n")
+    assert [start().card(), start().card()] == ["unset", "unset"]
+    assert list(tmp_path.glob("*.lock")) == []
