@@ -48,6 +48,9 @@ ProviderOptions = Annotated[
     list[str] | None, typer.Option(help="One of the runtime's, as PROVIDER.NAME=VALUE; once for each.")
 ]
 PROTOCOL_HELP = "; ".join(f"{record.name}: {record.summary}" for record in PROTOCOLS.values()) + "."
+Measured = Annotated[
+    list[Path] | None, typer.Option(help="What `measure --output` wrote on another machine; once for each.")
+]
 Data = Annotated[Path, typer.Option("--data", help="An .npz written by `resbench convert`.")]
 
 # The optional dependency (pyproject.toml) that brings a module which the base install lacks.
@@ -398,6 +401,7 @@ def collate(
     predictions: Annotated[list[Path], typer.Option(help="What `evaluate` wrote; once for each.")],
     samples: Annotated[list[Path], typer.Option(help="What `latency --samples` wrote; once for each provider.")],
     host: Annotated[list[Path], typer.Option(help="What `latency --host` wrote, in the order of --samples.")],
+    measured: Measured = None,
     name: Annotated[str | None, typer.Option(help="What images of no known dataset are called.")] = None,
     provider: Annotated[
         str | None, _one_of(PROVIDERS, "Where bundles will run.  Default: the first that was timed.")
@@ -412,7 +416,7 @@ def collate(
     from resbench.report.recommendation import Deployment
     from resbench.report.table import collate_report
 
-    timings = _timings(samples, host)
+    timings = _timings(samples, host, measured)
     deployment = None
     if provider:
         deployment = Deployment(provider=provider, batch_size=batch_size, threads=threads, precision=precision)
@@ -445,6 +449,7 @@ def page(
     host: Annotated[list[Path], typer.Option(help="What `latency --host` wrote, in the order of --samples.")],
     test: Annotated[Path, typer.Option(help="Test images that `convert` wrote, .npz.")],
     summary: Annotated[Path, typer.Option(help="What `convert --summary` wrote.")],
+    measured: Measured = None,
     config: Annotated[str, typer.Option(help="The configuration, as a JSON object.")] = "{}",
     scenarios: Annotated[
         Path | None, typer.Option(help="What `scenarios --results` wrote.  Default: none ran, none are shown.")
@@ -457,7 +462,7 @@ def page(
     from resbench.report.html.page import write_page
     from resbench.report.html.page_inputs import read_page_inputs
 
-    timings = _timings(samples, host)
+    timings = _timings(samples, host, measured)
     write_page(
         page,
         figures,
@@ -537,10 +542,12 @@ def _require_check(variant: str, checked: Path | None) -> None:
         raise ResbenchError(lines[-1].removeprefix("resbench: error: "))
 
 
-def _timings(samples: list[Path], host: list[Path]) -> list[tuple[Path, Path]]:
+def _timings(samples: list[Path], host: list[Path], measured: list[Path] | None) -> list[tuple[Path, Path]]:
+    from resbench.benchmark.elsewhere import measured_timings
+
     if len(samples) != len(host):
         raise typer.BadParameter(f"{len(samples)} of --samples and {len(host)} of --host: one of each a provider")
-    return list(zip(samples, host, strict=True))
+    return [*zip(samples, host, strict=True), *(pair for folder in measured or [] for pair in measured_timings(folder))]
 
 
 def _numbers(text: str, option: str) -> list[int]:

@@ -270,6 +270,9 @@ class Benchmark(Section):
     percentile"""
     rounds: Count | None = None
     """fresh processes for each model and setting; null: the preset's"""
+    measured_elsewhere: Annotated[list[Text], DISTINCT] = []
+    """folders that `resbench measure` wrote on other machines or with other runtimes: further environments in the
+    report, with tables of their own"""
     scenarios: Annotated[str, one_of(SCENARIO_PRESETS)] | None = None
     """MLPerf's scenarios on LoadGen → `scenarios.csv`: `smoke` a minute or two a model, `mlperf` the official lengths,
     over half an hour; null: none"""

@@ -22,6 +22,7 @@ os.environ.setdefault("RESBENCH_VARIANTS", str(Path("variants").resolve()))  # n
 
 try:
     from resbench import config as configuration
+    from resbench.benchmark.elsewhere import measured_timings
     from resbench.common.errors import ResbenchError
     from resbench.common.system import cards
     from resbench.data.datasets import archive_of
@@ -65,6 +66,17 @@ PROVIDER_OPTIONS, SKIPPED = configuration.choose_providers(config["benchmark"])
 if not PROVIDER_OPTIONS:
     sys.exit("\n".join(f"config: benchmark.providers: {line}" for line in SKIPPED))
 config["benchmark"]["providers"] = list(PROVIDER_OPTIONS)
+
+
+# Samples and host of each environment that was measured elsewhere, by paths that no module's prefix changes.
+try:
+    ELSEWHERE = [
+        pair
+        for folder in config["benchmark"]["measured_elsewhere"]
+        for pair in measured_timings(Path(folder).expanduser().absolute())
+    ]
+except ResbenchError as error:
+    sys.exit(f"config: benchmark.measured_elsewhere: {error}")
 
 
 wildcard_constraints:

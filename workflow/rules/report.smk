@@ -8,8 +8,10 @@ rule collate:
             seed=config["seeds"],
         ),
         predictions=all_predictions(),
-        samples=expand("<results>/latency/{provider}/samples.csv", provider=config["benchmark"]["providers"]),
-        host=expand("<results>/latency/{provider}/host.json", provider=config["benchmark"]["providers"]),
+        samples=expand("<results>/latency/{provider}/samples.csv", provider=config["benchmark"]["providers"])
+        + [pair[0] for pair in ELSEWHERE],
+        host=expand("<results>/latency/{provider}/host.json", provider=config["benchmark"]["providers"])
+        + [pair[1] for pair in ELSEWHERE],
     output:
         report=report(
             "<results>/report.csv", caption="../report/table.rst", category="Tables", labels={"table": "measurements"}
@@ -62,8 +64,10 @@ rule page:
             seed=config["seeds"],
         ),
         predictions=all_predictions(),
-        samples=expand("<results>/latency/{provider}/samples.csv", provider=config["benchmark"]["providers"]),
-        host=expand("<results>/latency/{provider}/host.json", provider=config["benchmark"]["providers"]),
+        samples=expand("<results>/latency/{provider}/samples.csv", provider=config["benchmark"]["providers"])
+        + [pair[0] for pair in ELSEWHERE],
+        host=expand("<results>/latency/{provider}/host.json", provider=config["benchmark"]["providers"])
+        + [pair[1] for pair in ELSEWHERE],
         scenarios=["<results>/scenarios.csv"] if config["benchmark"]["scenarios"] else [],
         robustness=["<results>/robustness.csv"] if TEST_SETS else [],
         test="<results>/data/test.npz",
