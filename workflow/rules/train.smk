@@ -6,8 +6,8 @@ rule check:
         "<logs>/check/{variant}.log",
     benchmark:
         "<benchmarks>/check/{variant}.tsv"
-    threads: 1
     priority: 100
+    threads: 1
     resources:
         mem_mb=3000,
     params:

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from resbench.common.errors import ResbenchError
 from resbench.common.files import sha256
 from resbench.data.store import Split, save_split
@@ -151,3 +151,75 @@ def test_what_cannot_be_quantised_is_one_line(fp32, data, tmp_path):
     onnx.save(model, strange)
     refused("cannot be made int8", strange, data, "int8", out)
     refused("cannot be made fp16", tiny_model(tmp_path / "d.onnx", last="LogSoftmax"), data, "fp16", out)
+
+
+def network(nodes, constants):
+    """A graph of these nodes from 3×32×32 floats on, which begin as `pixels`; the last one gives `probabilities`."""
+    first = [
+        helper.make_node("Cast", ["image"], ["floats"], "Cast_0", to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["floats"], ["pixels"], "Transpose_0", perm=[0, 3, 1, 2]),
+    ]
+    last = [
+        helper.make_node("GlobalAveragePool", [nodes[-1].output[0]], ["pooled"], "GlobalAveragePool_0"),
+        helper.make_node("Flatten", ["pooled"], ["flat"], "Flatten_0"),
+        helper.make_node("Softmax", ["flat"], ["probabilities"], "Softmax_0"),
+    ]
+    graph = helper.make_graph(
+        [*first, *nodes, *last],
+        "network",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", 32, 32, 3])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", None])],
+        [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in constants.items()],
+    )
+    return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+
+
+def test_int8_takes_layers_with_weights_and_what_passes_their_values_on():
+    """Not the constant factor that leads to Erf alone, nor the product with what Erf gives."""
+    kernel = np.random.default_rng(0).normal(size=(8, 3, 1, 1)) / 100
+    nodes = [
+        helper.make_node("Conv", ["pixels", "kernel"], ["a"], "Conv_0"),
+        helper.make_node("Mul", ["a", "factor"], ["b"], "Mul_0"),
+        helper.make_node("Erf", ["b"], ["c"], "Erf_0"),
+        helper.make_node("Mul", ["a", "c"], ["d"], "Mul_1"),
+        helper.make_node("Conv", ["d", "second"], ["e"], "Conv_1"),
+        helper.make_node("LeakyRelu", ["e"], ["f"], "LeakyRelu_0"),
+        helper.make_node("Concat", ["e", "f"], ["g"], "Concat_0", axis=1),
+    ]
+    graph = network(nodes, {"kernel": kernel, "second": np.ones((8, 8, 1, 1)), "factor": 0.7})
+    names = quantize.quantized_nodes(graph)
+    assert names == ["Conv_0", "Conv_1", "LeakyRelu_0", "Concat_0", "GlobalAveragePool_0", "Flatten_0"]
+    images = np.random.default_rng(1).integers(0, 256, (8, 32, 32, 3), np.uint8)
+    made = quantize.to_int8(graph, images, "minmax", [], threads=1)
+    np.testing.assert_allclose(answers(made, images), answers(graph, images), atol=0.05)
+
+
+def test_a_product_of_activations_stays_in_float():
+    nodes = [
+        helper.make_node("Conv", ["pixels", "kernel"], ["a"], "Conv_0"),
+        helper.make_node("MatMul", ["a", "a"], ["b"], "MatMul_0"),
+    ]
+    assert "MatMul_0" not in quantize.quantized_nodes(network(nodes, {"kernel": np.ones((4, 3, 1, 1))}))
+
+
+def test_a_network_without_weights_cannot_be_made_int8():
+    graph = network([helper.make_node("Relu", ["pixels"], ["a"], "Relu_0")], {})
+    with pytest.raises(ValueError, match="no layer with weights"):
+        quantize.to_int8(graph, np.zeros((1, 32, 32, 3), np.uint8), "minmax", [], threads=1)
+
+
+def test_fp16_keeps_in_float32_what_overflows():
+    """Squares of values above 256 do not fit into float16, as in the variance that a normalisation computes."""
+    nodes = [
+        helper.make_node("Conv", ["pixels", "kernel"], ["a"], "Conv_0"),
+        helper.make_node("Pow", ["a", "two"], ["b"], "Pow_0"),
+        helper.make_node("Sqrt", ["b"], ["c"], "Sqrt_0"),
+        helper.make_node("Mul", ["c", "factor"], ["d"], "Mul_0"),
+    ]
+    kernel = np.random.default_rng(0).normal(size=(4, 3, 1, 1))
+    graph = network(nodes, {"kernel": kernel, "two": 2.0, "factor": 0.01})
+    images = np.random.default_rng(1).integers(0, 256, (8, 32, 32, 3), np.uint8)
+    half = quantize.to_fp16(graph)
+    np.testing.assert_allclose(answers(half, images), answers(graph, images), atol=0.01)
+    kernels = [weight for weight in half.graph.initializer if weight.name == "kernel"]
+    assert kernels[0].data_type == TensorProto.FLOAT16

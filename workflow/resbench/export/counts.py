@@ -5,8 +5,9 @@ import re
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
+
+from resbench.export.execution import outputs
 
 COUNTED = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum")
 
@@ -63,11 +64,7 @@ def _measured_shapes(model: ModelProto, names: set[str]) -> dict[str, tuple[int,
     watched.CopyFrom(model)
     del watched.graph.output[:]
     watched.graph.output.extend(onnx.ValueInfoProto(name=name) for name in sorted(names))
-    settings = ort.SessionOptions()
-    settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    settings.intra_op_num_threads = 1
-    session = ort.InferenceSession(watched.SerializeToString(), settings, providers=["CPUExecutionProvider"])
     image = model.graph.input[0]
     shape = [1, *(dim.dim_value for dim in image.type.tensor_type.shape.dim[1:])]
-    values = session.run(sorted(names), {image.name: np.zeros(shape, np.uint8)})
+    values = outputs(watched, np.zeros(shape, np.uint8), sorted(names))
     return {name: value.shape for name, value in zip(sorted(names), values, strict=True)}

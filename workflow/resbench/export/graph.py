@@ -6,15 +6,14 @@ from collections.abc import Callable
 import keras
 import numpy as np
 import onnx
-import onnxruntime as ort
 import onnxslim
 import tf2onnx
-from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 
 from resbench.common.errors import ResbenchError, one_line
 from resbench.common.progress import say
 from resbench.export.convert import OPSET, REMEDY, convert
+from resbench.export.execution import outputs
 
 IR_VERSION = 8  # the one of ONNX 1.12, which brought opset 17
 BATCH = "N"
@@ -59,7 +58,7 @@ def clean(graph: ModelProto, steps: tuple[Step, ...]) -> ModelProto:
     shape = (PROBE_IMAGES, *(dim.dim_value for dim in image[1:]))
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     try:
-        expected = _outputs(graph, images)
+        (expected,) = outputs(graph, images)
     except Exception as error:  # the runtime's exceptions share no narrower base
         raise ResbenchError(f"tf2onnx's graph does not run in ONNX Runtime ({one_line(error)}); {REMEDY}") from error
     for step in steps:
@@ -67,7 +66,8 @@ def clean(graph: ModelProto, steps: tuple[Step, ...]) -> ModelProto:
         candidate.CopyFrom(graph)
         try:
             candidate = step(candidate)
-            change = float(np.abs(_outputs(candidate, images) - expected).max())
+            (found,) = outputs(candidate, images)
+            change = float(np.abs(found - expected).max())
             reason = "" if change <= LARGEST_CHANGE else f"changes a probability by {change:.1g}"
         except Exception as error:  # whatever a graph that the step was not written for breaks, here or in the runtime
             reason = f"fails with {type(error).__name__}"
@@ -187,17 +187,6 @@ def rename(model: ModelProto) -> ModelProto:
 
 
 STEPS: tuple[Step, ...] = (simplify, flatten_channels_first, merge_dense_bias, convolve_padded_shortcuts, rename)
-
-
-def _outputs(graph: ModelProto, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return what the graph gives for images.  Unoptimised: loading takes a fraction of the time."""
-    settings = ort.SessionOptions()
-    settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    settings.intra_op_num_threads = 1
-    settings.log_severity_level = 4  # the exception says it again
-    session = ort.InferenceSession(graph.SerializeToString(), settings, providers=["CPUExecutionProvider"])
-    found: NDArray[np.float32] = session.run([graph.graph.output[0].name], {graph.graph.input[0].name: images})[0]
-    return found
 
 
 def _shapes(model: ModelProto) -> dict[str, tuple[int, ...]]:

@@ -18,28 +18,24 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
+from resbench import IMAGE_SHAPE
 from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import atomic, sha256
 from resbench.data.store import load_split
+from resbench.export.execution import outputs
 from resbench.export.metadata import read_metadata, write_metadata
 from resbench.export.precisions import CALIBRATION_METHODS
 from resbench.runtime.providers import BASE_PROVIDER
 from resbench.runtime.sessions import identify, open_session
 
-# Softmax stays in float: 256 steps cannot hold small probabilities.
-OPERATORS = [
-    "Conv",
-    "Gemm",
-    "MatMul",
-    "Add",
-    "Mul",
-    "Relu",
-    "MaxPool",
-    "GlobalAveragePool",
-    "Reshape",
-    "Squeeze",
-    "Pad",
-]
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+# What ONNX Runtime and OpenVINO compute on, or pass on, 8-bit values where these come from a layer with weights.
+# All else stays in float: 256 steps cannot hold the small probabilities of a softmax, nor a variance.
+FOLLOWERS = (
+    *("Add", "Mul", "Relu", "LeakyRelu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool"),
+    *("Concat", "Pad", "Resize", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split"),
+)
+FP16_LARGEST_CHANGE = 0.1  # of a probability; beyond, more than the softmax stays in float32
 CALIBRATION_BATCH = 16  # images whose activations are in memory at a time: some 10 MB each
 OF_FP32 = ("top1_agreement", "max_abs_diff")  # figures in the metadata that another precision does not inherit
 
@@ -87,16 +83,42 @@ def quantize_model(
         open_session(temporary, BASE_PROVIDER.name, threads)
 
 
+def quantized_nodes(graph: ModelProto) -> list[str]:
+    """Return the names of the nodes that int8 pays for, found from the graph.
+
+    They are the layers with constant weights, and what passes their values on: a follower whose inputs all come from
+    such layers.  A product or sum with a constant that leads to float alone, as within GELU, is none of them.
+    """
+    constants = {weight.name for weight in graph.graph.initializer}
+    chosen: dict[str, NodeProto] = {}
+    reached: set[str] = set()  # values that come from a layer with weights
+    for node in graph.graph.node:
+        if node.op_type in WEIGHTED:
+            fits = len(node.input) > 1 and node.input[1] in constants
+        else:
+            computed = [name for name in node.input if name and name not in constants]
+            fits = node.op_type in FOLLOWERS and bool(computed) and reached.issuperset(computed)
+        if fits:
+            chosen[node.name] = node
+            reached.update(node.output)
+    for node in reversed(graph.graph.node):
+        readers = [other.name for other in graph.graph.node if node.output[0] in other.input]
+        scaled = node.op_type in ("Add", "Mul") and constants.intersection(node.input)
+        if node.name in chosen and scaled and not any(name in chosen for name in readers):
+            del chosen[node.name]
+    return list(chosen)
+
+
 def ends(graph: ModelProto) -> list[str]:
-    """Nodes that int8 would harm more than speed up: the first convolution, and dense layers with few weights.
+    """Return the nodes that int8 would harm more than speed up: the first convolution, dense layers with few weights.
 
     What they would round is the image itself, or the logits.  A dense layer behind a Flatten has most
     of a network's weights, and is left out of this.
     """
     producers = {output: node.op_type for node in graph.graph.node for output in node.output}
-    first = next(node.name for node in graph.graph.node if node.op_type == "Conv")
+    convolutions = [node.name for node in graph.graph.node if node.op_type == "Conv"]
     dense = [node for node in graph.graph.node if node.op_type == "Gemm"]
-    return [first, *(node.name for node in dense if producers[node.input[0]] != "Reshape")]
+    return [*convolutions[:1], *(node.name for node in dense if producers[node.input[0]] != "Reshape")]
 
 
 def to_int8(
@@ -123,6 +145,11 @@ def to_int8(
         weight_bits: 7 or 8.  A processor without VNNI adds two products of 8 bits in 16, where 8-bit
             weights overflow without an error; with 7 bits every processor gives the same answers.
     """
+    graph = _enter_by_convolution(graph, in_float)
+    chosen = [name for name in quantized_nodes(graph) if name not in in_float]
+    types = sorted({node.op_type for node in graph.graph.node if node.name in chosen})
+    if not set(types) & set(WEIGHTED):
+        raise ValueError("no layer with weights is left that int8 pays for")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "fp32.onnx"
         onnx.save_model(graph, path)
@@ -132,10 +159,10 @@ def to_int8(
             reduce_range=weight_bits == 7,
             weight_qType=QuantType.QInt8,
             activation_qType=QuantType.QUInt8,
-            tensors_range=_calibrate(path, images, method, threads),
-            nodes_to_quantize=[],
-            nodes_to_exclude=[*_preparation(graph), *in_float],
-            op_types_to_quantize=OPERATORS,
+            tensors_range=_calibrate(path, images, method, threads, types),
+            nodes_to_quantize=chosen,
+            nodes_to_exclude=[],
+            op_types_to_quantize=types,
             extra_options={},
         )
     quantizer.quantize_model()
@@ -145,13 +172,66 @@ def to_int8(
 def to_fp16(graph: ModelProto) -> ModelProto:
     """Weights and arithmetic in float16; pixels go in as uint8, probabilities come out as float32.
 
-    The softmax computes in float32, since float16 has no room for small probabilities.
+    Every softmax computes in float32, since float16 has no room for small probabilities.  Where the network's values
+    are too large for float16, all but layers with weights and what passes their values on computes in float32.
+
+    Raises:
+        ValueError: the network has no softmax, or its values do not fit into float16 all the same.
     """
+    softmaxes = [node.name for node in graph.graph.node if node.op_type == "Softmax"]
+    if not softmaxes:
+        raise ValueError("it has no Softmax")
+    others = [node.name for node in graph.graph.node if node.op_type not in (*WEIGHTED, *FOLLOWERS)]
+    images = np.random.default_rng(0).integers(0, 256, (CALIBRATION_BATCH, *IMAGE_SHAPE), dtype=np.uint8)
+    (expected,) = outputs(graph, images)
+    for in_float32 in (softmaxes, others):
+        half = _in_float16(graph, in_float32)
+        (found,) = outputs(half, images)
+        if np.abs(found - expected).max() <= FP16_LARGEST_CHANGE:  # not so where there is a NaN
+            return half
+    if not np.isfinite(found).all():
+        raise ValueError("its values do not fit into float16")
+    return half
+
+
+def _enter_by_convolution(graph: ModelProto, in_float: list[str]) -> ModelProto:
+    """Return the graph with a 1×1 convolution of the identity where a residual stream begins in float.
+
+    ONNX Runtime keeps 8-bit convolutions in another memory layout than what comes from float.  Each addition whose
+    shortcut goes back to a convolution in float, through other additions, would cost two transpositions; this is one.
+    """
+    changed = ModelProto()
+    changed.CopyFrom(graph)
+    nodes = changed.graph.node
+    kernels = {weight.name: weight.dims for weight in changed.graph.initializer}
+    for convolution in [node for node in nodes if node.op_type == "Conv" and node.name in in_float]:
+        last, readers = convolution, _readers(changed, convolution)
+        if [node.op_type for node in readers] == ["Relu"]:
+            last, readers = readers[0], _readers(changed, readers[0])
+        if len(readers) < 2 or not any(node.op_type == "Add" for node in readers):
+            continue
+        channels, value, name = kernels[convolution.input[1]][0], last.output[0], f"{convolution.name}_entry"
+        identity = np.eye(channels, dtype=np.float32).reshape(channels, channels, 1, 1)
+        changed.graph.initializer.append(onnx.numpy_helper.from_array(identity, f"{name}.weight"))
+        for reader in readers:
+            reader.input[:] = [f"{name}:0" if source == value else source for source in reader.input]
+        entry = onnx.helper.make_node("Conv", [value, f"{name}.weight"], [f"{name}:0"], name, kernel_shape=[1, 1])
+        nodes.insert(list(nodes).index(last) + 1, entry)
+    return changed
+
+
+def _readers(graph: ModelProto, node: NodeProto) -> list[NodeProto]:
+    return [other for other in graph.graph.node if node.output[0] in other.input]
+
+
+def _in_float16(graph: ModelProto, in_float32: list[str]) -> ModelProto:
+    """Return the graph in float16, except for the nodes of these names."""
     copy = ModelProto()
     copy.CopyFrom(graph)
-    (softmax,) = [node.name for node in graph.graph.node if node.op_type == "Softmax"]
-    half = convert_float_to_float16(copy, keep_io_types=True, node_block_list=[softmax])
-    _end_with(half.graph.node, softmax, graph.graph.output[0].name)
+    half = convert_float_to_float16(copy, keep_io_types=True, node_block_list=in_float32)
+    last = next(node.name for node in graph.graph.node if graph.graph.output[0].name in node.output)
+    if last in in_float32:
+        _end_with(half.graph.node, last, graph.graph.output[0].name)
     return _cleaned(half, graph)
 
 
@@ -179,11 +259,11 @@ def _calibration_set(
     return chosen, data[chosen]
 
 
-def _calibrate(path: Path, images: NDArray[np.uint8], method: str, threads: int) -> TensorsData:
+def _calibrate(path: Path, images: NDArray[np.uint8], method: str, threads: int, types: list[str]) -> TensorsData:
     """The range of every activation over the images."""
     augmented = path.with_name("augmented.onnx")
     kind, options = CALIBRATION_METHODS[method]
-    calibrator = getattr(calibrate, kind)(path, OPERATORS, augmented_model_path=augmented, **options)
+    calibrator = getattr(calibrate, kind)(path, types, augmented_model_path=augmented, **options)
     calibrator.augment_graph()
     # Its own session would pin threads to cores that a batch job may not own.
     settings = ort.SessionOptions()
@@ -194,12 +274,6 @@ def _calibrate(path: Path, images: NDArray[np.uint8], method: str, threads: int)
         for start in range(0, len(images), CALIBRATION_BATCH):
             calibrator.collect_data(_Batch(images[start : start + CALIBRATION_BATCH]))
         return calibrator.compute_data()
-
-
-def _preparation(graph: ModelProto) -> list[str]:
-    """Nodes before the first convolution."""
-    names = [node.name for node in graph.graph.node]
-    return names[: next(n for n, node in enumerate(graph.graph.node) if node.op_type == "Conv")]
 
 
 def _end_with(nodes: Any, last: str, output: str) -> None:
