@@ -125,8 +125,13 @@ def read_summary(path: Path) -> dict[str, Any]:
 def settings(inputs: Inputs) -> Iterator[tuple[Key, pd.DataFrame]]:
     """What was timed: the values of `SETTING`, and the calls."""
     for table in inputs.timings:
-        for _, calls in table.groupby(SETTING, observed=True):
-            yield tuple(calls[SETTING].iloc[0]), calls
+        yield from settings_of(table)
+
+
+def settings_of(table: pd.DataFrame) -> Iterator[tuple[Key, pd.DataFrame]]:
+    """Yield the values of `SETTING` and the calls of each setting in a table of timings."""
+    for _, calls in table.groupby(SETTING, observed=True):
+        yield tuple(calls[SETTING].iloc[0]), calls
 
 
 def answered(inputs: Inputs) -> dict[Key, dict[str, Answer]]:

@@ -1,5 +1,6 @@
 """Latency samples in a few numbers that claim no more than the samples can carry."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -165,19 +166,36 @@ def latency_ratio(first: NDArray[np.float64], second: NDArray[np.float64], margi
         first, second: ms, shape (rounds,), rounds ≥ 1, in the same order.
         margin: within which latencies are equivalent, a fraction of the shorter one.
     """
-    logs = np.sort(np.log(first) - np.log(second))
-    n = len(logs)
+    mean, error, freedom = trimmed_mean(np.log(first) - np.log(second))
+    if len(first) < FEWEST_ROUNDS:
+        return Ratio(float(np.exp(mean)), None, None, None, None)
+    half = stats.t.isf(LEVEL / 2, freedom) * error
+    distances = abs(mean), np.log1p(margin) - abs(mean)
+    p_value, p_equivalence = (_level(distance, error, freedom) for distance in distances)
+    return Ratio(float(np.exp(mean)), float(np.exp(mean - half)), float(np.exp(mean + half)), p_value, p_equivalence)
+
+
+class Trimmed(NamedTuple):
+    """A trimmed mean, its standard error by the winsorized variance, and its degrees of freedom.
+
+    The error is infinite where one value alone is left.
+    """
+
+    mean: float
+    error: float
+    freedom: int
+
+
+def trimmed_mean(values: NDArray[np.float64]) -> Trimmed:
+    """Return the mean without the lowest and the highest 20 % (Tukey & McLaughlin 1963)."""
+    ordered, n = np.sort(values), len(values)
     cut = int(TRIM * n)
     kept = n - 2 * cut
-    mean = float(logs[cut : n - cut].mean())
-    if n < FEWEST_ROUNDS:
-        return Ratio(float(np.exp(mean)), None, None, None, None)
-    winsorized = np.clip(logs, logs[cut], logs[n - cut - 1])
-    error = float(np.sqrt((n - 1) * winsorized.var(ddof=1) / (kept * (kept - 1))))
-    half = stats.t.isf(LEVEL / 2, kept - 1) * error
-    distances = abs(mean), np.log1p(margin) - abs(mean)
-    p_value, p_equivalence = (_level(distance, error, kept - 1) for distance in distances)
-    return Ratio(float(np.exp(mean)), float(np.exp(mean - half)), float(np.exp(mean + half)), p_value, p_equivalence)
+    mean = float(ordered[cut : n - cut].mean())
+    if kept < 2:
+        return Trimmed(mean, math.inf, 0)
+    winsorized = np.clip(ordered, ordered[cut], ordered[n - cut - 1])
+    return Trimmed(mean, float(np.sqrt((n - 1) * winsorized.var(ddof=1) / (kept * (kept - 1)))), kept - 1)
 
 
 def _level(distance: float, error: float, freedom: int) -> float:

@@ -1,0 +1,196 @@
+"""Two runs held against each other: same, better, worse, or not to be told."""
+
+import json
+
+import numpy as np
+import pytest
+from resbench.cli import app
+from resbench.common.errors import ResbenchError
+from resbench.compare.comparison import Reason, compare_runs
+from resbench.compare.run import read_run
+from resbench.compare.view import render_html, render_json, render_markdown, render_terminal
+from resbench.statistics.occasions import Spread
+from resbench.statistics.verdicts import Verdict
+from run_folders import HOST, run_folder
+from typer.testing import CliRunner
+
+RIGHT = [60, 61, 62]
+QUIET = [[2.0, 2.01], [2.02, 2.03], [2.0, 2.02], [2.01, 2.02], [2.0, 2.0]]
+
+
+def slower(factor):
+    return [[factor * ms for ms in one] for one in QUIET]
+
+
+@pytest.fixture
+def old(tmp_path):
+    return run_folder(tmp_path / "old", right=RIGHT, latencies=QUIET)
+
+
+def compared(old, new, **options):
+    return compare_runs(read_run(old), read_run(new), **{"spread": Spread(0.01, 10)} | options)
+
+
+def by_metric(comparison):
+    return {row.metric: row for row in comparison.rows}
+
+
+def test_a_rerun_with_the_same_bits_is_reproduced(old, tmp_path):
+    found = compared(old, run_folder(tmp_path / "new", right=RIGHT, latencies=QUIET), exact=True)
+    rows = by_metric(found)
+    assert (rows["accuracy"].verdict, rows["accuracy"].reason) == (Verdict.EQUIVALENT, Reason.SAME_BITS)
+    assert rows["accuracy"].p_value is None
+    assert rows["latency"].verdict is Verdict.EQUIVALENT
+    assert [bits.parts_at for bits in found.bits] == [None] * 3
+    assert [bits.compared for bits in found.bits] == [["fp32 graph", "predictions on cpu"]] * 3
+    assert found.differing == []
+    assert found.shared > 10
+    assert found.failures == []
+
+
+def test_the_stage_at_which_models_part_is_named_and_metadata_do_not_count(old, tmp_path):
+    found = compared(old, run_folder(tmp_path / "new", right=[60, 61, 63]), exact=True)
+    assert [bits.parts_at for bits in found.bits] == [None, None, "fp32 graph"]
+    assert "not the same bits: pool seed 2 fp32" in found.failures
+
+
+def test_a_real_loss_of_accuracy_and_of_speed_is_worse(old, tmp_path):
+    found = compared(old, run_folder(tmp_path / "new", right=[30, 31, 32], latencies=slower(2)))
+    rows = by_metric(found)
+    assert rows["accuracy"].verdict is Verdict.WORSE
+    assert rows["accuracy"].paired
+    assert rows["accuracy"].estimate == pytest.approx(-0.3)
+    assert rows["latency"].verdict is Verdict.WORSE
+    assert rows["latency"].estimate == pytest.approx(2)
+    assert found.failures == ["worse: accuracy of pool fp32 on cpu, latency of pool fp32 on cpu"]
+    back = by_metric(compared(tmp_path / "new", old))
+    assert {row.verdict for row in back.values()} == {Verdict.BETTER}
+
+
+def test_a_latency_within_what_occasions_do_is_undecided(old, tmp_path):
+    new = run_folder(tmp_path / "new", right=RIGHT, latencies=slower(1.2))
+    row = by_metric(compared(old, new, spread=Spread(0.1, 10)))["latency"]
+    assert row.verdict is Verdict.UNDECIDED
+    assert row.low < 1 < row.high
+    assert by_metric(compared(old, new, spread=Spread(0.01, 10)))["latency"].verdict is Verdict.WORSE
+
+
+def test_all_p_values_are_one_family(old, tmp_path):
+    found = compared(old, run_folder(tmp_path / "new", right=[50, 51, 52], latencies=slower(1.1)))
+    rows = found.rows
+    assert len(rows) == 2
+    smallest = min(rows, key=lambda row: row.p_value)
+    assert smallest.p_adjusted == pytest.approx(min(1, 2 * smallest.p_value))
+
+
+def test_other_seeds_are_compared_unpaired(old, tmp_path):
+    row = by_metric(compared(old, run_folder(tmp_path / "new", right=RIGHT, seeds=(7, 8, 9))))["accuracy"]
+    assert not row.paired
+    assert row.seeds == 3
+    assert row.verdict in (Verdict.EQUIVALENT, Verdict.UNDECIDED)
+
+
+def test_one_seed_is_about_two_models(old, tmp_path):
+    row = by_metric(compared(old, run_folder(tmp_path / "new", right=[20], seeds=(0,))))["accuracy"]
+    assert (row.reason, row.seeds) == (Reason.ONE_SEED, 1)
+    assert row.verdict is Verdict.WORSE
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "reason", "names"),
+    [
+        ({"processor": "Other CPU"}, {}, Reason.HARDWARE, ("processor",)),
+        ({"cores_available": 4}, {"across_versions": True}, Reason.HARDWARE, ("cores_available",)),
+        ({"runtime_version": "1.27.0"}, {}, Reason.VERSIONS, ("runtime_version",)),
+        ({"runtime_version": "1.27.0"}, {"across_versions": True}, None, ()),
+        ({"kernel": "6.1"}, {}, None, ()),
+    ],
+)
+def test_latencies_of_unlike_environments_are_shown_and_not_judged(old, tmp_path, change, options, reason, names):
+    new = run_folder(tmp_path / "new", right=RIGHT, latencies=slower(3), host=HOST | change)
+    found = compared(old, new, **options)
+    row = by_metric(found)["latency"]
+    assert (row.reason, row.unlike) == (reason, names)
+    assert (row.verdict is Verdict.NOT_COMPARABLE) == (reason is not None)
+    assert row.estimate == pytest.approx(3)
+    assert {fact.name.removeprefix("cpu: ") for fact in found.differing} == change.keys()
+
+
+def test_what_differs_is_listed_fact_by_fact(old, tmp_path):
+    found = compared(old, run_folder(tmp_path / "new", right=RIGHT, epochs=20, protocol="he2015"))
+    assert ("configuration", "training.epochs", "10", "20") in found.differing
+    assert ("configuration", "training.protocol", "notebook", "he2015") in found.differing
+
+
+def test_what_only_one_side_has_is_listed_and_a_model_that_is_missing_is_no_reproduction(old, tmp_path):
+    new = run_folder(tmp_path / "new", right=RIGHT, variant="basic", latencies=QUIET)
+    found = compared(old, new)
+    assert found.only_old[0] == "pool fp32 cpu, predictions"
+    assert found.only_new[0] == "basic fp32 cpu, predictions"
+    assert found.rows == []
+    assert found.failures[0].startswith("missing from the new run: pool fp32 cpu")
+
+
+def test_other_test_images_are_refused(old, tmp_path):
+    new = run_folder(tmp_path / "new", right=RIGHT)
+    path = new / "predictions/pool/seed0/fp32-cpu.npz"
+    arrays = dict(np.load(path))
+    for file in new.glob("predictions/*/*/*.npz"):
+        np.savez(file, **dict(np.load(file)) | {"labels": 1 - arrays["labels"]})
+    with pytest.raises(ResbenchError, match=r"new: its test images are not those of .*old"):
+        compared(old, new)
+
+
+def test_a_folder_without_predictions_is_refused(old, tmp_path):
+    with pytest.raises(ResbenchError, match="no results folder"):
+        read_run(tmp_path)
+
+
+@pytest.mark.parametrize("right", [RIGHT, [60, 61, 40]])
+def test_every_form_says_the_same(old, tmp_path, right):
+    found = compared(old, run_folder(tmp_path / "<new>", right=right, latencies=slower(1.5)))
+    content = json.loads(render_json(found))
+    assert content["rows"][-1]["verdict"] == "worse"
+    assert content["failures"] == found.failures != []
+    for text in (render_terminal(found), render_markdown(found), render_html(found)):
+        assert "Not reproduced" in text
+        assert "worse" in text
+        assert "1.5" in text
+        assert "predictions on cpu" in text
+    assert "<new>" not in render_html(found)
+    assert "<new>" not in render_markdown(found)
+
+
+def invoke(*words):
+    return CliRunner().invoke(app, ["compare", *map(str, words)])
+
+
+def test_exit_statuses_and_formats(old, tmp_path):
+    same = run_folder(tmp_path / "same", right=RIGHT)
+    worse = run_folder(tmp_path / "worse", right=[30, 31, 32], latencies=QUIET)
+    other = run_folder(tmp_path / "other", right=[60, 61, 63], latencies=QUIET)
+    assert invoke(worse, worse).exit_code == 0
+    assert invoke(old, worse).exit_code == 1
+    assert invoke(old, same).exit_code == 1  # its timing is missing
+    assert invoke(same, old).exit_code == 0
+    assert invoke(old, other).exit_code == 0
+    assert invoke(old, other, "--exact").exit_code == 1
+    assert invoke(old, tmp_path / "nowhere").exit_code == 2
+    assert invoke(old).exit_code == 2
+    assert invoke(old, other, "--json", "--html").exit_code == 2
+    assert json.loads(invoke(old, other, "--json").stdout)["bits"][2]["parts_at"] == "fp32 graph"
+    assert invoke(old, other, "--html").stdout.startswith("<!doctype html>")
+    assert invoke(old, other, "--markdown").stdout.startswith("# ")
+
+
+@pytest.mark.parametrize(
+    "name", ["predictions/pool/seed1/fp32-cpu.npz", "onnx/pool/seed1/fp32.onnx", "latency/cpu/samples.csv"]
+)
+def test_a_damaged_file_is_one_line_that_names_it(old, name):
+    (old / name).write_bytes(bytes(range(256)) * 40)
+    answer = invoke(old, old)
+    assert answer.exit_code == 2
+    assert answer.stdout == ""
+    (line,) = answer.stderr.splitlines()
+    assert line.startswith("resbench: error: ")
+    assert str(old / name) in line

@@ -1,0 +1,111 @@
+"""What a run was: its data, configuration, code and environment, as facts that two runs can be held against."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from resbench.compare.run import Run
+
+TRAINING = ["protocol", "epochs", "batch_size", "limit", "validation", "train_images", "xla", "mixed_precision"]
+TRAINED_ON = ["device", "threads", "tensorflow"]
+TIMING = ["preset", "rounds", "images", "provider_options"]
+# What a machine is: latencies of two that differ here are not judged.
+HARDWARE = ["processor", "cores_available", "cgroup_cpu_quota", "smt", "gpus"]
+# What executes a model: an upgrade of it is judged on request.
+VERSIONS = ["runtime", "runtime_version", "cuda", "provider_options"]
+SYSTEM = ["memory_gb", "governor", "kernel", "os", "python"]
+
+
+class Difference(NamedTuple):
+    """A fact that two runs do not share; an empty text where a run says nothing about it."""
+
+    section: str
+    name: str
+    old: str
+    new: str
+
+
+Facts = dict[tuple[str, str], str]
+
+
+def differences(old: Run, new: Run) -> tuple[list[Difference], int]:
+    """Return the facts that differ, in order, and how many do not."""
+    one, other = dict(facts(old)), dict(facts(new))
+    names = list(dict.fromkeys([*one, *other]))
+    found = [Difference(*name, one.get(name, ""), other.get(name, "")) for name in names]
+    differing = [fact for fact in found if fact.old != fact.new]
+    return differing, len(found) - len(differing)
+
+
+def facts(run: Run) -> Iterator[tuple[tuple[str, str], str]]:
+    """Yield everything that is known of a run, as (section, name) and text."""
+    for name in ("sha256", "layout", "train_images", "test_images"):
+        yield ("data", name), _text(run.summary.get(name))
+    yield ("configuration", "variants"), ", ".join(dict.fromkeys(model.variant for model in run.digests))
+    yield ("configuration", "seeds"), ", ".join(sorted({model.seed for model in run.digests}))
+    yield ("configuration", "precisions"), ", ".join(sorted({model.precision for model in run.digests}))
+    yield ("configuration", "providers"), ", ".join(sorted({key[2] for key in run.hits}))
+    for name in TRAINING:
+        yield ("configuration", f"training.{name}"), _of_variants(run, name)
+    for provider, host in run.hosts.items():
+        for name in TIMING:
+            yield ("configuration", f"latency.{name} ({provider})"), _text(host.get(name))
+        timed = [key[3:] for key in run.minima if key[2] == provider]
+        for name, values in zip(("batch_sizes", "threads"), zip(*timed, strict=True), strict=False):
+            yield ("configuration", f"latency.{name} ({provider})"), ", ".join(map(str, sorted(set(values))))
+    yield ("code", "resbench"), _of_variants(run, "resbench")
+    yield ("code", "commit of the exports"), _commits(parity.get("git") for parity in run.parity.values())
+    yield ("code", "commit of the timing"), _commits(host.get("git") for host in run.hosts.values())
+    for name in TRAINED_ON:
+        yield ("environment", f"training: {name}"), _of_variants(run, name)
+    for provider, host in run.hosts.items():
+        for name in [*HARDWARE, *VERSIONS[:-1], *SYSTEM]:
+            yield ("environment", f"{provider}: {name}"), _text(host.get(name))
+        packages = host.get("packages")
+        for package, version in sorted(packages.items()) if isinstance(packages, dict) else ():
+            yield ("environment", f"{provider}: {package}"), _text(version)
+
+
+def unlike(old: Mapping[str, Any], new: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """Return those of the names in which two hosts, as in host.json, differ; of GPUs name and driver count."""
+    return [name for name in names if _steady(old.get(name)) != _steady(new.get(name))]
+
+
+def _steady(value: Any) -> Any:
+    """Drop what changes from one moment to the next: a GPU's clocks."""
+    if isinstance(value, list):
+        return [{key: gpu.get(key) for key in ("name", "driver")} if isinstance(gpu, dict) else gpu for gpu in value]
+    return value
+
+
+def _of_variants(run: Run, name: str) -> str:
+    """A fact of the trainings: one text where all share it, else one for each variant."""
+    found: dict[str, list[str]] = {}
+    for (variant, _), parity in run.parity.items():
+        texts = found.setdefault(variant, [])
+        if (text := _text(parity.get(name))) not in texts:
+            texts.append(text)
+    shared = {text for texts in found.values() for text in texts}
+    if len(shared) <= 1:
+        return "".join(shared)
+    return "; ".join(f"{variant}: {' or '.join(texts)}" for variant, texts in found.items())
+
+
+def _commits(states: Iterable[Any]) -> str:
+    found = [
+        f"{str(state.get('commit'))[:12]}{' with changes' if state.get('dirty') else ''}"
+        for state in states
+        if isinstance(state, dict)
+    ]
+    return ", ".join(dict.fromkeys(found))
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={_text(part)}" for key, part in sorted(value.items()))
+    if isinstance(value, list):
+        return "; ".join(_text(part) for part in _steady(value))
+    return str(value)

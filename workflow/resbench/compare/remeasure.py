@@ -1,0 +1,85 @@
+"""Both runs' models timed now, interleaved, on this machine: then the ratio of each round is the models' alone.
+
+Providers run with the options that resbench gives them by default, whatever the runs used.
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from resbench.benchmark.latency import measure_latency
+from resbench.common.errors import ResbenchError
+from resbench.compare.comparison import Remeasured
+from resbench.compare.run import Run, read_minima
+from resbench.export.metadata import read_metadata, write_metadata
+from resbench.report.inputs import Key
+from resbench.statistics.latency import latency_ratio
+from resbench.statistics.occasions import occasion_latency
+
+SIDES = ("old", "new")
+
+
+def remeasure(old: Run, new: Run, *, preset: str) -> Remeasured:
+    """Time every model that both runs timed, at their settings, in rounds of one measurement.
+
+    Args:
+        old, new: The runs; their graphs and test images must be there.
+        preset: How long, a key of LATENCY_PRESETS.
+
+    Returns:
+        For each (variant, precision, provider, batch size, threads): both latencies in ms, and the ratio new / old.
+
+    Raises:
+        ResbenchError: A graph is missing, or see `measure_latency`.
+    """
+    keys = [key for key in old.minima if key in new.minima]
+    found: Remeasured = {}
+    for provider in dict.fromkeys(key[2] for key in keys):
+        found |= _on_provider(old, new, [key for key in keys if key[2] == provider], preset)
+    return found
+
+
+def _on_provider(old: Run, new: Run, keys: list[Key], preset: str) -> Remeasured:
+    provider = keys[0][2]
+    with tempfile.TemporaryDirectory(prefix="resbench-compare-") as name:
+        folder = Path(name)
+        models = [
+            _labelled(run, side, variant, precision, folder)
+            for variant, precision in dict.fromkeys(key[:2] for key in keys)
+            for side, run in zip(SIDES, (old, new), strict=True)
+        ]
+        data = old.folder / "data/test.npz"
+        samples, host = folder / "samples.csv", folder / "host.json"
+        measure_latency(
+            models,
+            provider,
+            samples,
+            host,
+            data=data if data.exists() else None,
+            batch_sizes=sorted({key[3] for key in keys}),
+            threads=sorted({key[4] for key in keys}),
+            preset=preset,
+        )
+        minima = read_minima(samples, host)
+    found: Remeasured = {}
+    for variant, *rest in keys:
+        rounds = [minima[(f"{side}:{variant}", *rest)] for side in SIDES]
+        before, after = (np.array([side[number] for number in rounds[0]]) for side in rounds)
+        ratio = latency_ratio(after, before)
+        found[(variant, *rest)] = (occasion_latency(before), occasion_latency(after), ratio)
+    return found
+
+
+def _labelled(run: Run, side: str, variant: str, precision: str, folder: Path) -> Path:
+    """Copy the first seed's graph under a name that says which run it is of."""
+    graphs = [run.graph(model) for model in run.digests if (model.variant, model.precision) == (variant, precision)]
+    present = [path for path in graphs if path.exists()]
+    if not present:
+        raise ResbenchError(f"{graphs[0]}: no such file; both runs' models are needed to time them again")
+    model = onnx.load(present[0], load_external_data=False)
+    write_metadata(model, read_metadata(model) | {"variant": f"{side}:{variant}"})
+    path = folder / f"{side}-{variant}-{precision}.onnx"
+    onnx.save_model(model, path)
+    return path

@@ -1,0 +1,184 @@
+"""One results folder, read for a comparison with another."""
+
+import hashlib
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+import pandas as pd
+from numpy.typing import NDArray
+
+from resbench.benchmark.predictions import load_predictions
+from resbench.common.errors import ResbenchError, one_line
+from resbench.common.files import read_json
+from resbench.report.inputs import SETTING, Key, read_timings, settings_of
+from resbench.statistics.intervals import Hits
+from resbench.statistics.latency import round_minima
+
+WITHOUT_HOST = SETTING.index("host")  # two runs' hosts are held against each other fact by fact
+WEIGHTS = "model.weights.h5"  # the member of a .keras file that holds the weights
+
+
+class Model(NamedTuple):
+    """A trained model in one precision."""
+
+    variant: str
+    seed: str
+    precision: str
+
+    def __str__(self) -> str:
+        return f"{self.variant} seed {self.seed} {self.precision}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one results folder holds.
+
+    Attributes:
+        folder: The folder.
+        labels: Classes of the test images, uint8 (images,).
+        hits: For each (variant, precision, provider), by seed: which images it gets right.
+        digests: For each model, by stage and in their order: the SHA-256 of what the stage made.
+        minima: For each (variant, precision, provider, batch size, threads): shortest call of each round in ms.
+        hosts: For each provider, the content of host.json.
+        parity: For each (variant, seed), the content of parity.json.
+        summary: The content of summary.json; empty where there is none.
+    """
+
+    folder: Path
+    labels: NDArray[np.uint8]
+    hits: dict[Key, dict[str, Hits]]
+    digests: dict[Model, dict[str, str]]
+    minima: dict[Key, NDArray[np.float64]]
+    hosts: dict[str, dict[str, Any]]
+    parity: dict[tuple[str, str], dict[str, Any]]
+    summary: dict[str, Any]
+
+    def graph(self, model: Model) -> Path:
+        """Return where the model's .onnx file is."""
+        return self.folder / "onnx" / model.variant / f"seed{model.seed}" / f"{model.precision}.onnx"
+
+
+def read_run(folder: Path) -> Run:
+    """Read a results folder as a run of the workflow leaves it.
+
+    Models, graphs and latencies may be missing; predictions may not.
+
+    Raises:
+        ResbenchError: It is no results folder, a file of it is unreadable, or its predictions are of several test sets.
+    """
+    paths = sorted(folder.glob("predictions/*/seed*/*.npz"))
+    if not paths:
+        raise ResbenchError(f"{folder}: no results folder: it has no predictions/VARIANT/seedN/*.npz")
+    images = {
+        f"{split} images": _arrays_digest(path)
+        for split in ("train", "test")
+        if (path := folder / f"data/{split}.npz").exists()
+    }
+    labels: NDArray[np.uint8] | None = None
+    hits: dict[Key, dict[str, Hits]] = {}
+    digests: dict[Model, dict[str, str]] = {}
+    for path in paths:
+        read = load_predictions(path)
+        labels = read.labels if labels is None else labels
+        if not np.array_equal(labels, read.labels):
+            raise ResbenchError(f"{path}: of other test images than {paths[0]}; evaluate both on the same images")
+        model = Model(read.variant, read.seed, read.precision)
+        key = (read.variant, read.precision, read.provider)
+        hits.setdefault(key, {})[read.seed] = read.probabilities.argmax(axis=1) == labels
+        if model not in digests:
+            digests[model] = images | dict(_stages_before(folder, model))
+        digests[model][f"predictions on {read.provider}"] = hashlib.sha256(read.probabilities.tobytes()).hexdigest()
+    assert labels is not None
+    hosts, minima = _latencies(folder)
+    return Run(
+        folder=folder,
+        labels=labels,
+        hits=hits,
+        digests=digests,
+        minima=minima,
+        hosts=hosts,
+        parity={
+            (path.parents[1].name, path.parent.name.removeprefix("seed")): _json_object(path)
+            for path in sorted(folder.glob("onnx/*/seed*/parity.json"))
+        },
+        summary=_json_object(folder / "data/summary.json") if (folder / "data/summary.json").exists() else {},
+    )
+
+
+def _stages_before(folder: Path, model: Model) -> Iterator[tuple[str, str]]:
+    """Yield the stages between the images and a model's predictions, with the digest of each output that is there."""
+    place = Path(model.variant, f"seed{model.seed}")
+    if (path := folder / "models" / place / "model.keras").exists():
+        yield "trained weights", _weights_digest(path)
+    for precision in dict.fromkeys(("fp32", model.precision)):
+        if (path := folder / "onnx" / place / f"{precision}.onnx").exists():
+            yield f"{precision} graph", graph_digest(path)
+
+
+def _arrays_digest(path: Path) -> str:
+    """Hash the arrays of a file, without the time stamps of the archive that they are in."""
+    digest = hashlib.sha256()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in sorted(archive.namelist()):
+                digest.update(name.encode())
+                with archive.open(name) as stream:
+                    while block := stream.read(1 << 20):
+                        digest.update(block)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ResbenchError(f"{path}: unreadable ({one_line(error)}); convert the archive again") from error
+    return digest.hexdigest()
+
+
+def _weights_digest(path: Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return hashlib.sha256(archive.read(WEIGHTS)).hexdigest()
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ResbenchError(f"{path}: no model that `resbench train` wrote ({one_line(error)})") from error
+
+
+def graph_digest(path: Path) -> str:
+    """Hash what a graph computes: without its metadata, which hold the time that training took.
+
+    Raises:
+        ResbenchError: It is no ONNX file.
+    """
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception as error:  # protobuf raises its own types
+        raise ResbenchError(f"{path}: no ONNX file ({one_line(error)}); export the model again") from error
+    del model.metadata_props[:]
+    return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
+
+
+def _latencies(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[Key, NDArray[np.float64]]]:
+    hosts: dict[str, dict[str, Any]] = {}
+    minima: dict[Key, NDArray[np.float64]] = {}
+    for samples in sorted(folder.glob("latency/*/samples.csv")):
+        table, host = read_timings(samples, samples.with_name("host.json"))
+        hosts[samples.parent.name] = host
+        minima |= {key[:WITHOUT_HOST]: round_minima(calls) for key, calls in settings_of(table)}
+    return hosts, minima
+
+
+def read_minima(samples: Path, host: Path) -> dict[Key, dict[int, float]]:
+    """Return the shortest call of each round in ms, by its number, of everything that was timed."""
+    table, _ = read_timings(samples, host)
+    return {key[:WITHOUT_HOST]: _by_round(calls) for key, calls in settings_of(table)}
+
+
+def _by_round(calls: pd.DataFrame) -> dict[int, float]:
+    return dict(zip(np.unique(calls["round"]).tolist(), round_minima(calls).tolist(), strict=True))
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise ResbenchError(f"{path}: holds no JSON object; make it anew")
+    return content

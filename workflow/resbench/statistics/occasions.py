@@ -1,0 +1,95 @@
+"""Latencies of two runs at different times: what counts as a difference, beyond what the machine's state does.
+
+Two runs share no rounds, so nothing cancels: clock, memory layout and neighbours of each occasion are in its figures.
+How far the same model lies apart on two occasions was measured (perf/occasions.py, docs/methodology.md), and every
+interval here covers it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import stdtrit
+
+from resbench.statistics.intervals import LEVEL
+from resbench.statistics.latency import FEWEST_ROUNDS, Ratio, trimmed_mean
+from resbench.statistics.verdicts import LATENCY_MARGIN
+
+SMALLEST_P = 1e-12  # smaller ones are given as this
+
+
+class Spread(NamedTuple):
+    """How far a model's latency moves from one occasion to the next.
+
+    Attributes:
+        deviation: Standard deviation of the logarithm of its latency over occasions: 0.05 is about 5 %.
+        occasions: Number of occasions that it was measured on.
+    """
+
+    deviation: float
+    occasions: int
+
+
+# Measured by perf/occasions.py; docs/methodology.md says on what.
+BETWEEN_OCCASIONS = Spread(deviation=0.10, occasions=10)
+
+
+def estimate_spread(latencies: NDArray[np.float64]) -> Spread:
+    """Return how far latencies move between occasions, pooled over models.
+
+    Args:
+        latencies: ms, shape (occasions, models): of the same models at the same settings on each occasion.
+    """
+    variances = np.log(latencies).var(axis=0, ddof=1)
+    return Spread(float(np.sqrt(variances.mean())), len(latencies))
+
+
+def occasion_latency(minima: NDArray[np.float64]) -> float:
+    """Return the latency of one occasion in ms: the trimmed mean, on the log scale, of its rounds' shortest calls."""
+    return float(np.exp(trimmed_mean(np.log(minima)).mean))
+
+
+def compare_occasions(
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    spread: Spread = BETWEEN_OCCASIONS,
+    margin: float = LATENCY_MARGIN,
+) -> Ratio:
+    """Compare two models, or one with itself, by their rounds on two occasions.
+
+    The variance of the logarithm of the ratio has two parts: twice the variance between occasions, which was estimated
+    once, and that of the rounds within each occasion.  Half-widths of both are added in quadrature (Howe 1974), each
+    with Student's quantile for what it was estimated from.
+
+    Args:
+        first, second: Shortest call of each round in ms, shape (rounds,); the numbers of rounds may differ.
+        spread: Between occasions.
+        margin: Within which latencies are equivalent, a fraction of the shorter one.
+
+    Returns:
+        The ratio of the first to the second; without interval and p-values where the rounds are too few.
+    """
+    one, other = trimmed_mean(np.log(first)), trimmed_mean(np.log(second))
+    gap = one.mean - other.mean
+    if min(len(first), len(second)) < FEWEST_ROUNDS:
+        return Ratio(float(np.exp(gap)), None, None, None, None)
+    within = one.error**2 + other.error**2
+    parts = one.error**4 / one.freedom + other.error**4 / other.freedom
+    freedom = within**2 / parts if parts else 1.0
+
+    def half_width(level: float) -> float:
+        between = stdtrit(spread.occasions - 1, level / 2) ** 2 * 2 * spread.deviation**2
+        return float(np.sqrt(between + stdtrit(freedom, level / 2) ** 2 * within))
+
+    def reached(distance: float) -> float:
+        """Return the level at which half the interval is as long as `distance`; 1 where that is not positive."""
+        if distance <= 0 or not half_width(LEVEL):
+            return 1.0 if distance <= 0 else 0.0
+        if half_width(SMALLEST_P) <= distance:
+            return SMALLEST_P
+        return float(np.exp(brentq(lambda log: half_width(np.exp(log)) - distance, np.log(SMALLEST_P), 0.0)))
+
+    half = half_width(LEVEL)
+    low, high = np.exp([gap - half, gap + half]).tolist()
+    return Ratio(float(np.exp(gap)), low, high, reached(abs(gap)), reached(np.log1p(margin) - abs(gap)))
