@@ -10,7 +10,7 @@ import pytest
 import yaml
 from trees import ROOT, Tree, settings
 
-STAGES = {"digits", "download", "convert", "train", "export", "quantize", "evaluate", "latency"}
+STAGES = {"check", "digits", "download", "convert", "train", "export", "quantize", "evaluate", "latency"}
 STAGES |= {"collate", "page", "bundle"}
 # What snakedeploy 0.17 writes, with the place of the Snakefile to fill in.
 DEPLOYED = """

@@ -7,6 +7,8 @@ rule check:
     benchmark:
         "<benchmarks>/check/{variant}.tsv"
     priority: 100
+    conda:
+        "../envs/resbench.yaml"
     threads: 1
     resources:
         mem_mb=3000,
