@@ -39,6 +39,7 @@ class Experiment:
         self.precisions: list[str] = changes.get("precisions", ["fp32", "int8"])
         self.dataset: str = changes.get("dataset", "CIFAR-10")
         self.host: dict[str, Any] = {"name": HOST} | changes.get("host", {})
+        self.speed: dict[str, float] = changes.get("speed", SPEED)
         self.train_images: int = changes.get("train_images", 50_000)
         self.random = np.random.default_rng(0)
         self.report = folder / "report.csv"
@@ -48,6 +49,7 @@ class Experiment:
         self.summary = folder / "data/summary.json"
         self.samples = folder / "latency/cpu/samples.csv"
         self.host_json = folder / "latency/cpu/host.json"
+        self.timings = [(self.samples, self.host_json)]
         self.scenarios: Path | None = folder / "scenarios.csv" if changes.get("scenarios") else None
         self.histories: list[Path] = []
         self.parity: list[Path] = []
@@ -60,7 +62,7 @@ class Experiment:
             self._write_history(variant, seed)
             self._write_parity(variant, seed, self._write_predictions(variant, seed, labels))
         self._write_latency()
-        self._collate()
+        self.collate()
         if self.scenarios:
             self._write_scenarios(self.scenarios)
         return self
@@ -72,7 +74,7 @@ class Experiment:
             self.recommendation,
             self.histories,
             self.predictions,
-            [(self.samples, self.host_json)],
+            self.timings,
             self.test,
             self.summary,
             json.dumps({"variants": list(self.networks), "seeds": self.seeds, "training": {"protocol": "notebook"}}),
@@ -171,7 +173,7 @@ class Experiment:
         parts = []
         for variant, precision in itertools.product(self.networks, self.precisions):
             for (batch, threads), number in itertools.product(SETTINGS, range(1, ROUNDS + 1)):
-                middle = self.networks[variant][2] / 6.3e7 * SPEED[precision] * batch**0.95
+                middle = self.networks[variant][2] / 6.3e7 * self.speed[precision] * batch**0.95
                 noise = self.random.lognormal(0, 0.02) * self.random.lognormal(0, 0.04, CALLS)
                 shared = dict(
                     zip(COLUMNS, [variant, variant, 0, precision, "cpu", batch, threads, number], strict=False)
@@ -186,7 +188,7 @@ class Experiment:
         facts |= {"git": {"commit": "4b042d5" + "0" * 33, "dirty": False}, "time_utc": "2026-11-24T19:53:42+00:00"}
         self.host_json.write_text(json.dumps(facts | self.host))
 
-    def _collate(self) -> None:
+    def collate(self) -> None:
         collate_report(
             self.report,
             self.comparisons,
@@ -196,7 +198,7 @@ class Experiment:
             self.summary,
             self.parity,
             self.predictions,
-            [(self.samples, self.host_json)],
+            self.timings,
         )
 
     def _write_scenarios(self, path: Path) -> None:

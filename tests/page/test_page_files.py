@@ -1,5 +1,6 @@
 """What `resbench page` reads and writes, without a browser."""
 
+import json
 import re
 import subprocess
 import sys
@@ -80,6 +81,35 @@ def test_unlike_hosts_have_recommendations_and_tables_of_their_own(experiment: E
     )
     assert [(host.provider, len(host.rows)) for host in hosts] == [("cpu", 12), ("cuda", 12)]
     assert all(set(host.recommendations) == set(SETTINGS) for host in hosts)
+
+
+def test_two_hosts_with_the_same_provider_have_figures_and_comparisons_of_their_own(tmp_path):
+    experiment = Experiment(tmp_path, seeds=[0]).write()
+    host = json.loads(experiment.host_json.read_text())
+    elsewhere = tmp_path / "elsewhere.json"
+    elsewhere.write_text(json.dumps(host | {"name": "Raspberry Pi, 4 cores"}))
+    experiment.timings.append((experiment.samples, elsewhere))
+    experiment.collate()
+    write_page(tmp_path / "report.html", tmp_path / "figures", experiment.inputs())
+    text = (tmp_path / "report.html").read_text()
+    charts = re.findall(r'class="chart" id="([^"]+)"', text)
+    assert len(charts) == len(set(charts))
+    assert {f"{kind}-cpu-2-batch1-threads1" for kind in ("tradeoff", "latency")} < set(charts)
+    assert [chart for chart in charts if chart.startswith("precision-accuracy")] == ["precision-accuracy-cpu"]
+    for name in (HOST, "Raspberry Pi, 4 cores"):
+        assert f"Measured with the CPU provider on {name}, on 1 thread" in text
+        assert f"CPU, one image at a time on 1 thread, {name}</td>" in text
+        assert f"One image at a time on 1 thread, CPU, {name}</h3>" in text
+
+
+def test_a_precision_that_does_not_pay_is_said_so_with_the_figure(tmp_path, page):
+    experiment = Experiment(tmp_path, seeds=[0], speed={"fp32": 1.0, "int8": 1.2}).write()
+    write_page(tmp_path / "report.html", tmp_path / "figures", experiment.inputs())
+    text = (tmp_path / "report.html").read_text()
+    assert '<details class="precisions" open>' in text
+    assert re.search(r"<dd>pool int8 does not pay against fp32: slower by a factor of 1\.2[^<]*</dd>", text)
+    assert '<details class="precisions">' in page.read_text()
+    assert "pool int8 does not pay against fp32: slower by a factor of 1.2" in (tmp_path / "report.md").read_text()
 
 
 def test_a_model_that_was_not_timed_stands_with_its_providers_host(experiment: Experiment):

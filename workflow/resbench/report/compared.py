@@ -31,10 +31,13 @@ def comparison_tables(comparisons: pd.DataFrame, foremost: Collection[str]) -> l
     rows: dict[str, list[Row]] = {caption: [] for caption in (ACCURACY, PRECISION, PUBLISHED, LATENCY)}
     compared = comparisons.dropna(subset=["estimate"])
     later = ~(compared["first"].isin(foremost) | compared["second"].isin(foremost))
+    hosts = compared["host"].replace("", None).nunique()
     for row in compared.loc[later.sort_values(kind="stable").index].to_dict("records"):
         kind = Kind(row["kind"])
         if kind is not Kind.MODEL:
-            rows[LATENCY if row["metric"] == "latency" else CAPTIONS[kind]].append(_row(row))
+            rows[LATENCY if row["metric"] == "latency" else CAPTIONS[kind]].append(
+                _row(row, str(row["host"]) if hosts > 1 else "")
+            )
     return [Table(caption, _headings(caption), found) for caption, found in rows.items() if found]
 
 
@@ -48,11 +51,11 @@ def _headings(caption: str) -> list[Heading]:
     ]
 
 
-def _row(row: dict[Any, Any]) -> Row:
+def _row(row: dict[Any, Any], host: str) -> Row:
     text = ratio if row["metric"] == "latency" else points
     place = provider_words(str(row["provider"]))
     if not pd.isna(row["batch_size"]):
-        place += f", {setting_words((row['batch_size'], row['threads']))}"
+        place += f", {setting_words((row['batch_size'], row['threads']))}{f', {host}' if host else ''}"
     first, second = (f"{row[name]} {row[f'{name}_precision']}".strip() for name in ("first", "second"))
     ends = () if pd.isna(row["low"]) else (between(text(row["low"]), text(row["high"]), "to"),)
     p = row["p_adjusted"]

@@ -1,4 +1,4 @@
-"""What may be ranked together: the figures of one provider on one host."""
+"""What may be ranked together: the figures of one provider on one host with its software."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,11 +12,21 @@ Setting = tuple[float, float]  # batch size, threads
 
 
 class Environment(NamedTuple):
-    """rows: of report.csv; calls: of samples.csv; settings: from small to large batches, few to many threads.
+    """One environment and what was measured there.
 
-    recommendations: for each of them, where a model has both accuracy and latency there.
+    Attributes:
+        label: Names it in file names and among the others, `cpu` or `cpu-2` for the second of that provider.
+        title: The provider, and the host where several have it.
+        provider: Name of the provider.
+        name: The host with its software, in words.
+        rows: Rows of report.csv.
+        calls: Rows of samples.csv.
+        settings: From small to large batches, few to many threads.
+        recommendations: For each of them, where a model has both accuracy and latency there.
     """
 
+    label: str
+    title: str
     provider: str
     name: str
     rows: pd.DataFrame
@@ -37,7 +47,7 @@ class Environment(NamedTuple):
 
 
 def environments(report: pd.DataFrame, decided: Recommendations, timings: Sequence[pd.DataFrame]) -> list[Environment]:
-    """One for each provider and machine in the report, in its order.
+    """Return one for each provider and host in the report, in its order.
 
     Rows without latency name no machine: they stand with the first one of their provider.
 
@@ -49,12 +59,16 @@ def environments(report: pd.DataFrame, decided: Recommendations, timings: Sequen
     first = report[report["host"] != ""].groupby("provider")["host"].first().to_dict()
     names = [host or first.get(provider, "") for host, provider in zip(report["host"], report["provider"], strict=True)]
     report = report.assign(host=names)
-    found = []
+    found: list[Environment] = []
     for (provider, name), rows in report.groupby(["provider", "host"], sort=False):
         calls = [table[(table["provider"] == provider) & (table["host"] == name)] for table in timings]
         timed = rows[["batch_size", "threads"]].dropna().drop_duplicates().sort_values(["batch_size", "threads"])
         settings = list(timed.itertuples(index=False, name=None))
-        environment = Environment(str(provider), str(name), rows, pd.concat(calls), settings, {})
+        several = report.loc[report["provider"] == provider, "host"].nunique() > 1
+        number = sum(other.provider == provider for other in found) + 1
+        label = f"{provider}-{number}" if number > 1 else str(provider)
+        title = provider_words(str(provider)) + (f", {name}" if several else "")
+        environment = Environment(label, title, str(provider), str(name), rows, pd.concat(calls), settings, {})
         for setting in settings:
             if decision := decided.at(environment.provider, environment.name, setting):
                 environment.recommendations[setting] = decision

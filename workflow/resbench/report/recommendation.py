@@ -155,6 +155,11 @@ class Precision(Record):
     model: Candidate
     findings: list[Finding]
 
+    @property
+    def disappoints(self) -> bool:
+        """Return whether a lower precision does not pay: it is not shown to be faster, or is too inaccurate."""
+        return any(one.code in (Code.PRECISION_NOT_FASTER, Code.PRECISION_LESS_ACCURATE) for one in self.findings)
+
 
 class Recommendation(Record):
     """The decision for one host, provider and setting."""

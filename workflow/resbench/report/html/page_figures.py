@@ -53,12 +53,12 @@ def _by_weight(report: pd.DataFrame, places: Sequence[Environment]) -> list[str]
 
 
 def _where(place: Environment, setting: Setting) -> str:
-    words = f"{setting_words(setting)}, {provider_words(place.provider)}"
+    words = f"{setting_words(setting)}, {place.title}"
     return words[0].upper() + words[1:]
 
 
 def _name(kind: str, place: Environment, setting: Setting) -> str:
-    return f"{kind}-{place.provider}-batch{setting[0]:.0f}-threads{setting[1]:.0f}"
+    return f"{kind}-{place.label}-batch{setting[0]:.0f}-threads{setting[1]:.0f}"
 
 
 def _tradeoff(place: Environment, setting: Setting, look: Look) -> Figure:
@@ -107,7 +107,7 @@ def _precision(inputs: PageInputs, places: Sequence[Environment], look: Look) ->
     found = []
     for place in places:
         changes = precision_changes([a for a in inputs.predictions if a.provider == place.provider])
-        if not changes.empty:
+        if place.label == place.provider and not changes.empty:  # once, whatever the host
             found.append(
                 Figure(
                     f"precision-accuracy-{place.provider}",
@@ -122,7 +122,7 @@ def _precision(inputs: PageInputs, places: Sequence[Environment], look: Look) ->
         if not gains.empty:
             found.append(
                 Figure(
-                    f"precision-latency-{place.provider}",
+                    f"precision-latency-{place.label}",
                     "What precision does to latency",
                     _where(place, place.settings[0]),
                     "The median latency of fp32 divided by that of the other precision: beyond 1 is faster.",
