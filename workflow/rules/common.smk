@@ -87,12 +87,16 @@ wildcard_constraints:
     test_set="[A-Za-z0-9_.-]+",
 
 
-def local_content(record):
+def local_content():
     """The hash of the first source that is a file or folder here; once it is gone, the hash that was recorded of it."""
-    local = [source for source in SOURCES if source != "digits" and not source.startswith(("http:", "https:"))]
-    found = filter(None, map(fingerprint, local))
-    recorded = json.loads(record.read_text())["sha256"] if local and record.is_file() else ""
-    return next(found, recorded)
+    record = Path(config["pathvars"]["results"], "data/source.json")
+    read = json.loads(record.read_text()) if record.is_file() else {}
+    for source in SOURCES:
+        if source != "digits" and not source.startswith(("http:", "https:")):
+            found = fingerprint(source) or (read["sha256"] if read.get("source") == source else None)
+            if found:
+                return found
+    return ""
 
 
 def training_cards():

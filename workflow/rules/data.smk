@@ -39,8 +39,8 @@ rule download:
         window_s=config["data"]["window_s"],
     params:
         sha256=SHA256 or "none",
-        # A file or folder of one's own may change in place.
-        content=lambda wildcards, output: SHA256 or local_content(Path(output.record)),
+        # A file or folder of one's own may change in place.  (Of a function of the outputs, Snakemake sees no change.)
+        content=lambda wildcards: SHA256 or local_content(),
         sources=lambda wildcards, input: [
             word for source in SOURCES for word in ("--source", input.digits if source == "digits" else source)
         ],

@@ -1,0 +1,47 @@
+"""What the first stages make of a user's own images, and when they do it again."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+UNTIL = ("--until", "convert")
+
+
+def photos(folder: Path) -> Path:
+    random = np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        (folder / label).mkdir(parents=True)
+        for number in range(6):
+            Image.fromarray(random.integers(0, 256, (40, 30, 3), np.uint8)).save(folder / label / f"{number}.png")
+    return folder
+
+
+def due(tree) -> set[str]:
+    return {rule for rule, _ in tree.planned()} & {"download", "convert"}
+
+
+def test_a_folder_of_pictures_is_read_and_read_again_when_it_changes(tree) -> None:
+    folder = photos(tree.folder / "photos")
+    tree.configure(data={"dataset": "custom", "sources": ["photos"]}, variants=["resnet20"])
+    status, output = tree.snakemake(*UNTIL)
+    assert status == 0, output
+    summary = json.loads((tree.folder / "results/data/summary.json").read_text())
+    assert (summary["classes"], summary["train_counts"], summary["test_counts"]) == (["cat", "dog"], [5, 5], [1, 1])
+    assert (summary["source"], summary["layout"]) == ("photos", "pictures")
+    (folder / "cat/0.png").touch()
+    assert due(tree) == set()
+    (folder / "cat/0.png").rename(folder / "dog/renamed.png")
+    assert due(tree) == {"download", "convert"}
+    shutil.rmtree(folder)  # read, and no longer needed
+    assert due(tree) == set()
+
+
+def test_a_source_that_is_missing_is_one_line_with_the_way_on(tree) -> None:
+    tree.configure(data={"dataset": "custom", "sources": ["nowhere/mine.tar.gz"]}, variants=["resnet20"])
+    status, output = tree.snakemake(*UNTIL)
+    assert status != 0
+    assert "nowhere/mine.tar.gz: no such file" in output
+    assert "name its path first in data.sources" in output
