@@ -86,7 +86,7 @@ def collate(folder: Path, models: Path, precision: str) -> None:
     pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / "samples.csv", index=False)
     (folder / "host.json").write_text(json.dumps({"name": "a host", "provider": "cpu"}))
     (folder / "summary.json").write_text(json.dumps({"sha256": None, "source": "digits"}))
-    names = ("report.csv", "comparisons.csv", "recommendation.json", "report.md")
+    names = ("report.csv", "comparisons.csv", "recommendation.json", "report.md", "SHA256SUMS")
     collate_report(
         *[folder / name for name in names],
         None,

@@ -194,6 +194,7 @@ class Experiment:
             self.comparisons,
             self.recommendation,
             self.folder / "report.md",
+            self.folder / "SHA256SUMS",
             self.dataset,
             self.summary,
             self.parity,

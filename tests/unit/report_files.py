@@ -83,10 +83,10 @@ class Results:
         if dataset != "CIFAR-10":
             self.summary.write_text(json.dumps({"sha256": "ab" * 32, "source": "https://host/a.tar.gz"}))
         out = self.folder / "out"
-        names = ("report.csv", "comparisons.csv", "recommendation.json", "report.md")
+        names = ("report.csv", "comparisons.csv", "recommendation.json", "report.md", "SHA256SUMS")
         outputs = [out / name for name in names]
         collate_report(*outputs, dataset, self.summary, self.parity, self.predictions, self.timings, deployment)
-        return rows_of(outputs[0]), outputs[-1].read_text(encoding="utf-8")
+        return rows_of(outputs[0]), outputs[3].read_text(encoding="utf-8")
 
     def compare(self, dataset="CIFAR-10"):
         """The rows of comparisons.csv."""

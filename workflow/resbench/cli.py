@@ -396,6 +396,7 @@ def collate(
     comparisons: Annotated[Path, typer.Option(help="Which model is better than which, to write, .csv.")],
     recommendation: Annotated[Path, typer.Option(help="Which model to deploy, to write, .json.")],
     markdown: Annotated[Path, typer.Option(help="The same for people, .md.")],
+    checksums: Annotated[Path, typer.Option(help="SHA-256 of all these files and of their sources, to write.")],
     summary: Annotated[Path, typer.Option(help="What `convert --summary` wrote.")],
     parity: Annotated[list[Path], typer.Option(help="What `export --parity` wrote; once for each model.")],
     predictions: Annotated[list[Path], typer.Option(help="What `evaluate` wrote; once for each.")],
@@ -420,9 +421,8 @@ def collate(
     deployment = None
     if provider:
         deployment = Deployment(provider=provider, batch_size=batch_size, threads=threads, precision=precision)
-    collate_report(
-        report, comparisons, recommendation, markdown, name, summary, parity, predictions, timings, deployment
-    )
+    outputs = (report, comparisons, recommendation, markdown, checksums)
+    collate_report(*outputs, name, summary, parity, predictions, timings, deployment)
 
 
 @app.command()
@@ -495,6 +495,24 @@ def bundle(
     from resbench.deploy.bundle import write_bundle
 
     write_bundle(folder, models, predictions, report, recommendation, data)
+
+
+@app.command()
+def verify(
+    results: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    images: Annotated[int, typer.Option(min=1, help="Test images to run each model on again.")] = 64,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  Default: all cores.")] = None,
+) -> None:
+    """Recompute everything that a report claims from its raw files; each contradiction is a line, and exit status 1."""
+    from resbench.verify.results import verify_results
+
+    faults = 0
+    for fault in verify_results(results, images=images, threads=threads, note=say):
+        print(fault)
+        faults += 1
+    if faults:
+        raise typer.Exit(1)
+    print(f"{results}: everything that was checked follows from the raw files")
 
 
 @app.command()

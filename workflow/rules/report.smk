@@ -24,6 +24,7 @@ rule collate:
         ),
         recommendation="<results>/recommendation.json",
         markdown="<results>/report.md",
+        checksums="<results>/SHA256SUMS",
     log:
         "<logs>/collate.log",
     benchmark:
@@ -46,7 +47,8 @@ rule collate:
     shell:
         r"""
         resbench collate --report {output.report:q} --comparisons {output.comparisons:q} \
-            --recommendation {output.recommendation:q} --markdown {output.markdown:q} {params.name:q} \
+            --recommendation {output.recommendation:q} --markdown {output.markdown:q} \
+            --checksums {output.checksums:q} {params.name:q} \
             --summary {input.summary:q} {params.parity:q} {params.predictions:q} {params.samples:q} {params.host:q} \
             {params.deployment:q} 2>{log:q}
         """

@@ -140,6 +140,7 @@ def test_images_are_called_by_their_hash_and_never_by_a_default(good, summary, n
         out / "comparisons.csv",
         out / "recommendation.json",
         out / "report.md",
+        out / "SHA256SUMS",
         name,
         good.summary,
         good.parity,

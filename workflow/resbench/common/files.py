@@ -3,14 +3,17 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from resbench.common.errors import ResbenchError
+from resbench.common.errors import ResbenchError, one_line
+
+CHECKSUMS = "SHA256SUMS"  # hashes of the files of a folder
 
 
 @contextmanager
@@ -74,6 +77,38 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ResbenchError(f"{path}: cannot be read as JSON ({error}); delete it and run its stage again") from error
+
+
+def checksum_lines(files: Mapping[Path, Path], folder: Path) -> str:
+    """Return a line for each file, as `sha256sum --check` reads them in a folder.
+
+    Args:
+        files: where each file will be, and where it is now.
+        folder: what the paths in the lines are relative to.
+    """
+    return "".join(f"{sha256(now)}  {Path(os.path.relpath(path, folder)).as_posix()}\n" for path, now in files.items())
+
+
+def read_checksums(path: Path) -> dict[str, str]:
+    """Read a SHA256SUMS file: hashes by the files' relative paths, in the order of the file.
+
+    Raises:
+        ResbenchError: It is missing, or is not one; or a path leads out of its folder.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise ResbenchError(f"{path}: cannot be read ({one_line(error)})") from error
+    found: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        match = re.fullmatch(r"([0-9a-f]{64})  (\S.*)", line)
+        if not match:
+            raise ResbenchError(f"{path}: line {number} is not a SHA-256 and a path")
+        digest, name = match.groups()
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise ResbenchError(f"{path}: line {number} names a file outside of its folder")
+        found[name] = digest
+    return found
 
 
 def sha256(path: Path) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resbench.common.errors import ResbenchError
-from resbench.common.files import atomic, read_json, write_json
+from resbench.common.files import atomic, read_json, sha256, write_json
 from resbench.data.archive import read_archive
 from resbench.data.origin import Origin
 from resbench.data.store import Split, write_arrays
@@ -49,6 +49,8 @@ def convert_archive(
                     | {
                         "layout": content.layout,
                         "sha256": content.sha256,
+                        "train_sha256": sha256(target[train]),
+                        "test_sha256": sha256(target[test]),
                         "source": source,
                         "unreadable": content.unreadable,
                     },

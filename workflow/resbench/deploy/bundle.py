@@ -7,7 +7,7 @@ import numpy as np
 
 from resbench.benchmark.predictions import Predictions, load_predictions, save_predictions
 from resbench.common.errors import ResbenchError
-from resbench.common.files import atomic_folder, sha256
+from resbench.common.files import CHECKSUMS, atomic_folder, checksum_lines, sha256
 from resbench.data.store import Split, load_split, save_split
 from resbench.deploy.card import Candidate, render_card
 from resbench.deploy.deployment import Setting, read_decision, read_rows
@@ -68,7 +68,8 @@ def write_bundle(
         for name, text in texts.items():
             (temporary / name).write_text(text, encoding="utf-8")
         _write_check(temporary / "check", split, deployed.answers)
-        (temporary / "SHA256SUMS").write_text(checksums(temporary), encoding="utf-8")
+        files = {path: path for path in sorted(temporary.rglob("*")) if path.is_file()}
+        (temporary / CHECKSUMS).write_text(checksum_lines(files, temporary), encoding="utf-8")
 
 
 def _write_check(folder: Path, split: Split, predictions: Predictions) -> None:
@@ -77,12 +78,6 @@ def _write_check(folder: Path, split: Split, predictions: Predictions) -> None:
     save_split(folder / "test.npz", Split(split.images[some], split.labels[some], split.classes))
     few = predictions._replace(probabilities=predictions.probabilities[some], labels=predictions.labels[some])
     save_predictions(folder / "predictions.npz", few)
-
-
-def checksums(folder: Path) -> str:
-    """Return a line for each file in a folder, as `sha256sum --check` reads them."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return "".join(f"{sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
 
 
 def match(models: list[Path], predictions: list[Path]) -> dict[str, Candidate]:

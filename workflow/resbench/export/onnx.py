@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from resbench.benchmark.host import git_state
 from resbench.benchmark.predictions import predict
 from resbench.common.errors import ResbenchError
-from resbench.common.files import atomic, write_json
+from resbench.common.files import atomic, sha256, write_json
 from resbench.data.store import Split, load_split
 from resbench.export.counts import multiply_adds
 from resbench.export.graph import to_onnx
@@ -54,11 +54,12 @@ def export_model(
         refusal = disagreement(figures)
         if refusal:
             raise ResbenchError(f"{model_path}: not exported, since {refusal}")
-        facts = _facts(model, graph, record)
+        facts = _facts(model, graph, record) | {"keras_sha256": sha256(model_path), "test_sha256": sha256(data_path)}
         write_metadata(graph, facts | figures)
         onnx.save_model(graph, temporary)
         onnx.checker.check_model(temporary, full_check=True)
-        write_json(parity_path, facts | {"model_bytes": temporary.stat().st_size} | figures)
+        file = {"model_bytes": temporary.stat().st_size, "onnx_sha256": sha256(temporary)}
+        write_json(parity_path, facts | file | figures)
 
 
 def compare(reference: NDArray[np.float32], exported: NDArray[np.float32], data: Split) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from resbench.common.files import atomic
+from resbench.common.files import atomic, checksum_lines
 from resbench.data.datasets import describe
 from resbench.report.columns import METRICS, REPORT_COLUMNS, report_row
 from resbench.report.comparisons import COMPARISON_COLUMNS, comparison_rows
@@ -25,6 +25,7 @@ def collate_report(
     comparisons: Path,
     recommendation: Path,
     markdown: Path,
+    checksums: Path,
     name: str | None,
     summary: Path,
     parity: list[Path],
@@ -32,13 +33,14 @@ def collate_report(
     timings: list[tuple[Path, Path]],
     deployment: Deployment | None = None,
 ) -> None:
-    """Write all four files from every stage's output, or none.
+    """Write all five files from every stage's output, or none.
 
     Args:
         report: report.csv, to write.
         comparisons: comparisons.csv, to write.
         recommendation: recommendation.json, to write.
         markdown: report.md, to write.
+        checksums: SHA256SUMS, to write: of the sources in their order, then of the other outputs.
         name: what the user calls images of no known dataset; see `resbench.data.datasets.describe`.
         summary: what `convert --summary` wrote; its hash decides which dataset this is.
         parity: what `export --parity` wrote, one a model.
@@ -70,6 +72,9 @@ def collate_report(
             inputs.parity[0].test_images,
         )
         new[markdown].write_text(render_markdown(document), encoding="utf-8")
+        sources = [summary, *parity, *predictions, *(path for pair in timings for path in pair)]
+        files = {path: path for path in sources} | new
+        stack.enter_context(atomic(checksums)).write_text(checksum_lines(files, checksums.parent), encoding="utf-8")
 
 
 def to_csv(rows: list[Row], columns: list[str]) -> str:

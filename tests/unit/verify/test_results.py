@@ -1,0 +1,224 @@
+"""verify: an untouched run passes; a changed byte, an edited number and a swapped file are named."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from resbench.benchmark.predictions import load_predictions
+from resbench.cli import app
+from resbench.common.errors import ResbenchError
+from resbench.common.files import checksum_lines, sha256
+from resbench.verify.results import verify_results
+from typer.testing import CliRunner
+
+
+def change_probability(path, image, amount):
+    """Store predictions again with one probability changed."""
+    stored = load_predictions(path)
+    stored.probabilities[image, 0] += amount
+    with path.open("wb") as stream:
+        np.savez(stream, **stored._asdict())
+
+
+def faults(folder):
+    return [str(fault).replace(f"{folder}/", "") for fault in verify_results(folder, images=20, threads=1)]
+
+
+def flip(name, offset=-40):
+    """Change one byte."""
+
+    def change(folder):
+        content = bytearray((folder / name).read_bytes())
+        content[offset] ^= 1
+        (folder / name).write_bytes(content)
+
+    return change
+
+
+def swap(name, other):
+    """Let one file take the place of another."""
+    return lambda folder: shutil.copyfile(folder / other, folder / name)
+
+
+def edit(name, old, new):
+    """Change a text."""
+
+    def change(folder):
+        text = (folder / name).read_text()
+        assert old in text
+        (folder / name).write_text(text.replace(old, new, 1))
+
+    return change
+
+
+def edit_csv(name, row, column, value):
+    """Change one cell."""
+
+    def change(folder):
+        lines = (folder / name).read_text().splitlines()
+        cells = lines[row].split(",")
+        cells[lines[0].split(",").index(column)] = value
+        lines[row] = ",".join(cells)
+        (folder / name).write_text("\n".join(lines) + "\n")
+
+    return change
+
+
+def drop_line(name, number):
+    """Remove one row."""
+
+    def change(folder):
+        lines = (folder / name).read_text().splitlines()
+        del lines[number]
+        (folder / name).write_text("\n".join(lines) + "\n")
+
+    return change
+
+
+def remove(name):
+    return lambda folder: (folder / name).unlink()
+
+
+def add(name):
+    return lambda folder: (folder / name).write_text("more")
+
+
+def choose(folder):
+    """Recommend the other network."""
+    path = folder / "recommendation.json"
+    content = json.loads(path.read_text())
+    one = content["recommendations"][0]
+    other = next(name for name in one["precisions"] if name != one["choice"]["variant"])
+    one["choice"] = one["precisions"][other]["model"]
+    path.write_text(json.dumps(content))
+
+
+FP32, INT8 = "onnx/pool/seed0/fp32.onnx", "onnx/pool/seed0/int8.onnx"
+STORED = "predictions/pool/seed0/int8-cpu.npz"
+BUNDLE = "model_repository/pool"
+TAMPERED = {
+    "a byte of the training images": (flip("data/train.npz"), "data/train.npz: was changed or replaced"),
+    "a byte of the test images": (flip("data/test.npz", 5000), "data/test.npz: was changed or replaced"),
+    "test images replaced": (swap("data/test.npz", "data/train.npz"), "data/test.npz: was changed or replaced"),
+    "the archive's hash": (edit("data/summary.json", "abab", "abac"), "data/summary.json: was changed or replaced"),
+    "a hash of the data": (edit("data/summary.json", '"test_sha256": "', '"test_sha256": "0'), "data/test.npz: was"),
+    "a byte of a trained model": (
+        flip("models/pool/seed0/model.keras", 60),
+        "models/pool/seed0/model.keras: is missing",
+    ),
+    "a trained model removed": (remove("models/pool/seed0/model.keras"), "models/pool/seed0/model.keras: is missing"),
+    "another trained model": (
+        swap("models/pool/seed0/model.keras", "models/basic/seed0/model.keras"),
+        "onnx/pool/seed0/parity.json: variant is 'pool', but models/pool/seed0/model.keras says 'basic'",
+    ),
+    "epochs in a parity file": (
+        edit("onnx/pool/seed0/parity.json", '"epochs": 2', '"epochs": 200'),
+        "onnx/pool/seed0/parity.json: epochs is 200, but models/pool/seed0/model.keras says 2",
+    ),
+    "Keras's accuracy": (
+        edit("onnx/pool/seed0/parity.json", '"keras_accuracy": 0.9', '"keras_accuracy": 0.99'),
+        "keras_accuracy_mean is '0.9', but '0.99' follows from the raw files",
+    ),
+    "a byte of a graph": (flip(FP32, 300), f"{FP32}: is missing, or not the file of which"),
+    "another graph": (swap(FP32, "onnx/basic/seed0/fp32.onnx"), f"{FP32}: is of basic/seed0, but lies in pool/seed0"),
+    "another int8 graph": (swap(INT8, "onnx/basic/seed0/int8.onnx"), f"{INT8}: was not made from {FP32}"),
+    "fp32 for int8": (swap(INT8, FP32), f"{INT8}: is in fp32, which its name does not say"),
+    "a prediction": (
+        lambda folder: change_probability(folder / STORED, 0, 0.2),
+        f"{STORED}: 1 of 20 images have other",
+    ),
+    "a prediction that no sample sees": (
+        lambda folder: change_probability(folder / STORED, 1, 1e-7),
+        f"{STORED}: was changed or replaced",
+    ),
+    "another model's predictions": (
+        swap(STORED, "predictions/basic/seed0/int8-cpu.npz"),
+        f"{STORED}: is of basic/seed0, but lies in pool/seed0",
+    ),
+    "a timed call": (edit_csv("latency/cpu/samples.csv", 7, "latency_ms", "0.01"), "latency_min_ms is"),
+    "a timed call left out": (drop_line("latency/cpu/samples.csv", 7), "latency/cpu/samples.csv: was changed"),
+    "the host": (edit("latency/cpu/host.json", "a host", "a fast host"), "host is 'a host', but 'a fast host' follows"),
+    "a cell of the report": (
+        edit_csv("report.csv", 2, "accuracy_mean", "0.99"),
+        "report.csv: row 2 (basic fp32 cpu 1 1): accuracy_mean is '0.99'",
+    ),
+    "a row of the report": (drop_line("report.csv", 1), "report.csv: has 3 rows, but 4 follow from the raw files"),
+    "a verdict": (edit_csv("comparisons.csv", 1, "verdict", "better"), "comparisons.csv: row 1 (accuracy network pool"),
+    "an interval": (edit_csv("comparisons.csv", 2, "low", "-0.0001"), "low is '-0.0001', but"),
+    "the recommended network": (choose, "recommendation.json: recommendations.0.choice.variant is"),
+    "a figure of the recommendation": (
+        edit("recommendation.json", '"latency_p50_ms": ', '"latency_p50_ms": 1'),
+        "recommendation.json: recommendations.0.choice.latency_p50_ms is 1",
+    ),
+    "a sentence": (edit("report.md", "Deploy **", "Never deploy **"), "is 'Never deploy **"),
+    "a byte of a bundle's model": (flip(f"{BUNDLE}/1/model.onnx", 300), f"{BUNDLE}/1/model.onnx: is not pool in int8"),
+    "a bundle's label": (edit(f"{BUNDLE}/labels.txt", "cat", "cow"), f"{BUNDLE}/labels.txt: was changed or replaced"),
+    "a file in a bundle": (add(f"{BUNDLE}/1/model.bin"), f"{BUNDLE}/1/model.bin: is not named in"),
+    "a bundle's hashes": (edit(f"{BUNDLE}/SHA256SUMS", "labels.txt", "label.txt"), f"{BUNDLE}/label.txt: is missing"),
+    "a file that the report was made from": (remove("latency/cpu/host.json"), "latency/cpu/host.json: is missing"),
+}
+
+
+def test_an_untouched_run_has_no_fault(run):
+    assert faults(run) == []
+    assert sha256(run / "report.csv") in (run / "SHA256SUMS").read_text()
+
+
+@pytest.mark.parametrize("kind", TAMPERED)
+def test_tampering_is_named(run, kind):
+    tamper, said = TAMPERED[kind]
+    tamper(run)
+    found = faults(run)
+    assert [line for line in found if said in line], found
+    assert not [line for line in found if "\n" in line]
+
+
+@pytest.mark.parametrize("kind", ["a cell of the report", "a verdict", "the recommended network", "a timed call"])
+def test_hashes_written_anew_do_not_hide_it(run, kind):
+    """Who edits a number can write SHA256SUMS, too: what follows from the raw files cannot be argued with."""
+    tamper, said = TAMPERED[kind]
+    tamper(run)
+    names = [line.split("  ")[1] for line in (run / "SHA256SUMS").read_text().splitlines()]
+    (run / "SHA256SUMS").write_text(checksum_lines({run / name: run / name for name in names}, run))
+    found = faults(run)
+    assert [line for line in found if said in line], found
+    assert not [line for line in found if "was changed or replaced" in line]
+
+
+@pytest.mark.parametrize("text", ["", "nonsense\n", f"{'0' * 64}  ../outside\n", f"{'0' * 64}  /etc/passwd\n"])
+def test_hostile_hashes_are_refused_in_one_line(run, text):
+    (run / "SHA256SUMS").write_text(text)
+    if text:
+        with pytest.raises(ResbenchError, match="SHA256SUMS: line 1"):
+            faults(run)
+    else:
+        assert any("report.csv: cannot be computed again" in line for line in faults(run))
+
+
+def test_no_finished_run_is_one_line(tmp_path):
+    with pytest.raises(ResbenchError, match="is no finished run"):
+        faults(tmp_path)
+
+
+def test_the_command_prints_faults_and_exits_with_1(run):
+    done = CliRunner().invoke(app, ["verify", str(run)])
+    assert (done.exit_code, "everything that was checked follows" in done.output) == (0, True)
+    TAMPERED["a verdict"][0](run)
+    done = CliRunner().invoke(app, ["verify", str(run)])
+    assert done.exit_code == 1
+    assert f"{run}/comparisons.csv: row 1" in done.output
+
+
+def test_it_runs_without_tensorflow(run):
+    code = f"""
+import sys
+sys.modules["tensorflow"] = sys.modules["keras"] = None
+from pathlib import Path
+from resbench.verify.results import verify_results
+assert not list(verify_results(Path({str(run)!r}), images=5, threads=1))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

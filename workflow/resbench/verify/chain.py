@@ -1,0 +1,147 @@
+"""The chain of hashes: data → trained model → fp32 graph → other precisions → predictions, and graph → bundle."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from resbench.benchmark.predictions import load_predictions
+from resbench.common.errors import ResbenchError, one_line
+from resbench.common.files import CHECKSUMS, read_checksums, read_json, sha256
+from resbench.data.store import load_split
+from resbench.export.metadata import read_metadata
+from resbench.report.inputs import read_summary
+from resbench.report.recommendation import read_recommendations
+from resbench.training.record import read_record
+from resbench.verify.faults import Fault, check_files, read
+
+
+def check_chain(folder: Path) -> Iterator[Fault]:
+    """Yield every file that is not made from the one before it.
+
+    Args:
+        folder: of a finished run, laid out as the workflow does.
+    """
+    summary = read(read_summary, folder / "data/summary.json")
+    if isinstance(summary, Fault):
+        yield summary
+        return
+    yield from _check_data(folder / "data", summary)
+    for parity in sorted(folder.glob("onnx/*/*/parity.json")):
+        facts = read(_read_facts, parity)
+        if isinstance(facts, Fault):
+            yield facts
+            continue
+        place = parity.parent.relative_to(folder / "onnx")
+        for key in ("train_sha256", "test_sha256"):
+            if facts.get(key) != summary.get(key):
+                yield Fault(parity, f"is of other images than {folder / 'data/summary.json'} ({key})")
+        model, fp32 = folder / "models" / place / "model.keras", parity.with_name("fp32.onnx")
+        for key, path in {"keras_sha256": model, "onnx_sha256": fp32}.items():
+            if facts.get(key) != _hash(path):
+                yield Fault(path, f"is missing, or not the file of which {parity} holds the hash ({key})")
+        yield from _check_record(model, parity, facts)
+        yield from _check_place(parity, place, facts)
+        for graph in sorted(parity.parent.glob("*.onnx")):
+            yield from _check_graph(graph, place, _hash(fp32))
+    yield from _check_owners(folder)
+
+
+def check_bundles(folder: Path) -> Iterator[Fault]:
+    """Yield what is wrong with the bundles: their files, and whether each holds the recommended model."""
+    decided = read(read_recommendations, folder / "recommendation.json")
+    if isinstance(decided, Fault):
+        return  # the check of the tables names it
+    place = decided.deployed()
+    for bundle in sorted(path for path in folder.glob("model_repository/*") if path.is_dir()):
+        sums = read(read_checksums, bundle / CHECKSUMS)
+        if isinstance(sums, Fault):
+            yield sums
+            continue
+        yield from check_files(bundle, sums)
+        for path in sorted(path for path in bundle.rglob("*") if path.is_file() and path.name != CHECKSUMS):
+            if path.relative_to(bundle).as_posix() not in sums:
+                yield Fault(path, f"is not named in {bundle / CHECKSUMS}")
+        if place is None or bundle.name not in place.precisions:
+            yield Fault(bundle, f"{folder / 'recommendation.json'} recommends no precision of this network")
+            continue
+        model, precision = bundle / "1/model.onnx", place.precisions[bundle.name].model.precision
+        candidates = [_hash(path) for path in folder.glob(f"onnx/{bundle.name}/*/{precision}.onnx")]
+        if _hash(model) not in candidates:
+            yield Fault(
+                model, f"is not {bundle.name} in {precision}, which {folder / 'recommendation.json'} recommends"
+            )
+
+
+def _check_data(data: Path, summary: dict[str, Any]) -> Iterator[Fault]:
+    for name, key in {"train.npz": "train_sha256", "test.npz": "test_sha256", "archive.tar.gz": "sha256"}.items():
+        path = data / name
+        if path.is_file() and _hash(path) != summary.get(key):
+            yield Fault(path, f"was changed or replaced: it has another hash than in {data / 'summary.json'} ({key})")
+
+
+def _check_record(model: Path, parity: Path, facts: dict[str, Any]) -> Iterator[Fault]:
+    record = read(read_record, model)
+    if isinstance(record, Fault):
+        yield record
+        return
+    for key, value in record.items():
+        if key in facts and facts[key] != value:
+            yield Fault(parity, f"{key} is {facts[key]!r:.60}, but {model} says {value!r:.60}")
+
+
+def _check_place(path: Path, place: Path, facts: dict[str, Any]) -> Iterator[Fault]:
+    own = f"{facts.get('variant')}/seed{facts.get('seed')}"
+    if own != place.as_posix():
+        yield Fault(path, f"is of {own}, but lies in {place.as_posix()}")
+
+
+def _check_graph(graph: Path, place: Path, fp32: str | None) -> Iterator[Fault]:
+    facts = read(_read_graph, graph)
+    if isinstance(facts, Fault):
+        yield facts
+        return
+    yield from _check_place(graph, place, facts)
+    if facts.get("precision") != graph.stem:
+        yield Fault(graph, f"is in {facts.get('precision')}, which its name does not say")
+    if graph.stem != "fp32" and facts.get("fp32_sha256") != fp32:
+        yield Fault(graph, f"was not made from {graph.with_name('fp32.onnx')}")
+
+
+def _check_owners(folder: Path) -> Iterator[Fault]:
+    """Yield predictions of other models or images than where they lie says."""
+    test = read(load_split, folder / "data/test.npz")
+    for path in sorted(folder.glob("predictions/*/*/*.npz")):
+        stored = read(load_predictions, path)
+        if isinstance(stored, Fault):
+            yield stored
+            continue
+        place = path.parent.relative_to(folder / "predictions")
+        yield from _check_place(path, place, stored._asdict())
+        if path.stem != f"{stored.precision}-{stored.provider}":
+            yield Fault(path, f"is of {stored.precision} on {stored.provider}, which its name does not say")
+        graph = folder / "onnx" / place / f"{stored.precision}.onnx"
+        if _hash(graph) != stored.model_sha256:
+            yield Fault(path, f"is of another file than {graph}")
+        if not isinstance(test, Fault) and not np.array_equal(stored.labels, test.labels):
+            yield Fault(path, f"has other labels than {folder / 'data/test.npz'}")
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise ResbenchError(f"{path}: not what `resbench export --parity` writes")
+    return content
+
+
+def _read_graph(path: Path) -> dict[str, str]:
+    try:
+        return read_metadata(onnx.load(path, load_external_data=False))
+    except Exception as error:  # protobuf raises a dozen types on hostile bytes
+        raise ResbenchError(f"{path}: not a readable model ({one_line(error):.200})") from error
+
+
+def _hash(path: Path) -> str | None:
+    return sha256(path) if path.is_file() else None

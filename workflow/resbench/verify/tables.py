@@ -1,0 +1,138 @@
+"""Whether every cell of the tables, the recommendation and report.md follow from predictions and timings."""
+
+import csv
+import io
+import itertools
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from resbench.common.errors import ResbenchError, one_line
+from resbench.common.files import CHECKSUMS
+from resbench.report.comparisons import COMPARISON_COLUMNS
+from resbench.report.recommendation import Deployment, read_recommendations
+from resbench.report.table import collate_report
+from resbench.verify.faults import Fault, read
+
+NAMES = ("report.csv", "comparisons.csv", "recommendation.json", "report.md")  # in the order that collate takes
+MOST = 20  # faults named for each file
+NOT_VERIFIED = " (not verified)"  # what `describe` may put behind a user's own title
+KEYS = {
+    "report.csv": ("variant", "precision", "provider", "batch_size", "threads"),
+    "comparisons.csv": tuple(COMPARISON_COLUMNS[:9]),
+}
+
+
+def check_tables(folder: Path, sources: list[str]) -> Iterator[Fault]:
+    """Yield everything in report.csv, comparisons.csv, recommendation.json and report.md that does not follow.
+
+    Args:
+        folder: of a finished run.
+        sources: the files that the report was made from, in their order; others are ignored.
+    """
+    paths = {name: folder / name for name in NAMES}
+    stored = {name: read(_text, path) for name, path in paths.items()}
+    unreadable = [text for text in stored.values() if isinstance(text, Fault)]
+    decided = read(read_recommendations, paths["recommendation.json"])
+    if isinstance(decided, Fault):
+        unreadable.append(decided)
+    if unreadable or isinstance(decided, Fault):
+        yield from dict.fromkeys(unreadable)
+        return
+    found = {name: str(text) for name, text in stored.items()}
+    try:
+        expected = _computed(folder, sources, found["report.csv"], decided.deployment)
+    except (ResbenchError, ValueError) as error:
+        yield Fault(paths["report.csv"], f"cannot be computed again: {error}")
+        return
+    for name, key in KEYS.items():
+        yield from _first(_cells(paths[name], found[name], expected[name], key))
+    both = (json.loads(texts["recommendation.json"]) for texts in (found, expected))
+    yield from _first(
+        Fault(paths["recommendation.json"], f"{place} is {one}, but {other} follows from the raw files")
+        for place, one, other in _differences(*both)
+    )
+    lines = itertools.zip_longest(found["report.md"].splitlines(), expected["report.md"].splitlines())
+    yield from _first(
+        Fault(paths["report.md"], f"line {number} is {one!r:.80}, but {other!r:.80} follows from the raw files")
+        for number, (one, other) in enumerate(lines, 1)
+        if one != other
+    )
+
+
+def _computed(folder: Path, sources: list[str], report: str, deployment: Deployment | None) -> dict[str, str]:
+    """Return what `collate` writes of these sources, by the files' names.
+
+    Raises:
+        ResbenchError: They cannot be collated.
+    """
+
+    def named(pattern: str) -> list[Path]:
+        found = [folder / name for name in sources if Path(name).match(pattern)]
+        if not found:
+            raise ResbenchError(f"{folder / CHECKSUMS} names no {pattern}")
+        return found
+
+    timings = list(zip(named("samples.csv"), named("host.json"), strict=True))
+    rows = list(csv.DictReader(io.StringIO(report)))
+    title = str(rows[0].get("dataset") or "") if rows else ""
+    with tempfile.TemporaryDirectory() as temporary:
+        new = [Path(temporary) / name for name in (*NAMES, CHECKSUMS)]
+        collate_report(
+            *new,
+            title.removesuffix(NOT_VERIFIED) or None,
+            folder / "data/summary.json",
+            named("parity.json"),
+            named("*.npz"),
+            timings,
+            deployment,
+        )
+        return {path.name: _text(path) for path in new}
+
+
+def _cells(path: Path, stored: str, expected: str, key: tuple[str, ...]) -> Iterator[Fault]:
+    found, computed = (list(csv.DictReader(io.StringIO(text))) for text in (stored, expected))
+    header, wanted = (next(csv.reader(io.StringIO(text)), []) for text in (stored, expected))
+    if header != wanted:
+        yield Fault(path, "its columns are not those of this version")
+        return
+    if len(found) != len(computed):
+        yield Fault(path, f"has {len(found)} rows, but {len(computed)} follow from the raw files")
+    for number, (row, other) in enumerate(zip(found, computed, strict=False), 1):
+        name = " ".join(other[column] for column in key if other[column])
+        for column, value in row.items():
+            if value != other.get(column):
+                yield Fault(
+                    path,
+                    f"row {number} ({name}): {column} is {value!r:.60}, "
+                    f"but {other.get(column)!r:.60} follows from the raw files",
+                )
+
+
+def _differences(found: Any, expected: Any, place: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield where two JSON values part: the place, and both values."""
+    if isinstance(found, dict) and isinstance(expected, dict) and found.keys() == expected.keys():
+        for key in found:
+            yield from _differences(found[key], expected[key], f"{place}.{key}".lstrip("."))
+    elif isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
+        for number, (one, other) in enumerate(zip(found, expected, strict=True)):
+            yield from _differences(one, other, f"{place}.{number}")
+    elif found != expected:
+        yield place, f"{json.dumps(found):.60}", f"{json.dumps(expected):.60}"
+
+
+def _first(faults: Iterator[Fault]) -> Iterator[Fault]:
+    """Yield the first faults, and how many more there are."""
+    yield from itertools.islice(faults, MOST)
+    more = list(faults)
+    if more:
+        yield Fault(more[0].path, f"{len(more)} more places do not follow from the raw files")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ResbenchError(f"{path}: cannot be read as text ({one_line(error)})") from error
