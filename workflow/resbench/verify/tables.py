@@ -79,9 +79,13 @@ def _computed(folder: Path, sources: list[str], report: str, deployment: Deploym
     rows = list(csv.DictReader(io.StringIO(report)))
     title = str(rows[0].get("dataset") or "") if rows else ""
     with tempfile.TemporaryDirectory() as temporary:
-        new = [Path(temporary) / name for name in (*NAMES, CHECKSUMS)]
+        report_csv, comparisons, recommendation, markdown = (Path(temporary) / name for name in NAMES)
         collate_report(
-            *new,
+            report_csv,
+            comparisons,
+            recommendation,
+            markdown,
+            Path(temporary) / CHECKSUMS,
             title.removesuffix(NOT_VERIFIED) or None,
             folder / "data/summary.json",
             named("parity.json"),
@@ -89,7 +93,7 @@ def _computed(folder: Path, sources: list[str], report: str, deployment: Deploym
             timings,
             deployment,
         )
-        return {path.name: _text(path) for path in new}
+        return {name: _text(Path(temporary) / name) for name in NAMES}
 
 
 def _cells(path: Path, stored: str, expected: str, key: tuple[str, ...]) -> Iterator[Fault]:
