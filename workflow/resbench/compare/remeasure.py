@@ -65,7 +65,7 @@ def _on_provider(old: Run, new: Run, keys: list[Key], preset: str) -> Remeasured
         minima = read_minima(samples, host)
     found: Remeasured = {}
     for variant, *rest in keys:
-        rounds = [minima[(f"{side}:{variant}", *rest)] for side in SIDES]
+        rounds = [minima[(f"{side}_{variant}", *rest)] for side in SIDES]
         before, after = (np.array([side[number] for number in rounds[0]]) for side in rounds)
         ratio = latency_ratio(after, before)
         found[(variant, *rest)] = (occasion_latency(before), occasion_latency(after), ratio)
@@ -79,7 +79,7 @@ def _labelled(run: Run, side: str, variant: str, precision: str, folder: Path) -
     if not present:
         raise ResbenchError(f"{graphs[0]}: no such file; both runs' models are needed to time them again")
     model = onnx.load(present[0], load_external_data=False)
-    write_metadata(model, read_metadata(model) | {"variant": f"{side}:{variant}"})
+    write_metadata(model, read_metadata(model) | {"variant": f"{side}_{variant}"})
     path = folder / f"{side}-{variant}-{precision}.onnx"
     onnx.save_model(model, path)
     return path

@@ -19,7 +19,6 @@ from resbench.report.inputs import SETTING, Key, read_timings, settings_of
 from resbench.statistics.intervals import Hits
 from resbench.statistics.latency import round_minima
 
-WITHOUT_HOST = SETTING.index("host")  # two runs' hosts are held against each other fact by fact
 WEIGHTS = "model.weights.h5"  # the member of a .keras file that holds the weights
 
 
@@ -163,14 +162,20 @@ def _latencies(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[Key, NDArr
     for samples in sorted(folder.glob("latency/*/samples.csv")):
         table, host = read_timings(samples, samples.with_name("host.json"))
         hosts[samples.parent.name] = host
-        minima |= {key[:WITHOUT_HOST]: round_minima(calls) for key, calls in settings_of(table)}
+        minima |= {_without_host(key): round_minima(calls) for key, calls in settings_of(table)}
     return hosts, minima
 
 
 def read_minima(samples: Path, host: Path) -> dict[Key, dict[int, float]]:
     """Return the shortest call of each round in ms, by its number, of everything that was timed."""
     table, _ = read_timings(samples, host)
-    return {key[:WITHOUT_HOST]: _by_round(calls) for key, calls in settings_of(table)}
+    return {_without_host(key): _by_round(calls) for key, calls in settings_of(table)}
+
+
+def _without_host(key: Key) -> Key:
+    """Return what two runs share: their hosts are held against each other fact by fact."""
+    named = dict(zip(SETTING, key, strict=True))
+    return (*(named[name] for name in SETTING[:3]), int(named["batch_size"]), int(named["threads"]))
 
 
 def _by_round(calls: pd.DataFrame) -> dict[int, float]:

@@ -9,7 +9,7 @@ import jinja2
 
 from resbench.common import markdown
 from resbench.compare.comparison import Bits, Comparison, Reason, Row
-from resbench.report.format import p_value, percent, points, significant, times
+from resbench.report.format import p_value, percent, points, significant
 from resbench.report.prose import accuracy_margin, latency_margin, provider_words
 from resbench.statistics.verdicts import ACCURACY_MARGIN, LATENCY_MARGIN, Verdict
 
@@ -142,7 +142,7 @@ def _differences(comparison: Comparison) -> Table:
 
 def _bits(comparison: Comparison) -> Table:
     def line(bits: Bits) -> list[str]:
-        differs = f"differs from: {bits.parts_at}" if bits.parts_at else SAME if bits.compared else NONE
+        differs = f"part at {bits.parts_at}" if bits.parts_at else SAME if bits.compared else NONE
         return [*bits.model, differs, ", ".join(bits.compared) or "nothing"]
 
     note = "the first stage whose output differs; metadata and time stamps do not count"
@@ -184,7 +184,7 @@ def _latencies(comparison: Comparison) -> Table:
         [
             *_names(row),
             *(str(row.batch_size), str(row.threads), significant(row.old), significant(row.new)),
-            *(times(row.estimate), _interval(row, times), _p(row)),
+            *(significant(row.estimate), _interval(row, significant), _p(row)),
         ]
         for row in rows
     ]
