@@ -25,6 +25,7 @@ STAGES = {
     "quantize": ["quantize", "IN", "--data", "DATA", "--precision", "int8", "--onnx", "OUT1"],
     "evaluate": ["evaluate", "IN", "--data", "DATA", "--provider", "cpu", "--predictions", "OUT1"],
     "latency": ["latency", "IN", "--provider", "cpu", "--samples", "OUT1", "--host", "OUT2"],
+    "profile": ["profile", "IN", "--operators", "OUT1"],
     "measure": ["measure", "IN", "--output", "OUT1"],
     "scenarios": ["scenarios", "IN", "--data", "DATA", "--provider", "cpu", "--results", "OUT1"],
     "collate": [

@@ -363,6 +363,20 @@ def measure(
 
 
 @app.command()
+def profile(
+    models: Annotated[list[Path], typer.Argument(help="The .onnx files to profile.")],
+    operators: Annotated[Path, typer.Option(help="Share of the time of each operator and layer, to write, .csv.")],
+    data: Annotated[Path | None, typer.Option("--data", help="Real images.  Default: random pixels.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images in one call.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads that a call may use.")] = 1,
+) -> None:
+    """Show where each model's time goes, by ONNX Runtime's profiler: shares, and speed beside the machine's peak."""
+    from resbench.benchmark.profile import profile_models
+
+    profile_models(models, operators, data=data, batch_size=batch_size, threads=threads)
+
+
+@app.command()
 def scenarios(
     models: Annotated[list[Path], typer.Argument(help="The .onnx files to run.")],
     data: Data,
