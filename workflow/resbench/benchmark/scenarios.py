@@ -59,6 +59,8 @@ def measure_scenarios(
     Raises:
         ResbenchError: a provider cannot be had, a model is bad, or a process fails.
     """
+    import mlperf_loadgen  # noqa: F401  an extra: where it lacks, nothing is measured first
+
     for provider in providers:
         check_provider(provider, (options or {}).get(provider))
     identities = identify_all(models)
