@@ -116,7 +116,8 @@ def multiply(files: int, folder: Path) -> list[str]:
 
 
 def collate(files: int, folder: Path) -> Cost:
-    outputs = ["--report", "r.csv", "--comparisons", "c.csv", "--markdown", "r.md", "--name", "synthesised"]
+    outputs = ["--report", "r.csv", "--comparisons", "c.csv", "--recommendation", "r.json"]
+    outputs += ["--markdown", "r.md", "--name", "synthesised"]
     return measure(files, [sys.executable, "-m", "resbench", "collate", *outputs, *multiply(files, folder)], folder)
 
 

@@ -471,6 +471,9 @@ def page(
     robustness: Annotated[
         Path | None, typer.Option(help="What `robustness --results` wrote.  Default: there are no further test sets.")
     ] = None,
+    operators: Annotated[
+        list[Path] | None, typer.Option(help="What `profile --operators` wrote; once for each file.  Default: none.")
+    ] = None,
 ) -> None:
     """Show everything on one page that loads nothing: the recommendation first, then what stands behind it."""
     from resbench.report.html.page import write_page
@@ -492,6 +495,7 @@ def page(
             config,
             scenarios,
             robustness,
+            operators,
         ),
     )
 

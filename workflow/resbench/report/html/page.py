@@ -15,6 +15,7 @@ from resbench.report import format, prose
 from resbench.report.document import Document, build_document
 from resbench.report.environments import Environment
 from resbench.report.html.mistakes import confusions, data_uri, wrong_everywhere
+from resbench.report.html.operator_view import operator_tables
 from resbench.report.html.page_figures import page_figures
 from resbench.report.html.page_inputs import PageInputs
 from resbench.report.html.rendering import Figure, chart_library, write_figures
@@ -78,6 +79,7 @@ def render(inputs: PageInputs, document: Document, drawn: dict[str, list[Figure]
         script_hashes=[_hash(library), _hash(code)],
         document=document,
         scenarios=[] if inputs.scenarios is None else scenario_views(inputs.scenarios, inputs.report),
+        operators=[] if inputs.operators is None else operator_tables(inputs.operators),
         robustness=[] if inputs.robustness is None else robustness_tables(inputs.robustness),
         figures=drawn,
         specs={figure.name: figure.spec for group in drawn.values() for figure in group},

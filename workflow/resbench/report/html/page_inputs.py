@@ -12,6 +12,7 @@ from resbench.benchmark import scenarios as loadgen
 from resbench.benchmark.predictions import Predictions, load_predictions
 from resbench.common.errors import ResbenchError, one_line
 from resbench.data.store import Split, load_split
+from resbench.report.html.operator_view import read_operators
 from resbench.report.html.robustness_view import read_robustness
 from resbench.report.inputs import read_summary, read_timings
 from resbench.report.recommendation import Recommendations, read_recommendations
@@ -28,7 +29,7 @@ class PageInputs(NamedTuple):
     timings, hosts: one for each provider, see `read_timings`.
     test: the images that predictions are of.  config: what the workflow was run with.
     scenarios: of scenarios.csv, None where LoadGen did not run.  robustness: of robustness.csv, None where there is no
-    further test set.
+    further test set.  operators: of operators.csv, None where nothing was profiled.
     """
 
     report: pd.DataFrame
@@ -43,6 +44,7 @@ class PageInputs(NamedTuple):
     recommendations: Recommendations
     scenarios: pd.DataFrame | None = None
     robustness: pd.DataFrame | None = None
+    operators: pd.DataFrame | None = None
 
 
 def read_page_inputs(
@@ -57,6 +59,7 @@ def read_page_inputs(
     config: str,
     scenarios: Path | None = None,
     robustness: Path | None = None,
+    operators: list[Path] | None = None,
 ) -> PageInputs:
     """Read everything and make sure that it belongs together.
 
@@ -66,6 +69,7 @@ def read_page_inputs(
         config: a JSON object.
         scenarios: what `scenarios --results` wrote, where it ran.
         robustness: what `robustness --results` wrote, where there are further test sets.
+        operators: what `profile` wrote, one file for each setting that was profiled.
 
     Raises:
         ResbenchError: a file is missing, damaged or of another experiment.
@@ -89,6 +93,7 @@ def read_page_inputs(
         read_recommendations(recommendation),
         _read_scenarios(scenarios) if scenarios else None,
         read_robustness(robustness) if robustness else None,
+        pd.concat([read_operators(path) for path in operators], ignore_index=True) if operators else None,
     )
 
 

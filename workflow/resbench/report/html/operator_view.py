@@ -1,0 +1,147 @@
+"""operators.csv as a person reads it: which kinds of operators and which layers a model's time goes to."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from resbench.common.errors import ResbenchError, one_line
+from resbench.report.format import counted, percent, significant
+from resbench.report.measured import HEADINGS
+from resbench.report.prose import provider_words, setting_words
+from resbench.report.tables import BLANK, Cell, Heading, Row, Table, words
+
+TEXTS = ["variant", "seed", "precision", "provider", "layer", "operator"]
+NUMBERS = ["batch_size", "threads", "share", "macs", "gmacs_per_s", "peak_gmacs_per_s", "unfused"]
+SETTING = ["provider", "batch_size", "threads"]
+MODEL = ["variant", "precision", "seed"]
+LAYERS = 10  # of each model
+
+CONVOLUTIONS = "Convolutions"
+OTHERS = "Others"
+# What the runtime's operators do; it makes its own of those in the file, fused, in integers or in another layout.
+KINDS = {
+    CONVOLUTIONS: {"Conv", "FusedConv", "QLinearConv", "NhwcFusedConv", "ConvInteger"},
+    "Matrix products": {"Gemm", "FusedGemm", "MatMul", "FusedMatMul", "QGemm", "QLinearMatMul", "MatMulInteger"},
+    "Additions": {"Add", "QLinearAdd", "Sum"},
+    "Pooling": {"MaxPool", "AveragePool", "GlobalAveragePool", "QLinearGlobalAveragePool", "QLinearAveragePool"}
+    | {"NhwcMaxPool", "ReduceMean", "QLinearReduceMean"},
+    "Conversions": {"QuantizeLinear", "DequantizeLinear", "Cast"},
+    "Layout": {"ReorderInput", "ReorderOutput", "Transpose", "Reshape", "Flatten", "Squeeze", "Pad", "Concat"},
+}
+KIND_OF = {operator: kind for kind, operators in KINDS.items() for operator in operators}
+
+
+def read_operators(path: Path) -> pd.DataFrame:
+    """Read what `resbench profile` wrote.
+
+    Raises:
+        ResbenchError: It is missing or damaged.
+    """
+    remedy = "make it with `resbench profile`"
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=[""])
+        missing = [name for name in (*TEXTS, *NUMBERS) if name not in table.columns]
+        if missing or table.empty:
+            raise ValueError(f"no column {missing[0]}" if missing else "no row")
+        table = table.astype(dict.fromkeys(NUMBERS, float))
+        if not table["share"].between(0, 1).all():
+            raise ValueError("share is not a fraction everywhere")
+        return table.fillna({"layer": "", "precision": ""})
+    except FileNotFoundError as error:
+        raise ResbenchError(f"{path}: no such file; {remedy}") from error
+    except (OSError, ValueError) as error:
+        raise ResbenchError(
+            f"{path}: not readable ({one_line(error):.200}); make it with `resbench profile`"
+        ) from error
+
+
+def operator_tables(operators: pd.DataFrame) -> list[tuple[Table, Table]]:
+    """Return for each provider and setting the shares of the kinds of operators, and the layers that take longest.
+
+    Args:
+        operators: Rows of operators.csv, see `read_operators`.
+    """
+    operators = operators.assign(kind=operators["operator"].map(KIND_OF).fillna(OTHERS))
+    return [
+        (_kinds(_place(setting), rows), _layers(_place(setting), rows))
+        for setting, rows in operators.groupby(SETTING, sort=False)
+    ]
+
+
+def _place(setting: Any) -> str:
+    provider, batch_size, threads = setting
+    return f"with the {provider_words(str(provider))} provider, {setting_words((batch_size, threads))}"
+
+
+def _kinds(place: str, rows: pd.DataFrame) -> Table:
+    shares = rows.groupby("kind")["share"].sum()
+    kinds = [kind for kind in (*KINDS, OTHERS) if shares.get(kind, 0) > 0]
+    headings = [
+        HEADINGS["variant"],
+        HEADINGS["precision"],
+        *(Heading(kind, "%", _meaning(kind, rows)) for kind in kinds),
+        Heading("Speed", "GMAC/s", "of the convolutions; below it that of a large matrix product in their arithmetic"),
+        Heading("Not fused", meaning="operators that compute in float what the file has in integers"),
+    ]
+    lines = []
+    for (variant, precision, _), own in rows.groupby(MODEL, sort=False):
+        share = own.groupby("kind")["share"].sum()
+        unfused = int(own["unfused"].sum())
+        lines.append(
+            Row(
+                [
+                    words(str(variant)),
+                    words(str(precision)),
+                    *(Cell(percent(share.get(kind, 0)), value=float(share.get(kind, 0))) for kind in kinds),
+                    _speed(own[(own["kind"] == CONVOLUTIONS) & (own["gmacs_per_s"] > 0)]),
+                    Cell(f"{unfused}", value=unfused),
+                ]
+            )
+        )
+    return Table(f"Share of the time in operators, {place}", headings, lines)
+
+
+def _meaning(kind: str, rows: pd.DataFrame) -> str:
+    found = rows.loc[rows["kind"] == kind, "operator"].unique()
+    return f"the runtime's {', '.join(sorted(found))}"
+
+
+def _speed(rows: pd.DataFrame) -> Cell:
+    """Return multiply-adds by time over several operators, in 10^9 a second, beside the machine's peak."""
+    if rows.empty:
+        return BLANK
+    speed = float(rows["macs"].sum() / (rows["macs"] / rows["gmacs_per_s"]).sum())
+    return Cell(significant(speed), _of_peak(speed, float(rows["peak_gmacs_per_s"].max())), speed)
+
+
+def _of_peak(speed: float, peak: float) -> tuple[str, ...]:
+    return (f"{100 * speed / peak:.0f} % of {significant(peak)}",) if peak > 0 else ()
+
+
+def _layers(place: str, rows: pd.DataFrame) -> Table:
+    headings = [
+        HEADINGS["variant"],
+        HEADINGS["precision"],
+        Heading("Layer", meaning="node in the file, or what the runtime made of several", words=True),
+        Heading("Operator", meaning="what the runtime executed", words=True),
+        Heading("Share", "%", "of the model's time in operators"),
+        Heading("Speed", "GMAC/s", "multiply-adds by time; below it that of a large matrix product"),
+        Heading("Fused", meaning="whether a layer in integers is computed in integers", words=True),
+    ]
+    lines = [
+        Row(
+            [
+                words(row["variant"]),
+                words(row["precision"]),
+                words(row["layer"]),
+                words(row["operator"]),
+                Cell(percent(row["share"]), value=row["share"]),
+                _speed(pd.DataFrame([row])) if row["gmacs_per_s"] > 0 else BLANK,
+                words("no" if row["unfused"] else "–"),
+            ]
+        )
+        for _, own in rows.groupby(MODEL, sort=False)
+        for row in own.sort_values("share", ascending=False, kind="stable").head(LAYERS).to_dict("records")
+    ]
+    return Table(f"The {counted(LAYERS, 'layer')} of each model that take longest, {place}", headings, lines)
