@@ -32,7 +32,7 @@ class Spread(NamedTuple):
 
 
 # Measured by perf/occasions.py; docs/methodology.md says on what.
-BETWEEN_OCCASIONS = Spread(deviation=0.10, occasions=10)
+BETWEEN_OCCASIONS = Spread(deviation=0.042, occasions=20)
 
 
 def estimate_spread(latencies: NDArray[np.float64]) -> Spread:
