@@ -318,6 +318,17 @@ def test_advice_depends_on_where_the_archive_came_from(tmp_path, source, data, a
     assert ("delete" in message) == ("anew" in advice)
 
 
+def test_an_archive_in_an_archive_is_told_to_be_unpacked(tmp_path):
+    message = refused(tmp_path, zipped({"cifar-10-python.tar.gz": valid_archive()}))
+    assert "'cifar-10-python.tar.gz' is in no layout that is read; unpack it once" in message
+
+
+def test_a_folder_is_told_to_be_packed(tmp_path):
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(ResbenchError, match=r"photos: is a folder; pack it with `resbench download"):
+        convert_archive(tmp_path / "photos", tmp_path / "train.npz", tmp_path / "test.npz", **NOTHING)
+
+
 def test_a_long_name_of_no_file_is_refused(tmp_path):
     long = entry("././@LongLink", b"x" * 300 + b"\0", b"L")
     assert "belongs to no file" in refused(tmp_path, gzip.compress(long + bytes(1024)))

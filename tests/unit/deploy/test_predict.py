@@ -174,6 +174,13 @@ def test_tiff_values_of_unknown_range_are_one_line(tmp_path, value):
         stored(tmp_path / "a.tif", np.full((40, 40), value, np.float32))
 
 
+def test_one_hole_in_a_float_picture_is_seen(tmp_path):
+    values = np.full((400, 400), 0.5, np.float32)
+    values[200, 200] = np.nan
+    with pytest.raises(ResbenchError, match="scale them"):
+        stored(tmp_path / "a.tif", values)
+
+
 def test_cmyk_of_a_print_shop_is_not_inverted(tmp_path):
     """Adobe's marker in a JPEG means that inks are stored inverted; Pillow writes and heeds it."""
     picture(tmp_path / "a.jpg", (0, 255, 255, 0), mode="CMYK", quality=95)

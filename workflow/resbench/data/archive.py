@@ -33,6 +33,8 @@ LOOKS_LIKE_IMAGES = re.compile(
     re.IGNORECASE,
 )
 
+ARCHIVES = (".tar", ".tgz", ".gz", ".xz", ".bz2", ".zip", ".7z", ".rar")
+
 Parsed = TypeVar("Parsed")
 
 
@@ -56,6 +58,10 @@ def read_archive(path: Path, origin: Origin | None = None) -> Archive:
     Raises:
         ResbenchError: The file is missing, damaged, hostile, or in no layout that is read.
     """
+    if path.is_dir():
+        raise ResbenchError(
+            f"{path}: is a folder; pack it with `resbench download ARCHIVE --dataset custom --source {path}`"
+        )
     origin = origin or Origin(str(path), downloaded=False)
     digest = hashlib.sha256()
     try:
@@ -115,7 +121,9 @@ class _Reader:
             train, test, unreadable = self._pictures.splits()
             return Archive(train, test, "pictures", "", unreadable)
         unknown = f"; {printable(self._others[0])} is in no layout that is read" if self._others else ""
-        raise ArchiveError(f"holds no batches of images, no arrays and no pictures{unknown}")
+        nested = bool(self._others) and self._others[0].lower().endswith(ARCHIVES)
+        advice = "unpack it once, and name the archive that is in it" if nested else None
+        raise ArchiveError(f"holds no batches of images, no arrays and no pictures{unknown}", advice)
 
     def _take(self, entry: Entry) -> None:
         """Read one file, or skip it.
@@ -138,7 +146,7 @@ class _Reader:
             self._arrays[name] = entry.read()
         elif is_picture(name):
             self._pictures.take(entry, self._budget)
-        elif LOOKS_LIKE_IMAGES.fullmatch(name):
+        elif LOOKS_LIKE_IMAGES.fullmatch(name) or name.lower().endswith(ARCHIVES):
             _limit(entry, MAX_UNPACKED)
             self._others.append(entry.name)
             self._pictures.skip(entry.name)

@@ -66,10 +66,7 @@ def decode_picture(source: Path | io.BytesIO) -> NDArray[np.uint8]:
                 _check_size(image)
                 image.draft("RGB", (DRAFT, DRAFT))  # does nothing to other formats
                 upright = ImageOps.exif_transpose(image)
-            flat = _on_white(_eight_bits(upright))
-            # Enlarging by areas would give blocks.
-            method = Image.Resampling.BOX if min(flat.size) >= SIDE else Image.Resampling.BILINEAR
-            return np.asarray(flat.resize((SIDE, SIDE), method))
+            return np.asarray(_shrunk(_on_white(_eight_bits(upright))))
     except PictureError:
         raise
     except UnidentifiedImageError as error:
@@ -88,7 +85,7 @@ def _check_size(image: Image.Image) -> None:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Return a picture whose values lie in 0 to 255, where its format allows others.
+    """Return a picture whose values lie in 0 to 255, where its format allows others; of 32-bit values, a small one.
 
     16-bit integers are taken to fill their range; 32-bit integers and floats are told apart by the largest value:
     up to 1 (floats only), up to 255, or up to 65,535.
@@ -97,15 +94,21 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode not in ("I", "F"):
         return image
-    values = np.asarray(image, np.float64)
-    low, high = float(values.min()), float(values.max())
-    if not (low >= 0 and high <= 65_535):  # also where one is NaN
+    low, high = (float(value) for value in image.getextrema())  # type: ignore[arg-type]  # of one channel
+    values = np.asarray(_shrunk(image.convert("F")), np.float64)  # small, since eight bytes a pixel are many
+    if not (low >= 0 and high <= 65_535 and np.isfinite(values).all()):
         raise PictureError(f"has values from {low:g} to {high:g}; scale them to 0 to 255, or as floats to 0 to 1")
     if image.mode == "F" and high <= 1:
         values = values * 255
     elif high > 255:
         values = values / 257
     return Image.fromarray(np.rint(values).astype(np.uint8))
+
+
+def _shrunk(image: Image.Image) -> Image.Image:
+    """Return 32 × 32 pixels, each the mean of its area; enlarging by areas would give blocks."""
+    method = Image.Resampling.BOX if min(image.size) >= SIDE else Image.Resampling.BILINEAR
+    return image.resize((SIDE, SIDE), method)
 
 
 def _on_white(image: Image.Image) -> Image.Image:
