@@ -28,7 +28,7 @@ def simulated(random, difficulty, name):
             digests[Model(variant, seed, "fp32")] = {"predictions on cpu": f"{name} {variant} {seed}"}
     host = dict.fromkeys(HARDWARE)
     labels = np.zeros(IMAGES, np.uint8)
-    return Run(Path(name), labels, hits, digests, minima, {"cpu": host}, {}, {})
+    return Run(Path(name), labels, hits, digests, minima, {"cpu": host}, {}, [], {})
 
 
 def test_a_rerun_is_called_better_or_worse_in_five_percent_of_cases_at_most(monkeypatch):

@@ -46,6 +46,7 @@ def facts(run: Run) -> Iterator[tuple[tuple[str, str], str]]:
     yield ("configuration", "providers"), ", ".join(sorted({key[2] for key in run.hits}))
     for name in TRAINING:
         yield ("configuration", f"training.{name}"), _of_variants(run, name)
+    yield ("configuration", "quantization"), "; ".join(run.calibrations)
     for provider, host in run.hosts.items():
         for name in TIMING:
             yield ("configuration", f"latency.{name} ({provider})"), _text(host.get(name))

@@ -1,6 +1,7 @@
 """One results folder, read for a comparison with another."""
 
 import hashlib
+import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from resbench.benchmark.predictions import load_predictions
 from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import read_json
+from resbench.export.metadata import read_metadata
 from resbench.report.inputs import SETTING, Key, read_timings, settings_of
 from resbench.statistics.intervals import Hits
 from resbench.statistics.latency import round_minima
@@ -45,6 +47,7 @@ class Run:
         minima: For each (variant, precision, provider, batch size, threads): shortest call of each round in ms.
         hosts: For each provider, the content of host.json.
         parity: For each (variant, seed), the content of parity.json.
+        calibrations: How int8 models were calibrated, each way once, as their metadata say it.
         summary: The content of summary.json; empty where there is none.
     """
 
@@ -55,6 +58,7 @@ class Run:
     minima: dict[Key, NDArray[np.float64]]
     hosts: dict[str, dict[str, Any]]
     parity: dict[tuple[str, str], dict[str, Any]]
+    calibrations: list[str]
     summary: dict[str, Any]
 
     def graph(self, model: Model) -> Path:
@@ -105,6 +109,7 @@ def read_run(folder: Path) -> Run:
             (path.parents[1].name, path.parent.name.removeprefix("seed")): _json_object(path)
             for path in sorted(folder.glob("onnx/*/seed*/parity.json"))
         },
+        calibrations=sorted({_calibration(path) for path in folder.glob("onnx/*/seed*/int8.onnx")}),
         summary=_json_object(folder / "data/summary.json") if (folder / "data/summary.json").exists() else {},
     )
 
@@ -148,12 +153,25 @@ def graph_digest(path: Path) -> str:
     Raises:
         ResbenchError: It is no ONNX file.
     """
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except Exception as error:  # protobuf raises its own types
-        raise ResbenchError(f"{path}: no ONNX file ({one_line(error)}); export the model again") from error
+    model = _read_graph(path)
     del model.metadata_props[:]
     return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
+
+
+def _calibration(path: Path) -> str:
+    """Return method, seed and number of images; empty where the metadata do not hold them."""
+    try:
+        found = json.loads(read_metadata(_read_graph(path)).get("calibration", "{}"))
+        return f"{found['method']}, seed {found['seed']}, {len(found['train_indices'])} images"
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return ""
+
+
+def _read_graph(path: Path) -> onnx.ModelProto:
+    try:
+        return onnx.load(path, load_external_data=False)
+    except Exception as error:  # protobuf raises its own types
+        raise ResbenchError(f"{path}: no ONNX file ({one_line(error)}); export the model again") from error
 
 
 def _latencies(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[Key, NDArray[np.float64]]]:

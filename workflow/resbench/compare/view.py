@@ -42,8 +42,11 @@ def tables(comparison: Comparison) -> list[Table]:
 
 
 def headline(comparison: Comparison) -> str:
-    """Return the answer in three or four words."""
-    return "Not reproduced" if comparison.failures else "Reproduced, or no worse"
+    """Return the outcome in a few words."""
+    if comparison.failures:
+        return "Not reproduced"
+    same = comparison.bits and not any(bits.parts_at for bits in comparison.bits)
+    return "Reproduced, bit for bit" if same else "No change for the worse is shown"
 
 
 def summary(comparison: Comparison) -> list[str]:
