@@ -49,11 +49,11 @@ def test_a_bad_archive_is_one_line_and_no_output(tree, finished, damage: str) ->
     good = (finished.folder / "results/data/archive").read_bytes()
     bad = tree.folder / "bad.tar.gz"
     bad.write_bytes(good[: len(good) // 2] if damage == "truncated" else b"<html>not found</html>" * 100)
-    change(tree, "data", sources=["bad.tar.gz"])
+    change(tree, "data", dataset="custom", sources=["bad.tar.gz"])
     status, output = tree.snakemake("results/data/train.npz")
     assert status != 0
     assert len({line.strip() for line in output.splitlines() if "resbench: error:" in line}) == 1, output
-    assert "data/archive" in output
+    assert "bad.tar.gz (read as results/data/archive): " in output
     assert "Traceback" not in output
     left = {path.name for path in (tree.folder / "results/data").iterdir()}
     assert left.isdisjoint({"train.npz", "test.npz", "summary.json", "samples.png"})
