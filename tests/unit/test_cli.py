@@ -55,6 +55,7 @@ STAGES = {
         *("--folder", "OUT1"),
     ],
     "predict": ["predict", "IN", "DATA"],
+    "verify": ["verify", "IN"],
 }
 SPOILED = {"missing": None, "garbage": bytes(range(256)) * 40}
 
@@ -109,8 +110,8 @@ WRONG_USAGE = {
     "nothing to convert": "convert",
     "no such provider": "evaluate x --provider tpu",
     "a seed below 0": "train pool --data a --seed -1 --model m --history h",
-    "timings without host": "collate --report r --comparisons c --markdown m --name d --summary s --parity p"
-    " --predictions p --samples a --samples b --host h",
+    "timings without host": "collate --report r --comparisons c --recommendation j --markdown m --checksums k"
+    " --summary s --parity p --predictions p --samples a --samples b --host h",
 }
 
 

@@ -89,8 +89,12 @@ def checksum_lines(files: Mapping[Path, Path], folder: Path) -> str:
     return "".join(f"{sha256(now)}  {Path(os.path.relpath(path, folder)).as_posix()}\n" for path, now in files.items())
 
 
-def read_checksums(path: Path) -> dict[str, str]:
+def read_checksums(path: Path, *, outside: bool = False) -> dict[str, str]:
     """Read a SHA256SUMS file: hashes by the files' relative paths, in the order of the file.
+
+    Args:
+        path: the file.
+        outside: whether paths may lead out of its folder, as those of timings that were measured elsewhere do.
 
     Raises:
         ResbenchError: It is missing, or is not one; or a path leads out of its folder.
@@ -105,7 +109,7 @@ def read_checksums(path: Path) -> dict[str, str]:
         if not match:
             raise ResbenchError(f"{path}: line {number} is not a SHA-256 and a path")
         digest, name = match.groups()
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        if PurePosixPath(name).is_absolute() or (not outside and ".." in PurePosixPath(name).parts):
             raise ResbenchError(f"{path}: line {number} names a file outside of its folder")
         found[name] = digest
     return found

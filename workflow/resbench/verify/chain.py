@@ -76,7 +76,7 @@ def check_bundles(folder: Path) -> Iterator[Fault]:
 
 
 def _check_data(data: Path, summary: dict[str, Any]) -> Iterator[Fault]:
-    for name, key in {"train.npz": "train_sha256", "test.npz": "test_sha256", "archive.tar.gz": "sha256"}.items():
+    for name, key in {"train.npz": "train_sha256", "test.npz": "test_sha256", "archive": "sha256"}.items():
         path = data / name
         if path.is_file() and _hash(path) != summary.get(key):
             yield Fault(path, f"was changed or replaced: it has another hash than in {data / 'summary.json'} ({key})")

@@ -34,7 +34,7 @@ def verify_results(
     sums = folder / CHECKSUMS
     if not sums.is_file():
         raise ResbenchError(f"{sums}: no such file; {folder} is no finished run, or one of an older version")
-    sources = read_checksums(sums)
+    sources = read_checksums(sums, outside=True)
     yield from check_files(folder, sources)
     yield from check_chain(folder)
     yield from check_tables(folder, list(sources))
