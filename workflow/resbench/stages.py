@@ -61,7 +61,6 @@ STAGES = {
     "convert": Stage(("resbench.data.convert",)),
     "extraset": Stage(("resbench.data.test_sets",)),
     "corrupt": Stage(("resbench.data.corruptions", "resbench.data.store")),
-    "check": Stage(("resbench.export.check", BACKENDS["onnxruntime"])),
     "train": Stage(("resbench.training.job",)),
     "export": Stage(("resbench.export.onnx", "resbench.networks.registry", BACKENDS["onnxruntime"])),
     "quantize": Stage(("resbench.export.quantize", BACKENDS["onnxruntime"])),
