@@ -55,7 +55,9 @@ def test_what_a_sub_command_imports_belongs_to_its_stage_or_shapes_nothing(stage
     } == set()
 
 
-@pytest.mark.parametrize("stage", ["convert", "evaluate", "latency", "scenarios", "collate", "page", "bundle"])
+@pytest.mark.parametrize(
+    "stage", ["convert", "evaluate", "latency", "profile", "scenarios", "collate", "page", "bundle"]
+)
 def test_whatever_a_stage_imports_belongs_to_it_or_shapes_nothing(stage: str) -> None:
     """Imported for real, so that an import that the syntax does not show is found, too."""
     imports = "".join(f"import {name}\n" for name in stages.STAGES[stage].modules)

@@ -273,6 +273,9 @@ class Benchmark(Section):
     measured_elsewhere: Annotated[list[Text], DISTINCT] = []
     """folders that `resbench measure` wrote on other machines or with other runtimes: further environments in the
     report, with tables of their own"""
+    profile: bool = False
+    """profile every timed model on the CPU → `profile/cpu/operators.csv` and the page: which operators and layers the
+    time goes to"""
     scenarios: Annotated[str, one_of(SCENARIO_PRESETS)] | None = None
     """MLPerf's scenarios on LoadGen → `scenarios.csv`: `smoke` a minute or two a model, `mlperf` the official lengths,
     over half an hour; null: none"""

@@ -66,6 +66,7 @@ STAGES = {
     "quantize": Stage(("resbench.export.quantize", BACKENDS["onnxruntime"])),
     "evaluate": Stage(("resbench.benchmark.predictions",)),
     "latency": Stage(("resbench.benchmark.latency",)),
+    "profile": Stage(("resbench.benchmark.profile",)),
     "scenarios": Stage(("resbench.benchmark.scenarios",)),
     "collate": Stage(("resbench.report.table",), ("report/templates/*",)),
     "robustness": Stage(("resbench.report.robustness",)),

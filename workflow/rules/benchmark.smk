@@ -71,6 +71,35 @@ rule latency:
         """
 
 
+rule profile:
+    """Profile the models that are timed, in processes of their own, which time nothing."""
+    input:
+        models=lambda wildcards: timed("<results>/onnx/{variant}/seed{seed}/{precision}.onnx", wildcards.provider),
+        test="<results>/data/test.npz",
+    output:
+        "<results>/profile/{provider}/operators.csv",
+    log:
+        "<logs>/profile/{provider}.log",
+    benchmark:
+        "<benchmarks>/profile/{provider}.tsv"
+    conda:
+        "../envs/resbench.yaml"
+    threads: workflow.resource_settings.cores or config["benchmark"]["threads"][0]
+    resources:
+        mem_mb=2000,
+        runtime=60,
+        cpus_per_task=config["benchmark"]["threads"][0],
+    params:
+        code=code_digest("profile"),
+        batch_size=config["benchmark"]["batch_sizes"][0],
+        threads=config["benchmark"]["threads"][0],
+    shell:
+        r"""
+        resbench profile {input.models:q} --data {input.test:q} --batch-size {params.batch_size} \
+            --threads {params.threads} --operators {output:q} 2>{log:q}
+        """
+
+
 rule scenarios:
     """Run MLPerf's scenarios on MLCommons LoadGen, alone on the machine."""
     input:

@@ -27,7 +27,7 @@ try:
     from resbench.common.system import cards
     from resbench.data.datasets import archive_of
     from resbench.data.fingerprint import fingerprint
-    from resbench.runtime.providers import PROVIDERS
+    from resbench.runtime.providers import BASE_PROVIDER, PROVIDERS
     from resbench.stages import code_digest
 except ModuleNotFoundError as error:
     sys.exit(f"{error.name} is not installed here; the workflow's README says how to set up its environment")
@@ -166,6 +166,10 @@ def timed(path, provider):
         precision=precisions_on(provider),
         provider=provider,
     )
+
+
+# The profiler is ONNX Runtime's on the CPU, wherever else models are measured.
+PROFILED = [BASE_PROVIDER.name] if config["benchmark"]["profile"] else []
 
 
 def all_predictions(ending=".npz"):

@@ -72,6 +72,7 @@ rule page:
         + [pair[1] for pair in ELSEWHERE],
         scenarios=["<results>/scenarios.csv"] if config["benchmark"]["scenarios"] else [],
         robustness=["<results>/robustness.csv"] if TEST_SETS else [],
+        operators=expand("<results>/profile/{provider}/operators.csv", provider=PROFILED),
         test="<results>/data/test.npz",
         summary="<results>/data/summary.json",
     output:
@@ -101,6 +102,7 @@ rule page:
         host=repeated("host"),
         scenarios=repeated("scenarios"),
         robustness=repeated("robustness"),
+        operators=repeated("operators"),
         config=science(config),
     shell:
         r"""
@@ -108,5 +110,5 @@ rule page:
             --comparisons {input.comparisons:q} --recommendation {input.recommendation:q} --test {input.test:q} \
             --summary {input.summary:q} \
             {params.history:q} {params.predictions:q} {params.samples:q} {params.host:q} {params.scenarios:q} \
-            {params.robustness:q} --config {params.config:q} 2>{log:q}
+            {params.robustness:q} {params.operators:q} --config {params.config:q} 2>{log:q}
         """
