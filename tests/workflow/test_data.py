@@ -1,7 +1,9 @@
 """What the first stages make of a user's own images, and when they do it again."""
 
 import json
+import pickle
 import shutil
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -45,3 +47,23 @@ def test_a_source_that_is_missing_is_one_line_with_the_way_on(tree) -> None:
     assert status != 0
     assert "nowhere/mine.tar.gz: no such file" in output
     assert "name its path first in data.sources" in output
+
+
+def test_an_archive_in_cifar100s_layout_is_read_by_its_fine_labels(tree) -> None:
+    random = np.random.default_rng(0)
+    members = {"meta": {b"fine_label_names": [f"fine {n}" for n in range(100)]}}
+    for name, size in (("train", 40), ("test", 8)):
+        images, labels = random.integers(0, 256, (size, 3072), np.uint8), random.integers(0, 100, size)
+        members[name] = {b"data": images, b"fine_labels": labels.tolist(), b"coarse_labels": (labels // 5).tolist()}
+    with tarfile.open(tree.folder / "mine.tar.gz", "w:gz") as archive:
+        for name, content in members.items():
+            (tree.folder / name).write_bytes(pickle.dumps(content, 2))
+            archive.add(tree.folder / name, f"cifar-100-python/{name}")
+    tree.configure(
+        data={"dataset": "cifar100", "sources": ["mine.tar.gz"], "sha256": None, "corruptions": [1]},
+        variants=["resnet20"],
+    )
+    status, output = tree.snakemake("results/data/corrupted/contrast-1.npz")
+    assert status == 0, output
+    summary = json.loads((tree.folder / "results/data/summary.json").read_text())
+    assert (summary["layout"], len(summary["classes"]), summary["test_images"]) == ("cifar100-python", 100, 8)
