@@ -1,6 +1,7 @@
 """Two runs held against each other: same, better, worse, or not to be told."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -158,6 +159,7 @@ def test_every_form_says_the_same(old, tmp_path, right):
         assert "1.5" in text
         assert "predictions on cpu" in text
     assert "<new>" not in render_html(found)
+    assert not re.findall(r"<script|https?://|src=", render_html(found))  # loads and runs nothing
     assert "<new>" not in render_markdown(found)
 
 

@@ -140,7 +140,7 @@ def _counts(rows: list[Row]) -> str:
 
 def _differences(comparison: Comparison) -> Table:
     rows = [[fact.section, fact.name, fact.old or NONE, fact.new or NONE] for fact in comparison.differing]
-    return Table("What differs", "facts that both runs share are left out", ["", "fact", "old", "new"], rows, 4)
+    return Table("What differs", "facts that both runs share are left out", ["about", "fact", "old", "new"], rows, 4)
 
 
 def _bits(comparison: Comparison) -> Table:
