@@ -44,6 +44,7 @@ def finished(tmp_path_factory):
             folder / "recommendation.json",
             folder / "data/test.npz",
         )
+        (folder / "model_repository" / variant / ".snakemake_timestamp").touch()  # as Snakemake does
     return folder
 
 

@@ -47,7 +47,9 @@ def describe_comparison(row: Row) -> str:
         words = PUBLISHED_WORDS if row["kind"] == Kind.PUBLISHED else TARGET_WORDS
         return words[verdict].format(margin=accuracy_margin(row["margin"]))
     text = _latency(row, verdict) if row["metric"] == "latency" else _accuracy(row, verdict)
-    return f"{text} (these two models only: one seed)" if known(row["seeds"]) and row["seeds"] == 1 else text
+    if not known(row["seeds"]) or row["seeds"] != 1:
+        return text
+    return f"{text} with one seed" if verdict is Verdict.UNDECIDED else f"{text}, as one seed shows"
 
 
 def describe_recommendation(recommendation: Recommendation) -> list[str]:

@@ -17,6 +17,8 @@ from resbench.report.recommendation import read_recommendations
 from resbench.training.record import read_record
 from resbench.verify.faults import Fault, check_files, read
 
+UNNAMED = (CHECKSUMS, ".snakemake_timestamp")  # files of a bundle that its hashes do not name
+
 
 def check_chain(folder: Path) -> Iterator[Fault]:
     """Yield every file that is not made from the one before it.
@@ -61,7 +63,7 @@ def check_bundles(folder: Path) -> Iterator[Fault]:
             yield sums
             continue
         yield from check_files(bundle, sums)
-        for path in sorted(path for path in bundle.rglob("*") if path.is_file() and path.name != CHECKSUMS):
+        for path in sorted(path for path in bundle.rglob("*") if path.is_file() and path.name not in UNNAMED):
             if path.relative_to(bundle).as_posix() not in sums:
                 yield Fault(path, f"is not named in {bundle / CHECKSUMS}")
         if place is None or bundle.name not in place.precisions:
