@@ -89,8 +89,8 @@ def test_hovering_over_a_point_tells_its_figures(browser, page, experiment: Expe
 
 def column(browser, title: str) -> list[str]:
     return browser.evaluate(
-        "(() => {  table = document.querySelector('table.sortable');"
-        "  n = [...table.tHead.rows[0].cells].findIndex(c => c.innerText.startsWith(arguments[0]));"
+        "(() => { const table = document.querySelector('table.sortable');"
+        "  const n = [...table.tHead.rows[0].cells].findIndex(c => c.innerText.startsWith(arguments[0]));"
         " return [...table.tBodies[0].rows].map(r => r.cells[n].dataset.value); })()",
         title,
     )

@@ -72,7 +72,7 @@ def test_nodes_of_another_provider_fail(folder, monkeypatch):
 
 def test_a_stage_that_fails_is_named_with_what_it_said(tmp_path):
     (tmp_path / "digits.tar").mkdir()
-    with pytest.raises(ResbenchError, match=r"`resbench digits digits\.tar\.gz`: resbench: error: "):
+    with pytest.raises(ResbenchError, match=r"`resbench digits digits\.tar`: resbench: error: "):
         check_gpu.run_stages(tmp_path, "cpu")
 
 
