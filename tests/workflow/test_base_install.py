@@ -51,8 +51,10 @@ def test_what_measures_and_reports_runs_in_the_base_install(spoiled: Tree, hidde
     assert {rule for _, rule in commands} >= set(RULES)
     model = "results/onnx/pool/seed0/fp32.onnx"
     commands.append((f"resbench predict {model} results/data/samples.png", "predict"))
+    commands.append(("resbench compare results results", "compare"))
+    commands.append((f"resbench profile {model} --data results/data/test.npz --operators o.csv", "profile"))
     for command, rule in dict.fromkeys(commands):
-        if rule in (*RULES, "predict"):
+        if rule in (*RULES, "predict", "compare", "profile"):
             answer = run(spoiled.folder, hidden, command)
             assert answer.returncode == 0, f"{command}\n{answer.stderr}"
 
