@@ -183,12 +183,11 @@ def sequential(classes: int) -> keras.Model:
     )
 
 
-def application(name: str, classes: int, **options: object) -> keras.Model:
-    """A network of keras.applications on 32×32 images, preceded by the scaling that it expects."""
+def application(name: str, classes: int) -> keras.Model:
+    """A network of keras.applications on 32×32 images, nested in one that scales their pixels."""
     image = keras.Input(IMAGE_SHAPE, dtype="uint8", name="image")
     x = layers.Rescaling(1 / 127.5, offset=-1)(image)
-    build = getattr(keras.applications, name)
-    model = build(weights=None, input_shape=IMAGE_SHAPE, classes=classes, **options)
+    model = getattr(keras.applications, name)(weights=None, input_shape=IMAGE_SHAPE, classes=classes)
     return keras.Model(image, model(x))
 
 
@@ -218,3 +217,5 @@ BODIES: tuple[Body, ...] = (
 )
 NETWORKS: dict[str, Callable[[int], keras.Model]] = {body.__name__: partial(network, body) for body in BODIES}
 NETWORKS |= {build.__name__: build for build in (without_convolution, sequential)}
+APPLICATIONS = ("MobileNetV2", "MobileNetV3Small", "EfficientNetB0")
+NETWORKS |= {name: partial(application, name) for name in APPLICATIONS}

@@ -11,7 +11,9 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from resbench.export.graph import rename, to_onnx
+from resbench.common.errors import ResbenchError
+from resbench.export.counts import multiply_adds
+from resbench.export.graph import clean, rename, to_onnx
 
 
 def network() -> keras.Model:
@@ -79,3 +81,79 @@ def test_a_constant_of_several_nodes_is_named_after_the_first():
     graph = rename(onnx.helper.make_model(graph)).graph
     assert [list(node.input) for node in graph.node] == [["image", "Add_0.constant1"], ["Add_0:0", "Add_0.constant1"]]
     assert [weight.name for weight in graph.initializer] == ["Add_0.constant1"]
+
+
+def small(body):
+    image = keras.Input((32, 32, 3), dtype="uint8", name="image")
+    x = keras.layers.Conv2D(8, 4, strides=4)(keras.layers.Rescaling(1 / 255)(image))
+    return keras.Model(image, keras.layers.Dense(3, activation="softmax")(body(x)))
+
+
+def test_what_onnx_does_not_have_names_the_layer():
+    class Strange(keras.layers.Layer):
+        def call(self, x):
+            return keras.ops.erfinv(keras.ops.tanh(x))
+
+    model = small(lambda x: keras.layers.GlobalAveragePooling2D()(Strange(name="mine")(x)))
+    with pytest.raises(ResbenchError, match=r"layer 'mine' \(Strange\): .*Erfinv.*keras.ops") as caught:
+        to_onnx(model)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_step_that_fails_or_changes_the_output_is_left_out(traced, capsys):
+    _, graph = traced
+
+    def fails(model):
+        raise IndexError
+
+    def negates(model):
+        for weight in model.graph.initializer:
+            if len(weight.dims) == 4:
+                weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) * -1, weight.name))
+        return model
+
+    def breaks(model):
+        model.graph.node[0].op_type = "Nothing"
+        return model
+
+    assert clean(graph, (fails, negates, breaks)).SerializeToString() == graph.SerializeToString()
+    said = capsys.readouterr().err
+    assert "fails is left out: it fails with IndexError" in said
+    assert "negates is left out: it changes a probability" in said
+    assert "breaks is left out" in said
+
+
+def test_a_padded_shortcut_is_one_convolution_that_is_not_counted():
+    model = small(
+        lambda x: keras.layers.GlobalAveragePooling2D()(
+            keras.ops.pad(keras.layers.MaxPooling2D(1, strides=2)(x), [(0, 0), (0, 0), (0, 0), (2, 4)])
+        )
+    )
+    graph = to_onnx(model)
+    operators = [node.op_type for node in graph.graph.node]
+    assert operators.count("Conv") == 2
+    assert not {"MaxPool", "Pad"} & set(operators)
+    assert multiply_adds(graph) == 8 * 8 * 8 * 4 * 4 * 3 + 14 * 3
+    images = np.random.default_rng(1).integers(0, 256, (5, 32, 32, 3), np.uint8)
+    session = ort.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    np.testing.assert_allclose(session.run(None, {"image": images})[0], model.predict(images, verbose=0), atol=3e-7)
+
+
+def test_multiply_adds_of_einsum_and_transposed_products():
+    value = onnx.helper.make_tensor_value_info
+    nodes = [
+        onnx.helper.make_node("Cast", ["image"], ["x"], to=onnx.TensorProto.FLOAT),
+        onnx.helper.make_node("Einsum", ["x", "kernel"], ["y"], equation="nhwc,cd->nhwd"),
+        onnx.helper.make_node("ReduceMean", ["y"], ["z"], axes=[1, 2], keepdims=0),
+        onnx.helper.make_node("Gemm", ["square", "z"], ["probabilities"], transA=1, transB=1),
+    ]
+    constants = {"kernel": np.ones((3, 5), np.float32), "square": np.ones((5, 7), np.float32)}
+    graph = onnx.helper.make_graph(
+        nodes,
+        "g",
+        [value("image", onnx.TensorProto.UINT8, ["N", 32, 32, 3])],
+        [value("probabilities", onnx.TensorProto.FLOAT, [7, "N"])],
+        [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    model = onnx.helper.make_model(graph, ir_version=8, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    assert multiply_adds(model) == 32 * 32 * 3 * 5 + 7 * 5

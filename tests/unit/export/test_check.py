@@ -1,0 +1,104 @@
+"""`resbench check` and what `train` makes of it, as a person calls them: variants in a folder of the user's own."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+START = """
+import keras
+from keras import layers, ops
+from resbench import IMAGE_SHAPE
+from resbench.networks.layers import probabilities
+"""
+NETWORK = """
+
+def build(classes):
+    image = keras.Input(IMAGE_SHAPE, dtype="uint8", name="image")
+    x = layers.Conv2D(16, 4, strides=4)(layers.Rescaling(1 / 255)(image))
+    {body}
+    return keras.Model(image, {head})
+"""
+HEAD = "probabilities(layers.GlobalAveragePooling2D()(x), classes)"
+OWN_LAYER = """
+
+class Scale(layers.Layer):
+    def __init__(self, start=1.0, **options):
+        super().__init__(**options)
+        self.start = start
+
+    def build(self, shape):
+        self.factors = self.add_weight(shape=(shape[-1],), initializer="ones", name="factors")
+
+    def call(self, x):
+        return x * self.factors * self.start
+"""
+CONFIG = """
+    def get_config(self):
+        return super().get_config() | {"start": self.start}
+"""
+
+
+@pytest.fixture
+def resbench(tmp_path):
+    def run(*words, **files):
+        for name, text in files.items():
+            (tmp_path / f"{name}.py").write_text(text)
+        environment = os.environ | {"RESBENCH_VARIANTS": str(tmp_path)}
+        command = [sys.executable, "-m", "resbench", *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+
+    return run
+
+
+def network(body, head=HEAD, before=""):
+    return START + before + NETWORK.format(body=body, head=head)
+
+
+def test_a_network_of_ones_own_layers_passes(resbench, tmp_path):
+    """Exact GELU, attention, a dense layer on a feature map, and a layer of the file's own that is not registered."""
+    body = "x = layers.Dense(16, activation='gelu')(x + layers.MultiHeadAttention(2, 8)(x, x)); x = Scale(0.5)(x)"
+    answer = resbench("check", "mine", "--figures", tmp_path / "f.json", mine=network(body, before=OWN_LAYER + CONFIG))
+    assert answer.returncode == 0, answer.stderr
+    figures = json.loads((tmp_path / "f.json").read_text())
+    assert figures["variant"] == "mine"
+    assert figures["max_abs_diff"] < 1e-5
+    assert figures["macs"] > 64 * 3 * 16 * 16
+    assert {"int8_max_abs_diff", "fp16_max_abs_diff"} <= figures.keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (network("x = ops.erfinv(layers.Activation('tanh', name='squash')(x))"), "Erfinv cannot be exported to ONNX"),
+        (network("x = Scale(0.5)(x)", before=OWN_LAYER), "needs get_config()"),
+        (network("", head="layers.Dense(classes)(layers.Flatten()(x))"), "do not sum to 1"),
+    ],
+    ids=["no such operation", "no get_config", "no softmax"],
+)
+def test_train_refuses_before_it_trains_what_could_not_be_deployed(resbench, tmp_path, text, complaint):
+    data = tmp_path / "not-read.npz"
+    words = ["train", "mine", "--data", data, "--seed", 0, "--model", tmp_path / "m.keras", "--history", tmp_path / "h"]
+    answer = resbench(*words, mine=text)
+    assert answer.returncode == 1
+    assert complaint in answer.stderr.splitlines()[-1], answer.stderr
+    assert f"{tmp_path / 'mine.py'}: " in answer.stderr.splitlines()[-1]
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("name", ["resnet20-se", "a" * 65, "../layers"])
+def test_a_name_that_paths_and_metadata_do_not_take_is_refused(resbench, name):
+    answer = resbench("check", name)
+    assert answer.returncode == 1
+    assert "letters, digits and _" in answer.stderr.splitlines()[-1]
+
+
+def test_a_check_of_another_variant_does_not_count(resbench, tmp_path):
+    (tmp_path / "other.json").write_text('{"variant": "other"}')
+    data = tmp_path / "not-read.npz"
+    words = ["train", "pool", "--data", data, "--seed", 0, "--model", tmp_path / "m.keras", "--history", tmp_path / "h"]
+    answer = resbench(*words, "--checked", tmp_path / "other.json")
+    assert answer.returncode == 1
+    assert "not what `resbench check pool --figures` writes" in answer.stderr
