@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-LONGEST = ("contract/test_variants.py", "workflow/test_run.py", "workflow/test_slurm.py")
+LONGEST = ("contract/test_variants.py", "contract/test_zoo.py", "workflow/test_run.py", "workflow/test_slurm.py")
 
 
 def pytest_configure() -> None:

@@ -73,7 +73,7 @@ def test_a_network_of_ones_own_layers_passes(resbench, tmp_path):
     ("text", "complaint"),
     [
         (network("x = ops.erfinv(layers.Activation('tanh', name='squash')(x))"), "Erfinv cannot be exported to ONNX"),
-        (network("x = Scale(0.5)(x)", before=OWN_LAYER), "needs get_config()"),
+        (network("x = Scale(ops.ones(1))(x)", before=OWN_LAYER), "correct get_config()"),
         (network("", head="layers.Dense(classes)(layers.Flatten()(x))"), "do not sum to 1"),
     ],
     ids=["no such operation", "no get_config", "no softmax"],

@@ -75,7 +75,9 @@ def quantize_model(
     try:
         made = to_int8(graph, pixels, method, ends(graph), threads=threads) if precision == "int8" else to_fp16(graph)
     except Exception as error:  # both converters assert and raise whatever a strange graph breaks
-        raise ResbenchError(f"{model_path}: cannot be made {precision} ({one_line(error)}); export it again") from error
+        raise ResbenchError(
+            f"{model_path}: cannot be made {precision} ({one_line(error)}); leave {precision} out of `precisions`"
+        ) from error
     write_metadata(made, facts)
     with atomic(onnx_path) as temporary:
         onnx.save_model(made, temporary)
@@ -173,7 +175,8 @@ def to_fp16(graph: ModelProto) -> ModelProto:
     """Weights and arithmetic in float16; pixels go in as uint8, probabilities come out as float32.
 
     Every softmax computes in float32, since float16 has no room for small probabilities.  Where the network's values
-    are too large for float16, all but layers with weights and what passes their values on computes in float32.
+    are too large for float16, or an operator does not take it, float16 is left to the layers with weights and to what
+    passes their values on.
 
     Raises:
         ValueError: the network has no softmax, or its values do not fit into float16 all the same.
@@ -184,14 +187,27 @@ def to_fp16(graph: ModelProto) -> ModelProto:
     others = [node.name for node in graph.graph.node if node.op_type not in (*WEIGHTED, *FOLLOWERS)]
     images = np.random.default_rng(0).integers(0, 256, (CALIBRATION_BATCH, *IMAGE_SHAPE), dtype=np.uint8)
     (expected,) = outputs(graph, images)
-    for in_float32 in (softmaxes, others):
-        half = _in_float16(graph, in_float32)
+    half = _in_float16(graph, softmaxes)
+    try:
         (found,) = outputs(half, images)
         if np.abs(found - expected).max() <= FP16_LARGEST_CHANGE:  # not so where there is a NaN
             return half
+    except Exception:  # an operator that has no float16; the runtime's exceptions share no narrower base
+        pass
+    half = _in_float16(graph, others)
+    (found,) = outputs(half, images)
     if not np.isfinite(found).all():
         raise ValueError("its values do not fit into float16")
     return half
+
+
+def _drop_repeated(nodes: Any) -> None:
+    """Remove nodes that give what an earlier one of the same name gives: casts that the converter makes twice."""
+    given: set[str] = set()
+    for node in list(nodes):
+        if given.issuperset(node.output):
+            nodes.remove(node)
+        given.update(node.output)
 
 
 def _enter_by_convolution(graph: ModelProto, in_float: list[str]) -> ModelProto:
@@ -229,6 +245,7 @@ def _in_float16(graph: ModelProto, in_float32: list[str]) -> ModelProto:
     copy = ModelProto()
     copy.CopyFrom(graph)
     half = convert_float_to_float16(copy, keep_io_types=True, node_block_list=in_float32)
+    _drop_repeated(half.graph.node)
     last = next(node.name for node in graph.graph.node if graph.graph.output[0].name in node.output)
     if last in in_float32:
         _end_with(half.graph.node, last, graph.graph.output[0].name)
