@@ -22,7 +22,7 @@ from resbench.export.counts import multiply_adds
 from resbench.export.graph import to_onnx
 from resbench.export.onnx import LARGEST_DIFFERENCE
 from resbench.export.quantize import ends, to_int8
-from resbench.networks.registry import variant
+from resbench.networks import registry
 from resbench.training import job, loop
 
 IMAGES = 16
@@ -134,29 +134,8 @@ def test_multiply_adds_are_those_of_tensorflows_profiler(name, exported):
     """Which counts the operations of the traced function, not of the exported graph."""
     model = keras.models.load_model(exported / name / "model.keras", compile=False, custom_objects={"Scale": zoo.Scale})
     figures = json.loads((exported / name / "parity.json").read_text())
-    assert figures["macs"] == profiled(model)
+    assert figures["macs"] == registry.multiply_adds(model)
     assert figures["parameters"] == sum(int(np.prod(weights.shape)) for weights in model.trainable_weights)
-
-
-def profiled(model: keras.Model) -> int:
-    call = tf.function(lambda image: model(image, training=False), autograph=False)
-    tf.config.run_functions_eagerly(True)  # traces what is compiled apart, as grouped convolutions are
-    try:
-        graph = call.get_concrete_function(tf.TensorSpec((1, 32, 32, 3), tf.uint8)).graph
-    finally:
-        tf.config.run_functions_eagerly(False)
-    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
-    options["output"] = "none"
-    profile = tf.compat.v1.profiler.profile(graph, cmd="op", options=options)
-    counted = {"Conv2D", "DepthwiseConv2dNative", "MatMul", "BatchMatMulV2", "Einsum"}
-    return sum(node.float_ops for node in flat(profile) if node.name in counted) // 2
-
-
-def flat(node):
-    for child in node.children:
-        yield from flat(child)
-    # An entry's figure is its own operations'; totals of those below it stand in total_float_ops.
-    yield node
 
 
 def test_mobilenet_v2_has_its_published_multiply_adds_and_parameters():
@@ -170,7 +149,7 @@ def test_mobilenet_v2_has_its_published_multiply_adds_and_parameters():
 
 def test_no_transposition_between_convolutions(images, tmp_path):
     """What ONNX Runtime makes of resnet20: one in front, in int8 one more where 8 bits begin and one behind pooling."""
-    model = variant("resnet20").build(10)
+    model = registry.variant("resnet20").build(10)
     settle_normalization(model, images)
     fp32 = to_onnx(model)
     int8 = to_int8(fp32, images, "minmax", ends(fp32), threads=1)
