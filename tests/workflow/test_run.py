@@ -131,7 +131,7 @@ def test_snakemakes_report_misses_nothing(snakemake_report: str, name: str) -> N
 
 
 def test_snakemakes_report_has_captions_categories_and_labels(snakemake_report: str) -> None:
-    captions = ("Start with the page", "One row for each variant", "Every pair of networks", "Mean over seeds by epoch")
+    captions = ("Start with the page", "One row for each variant", "Every pair of models", "Mean over seeds by epoch")
     labels = ('"labels": {"table": "measurements"}', '"labels": {"figure": "confusion"}')
     expected = (*captions, *labels, '"Tables": {', '"Figures": {', '"Page": {')
     assert [words for words in expected if words not in snakemake_report] == []
