@@ -15,7 +15,7 @@ demo: $(STAMP)  ## every stage on handwritten digits, in minutes
 	$(BIN)/snakemake --cores all --configfile config/demo.yaml
 	@echo "The report: results/demo/report.html (for people), results/demo/report.csv (for machines)"
 
-report: $(STAMP)  ## the published protocol on full CIFAR-10
+report: $(STAMP)  ## the notebook's protocol on full CIFAR-10
 	$(BIN)/snakemake --cores all
 
 test: $(STAMP)
