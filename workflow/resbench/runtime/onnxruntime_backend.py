@@ -56,13 +56,13 @@ class OnnxRuntimeBackend:
 
     def unavailable(self, provider: Provider) -> str | None:
         """See `Backend`.  A library that is not installed shows only when a session is opened: `open` says which."""
-        if provider.native_name not in ort.get_available_providers():
-            return f"this build of onnxruntime lacks it; install resbench[{provider.extra}]"
         if provider.needs_gpu and not has_nvidia_gpu():
             return (
                 "no NVIDIA GPU here (no /dev/nvidia*, and nvidia-smi lists none); "
                 "run on a GPU machine, or use --provider cpu"
             )
+        if provider.native_name not in ort.get_available_providers():
+            return f"this build of onnxruntime lacks it; install resbench[{provider.extra}]"
         return None
 
     def open(self, model: Path, provider: Provider, threads: int, options: Mapping[str, str]) -> Session:
