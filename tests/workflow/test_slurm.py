@@ -63,12 +63,13 @@ def test_every_stage_runs_and_tiny_ones_share_a_job(on_slurm) -> None:
     done = jobs(on_slurm)
     assert {job["JobState"] for job in done} == {"COMPLETED"}
     # Nothing that downloads: the data are made where snakemake runs.
-    assert sorted(map(rule, done)) == ["latency", "model", "model", "report", "train", "train"]
+    assert sorted(map(rule, done)) == ["check", "check", *("latency", "model", "model", "report", "train", "train")]
 
 
 def test_jobs_have_what_their_rules_ask_for(on_slurm) -> None:
     for job in jobs(on_slurm):
         assert (job["CPUs/Task"], job["MinMemoryNode"], job["TimeLimit"]) == {
+            "check": ("1", "3000M", "00:30:00"),
             "train": ("2", "4000M", "12:00:00"),
             # export, then quantize beside the first evaluate, then the second
             "model": ("2", "5000M", "01:30:00"),
