@@ -7,11 +7,11 @@ from experiment import CALLS, HOST, ROUNDS, Experiment
 from resbench.common.errors import ResbenchError
 from resbench.report.environments import Environment, environments
 from resbench.report.html.page import write_page
-from resbench.report.html.robustness_view import read_robustness
 from resbench.report.html.scenario_view import scenario_views
 from resbench.report.latencies import latency_table
 from resbench.report.measured import measured_table
 from resbench.report.robustness import write_robustness
+from resbench.report.robustness_tables import read_robustness
 
 
 def lines(table, row=0):

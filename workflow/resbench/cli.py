@@ -51,6 +51,9 @@ PROTOCOL_HELP = "; ".join(f"{record.name}: {record.summary}" for record in PROTO
 Measured = Annotated[
     list[Path] | None, typer.Option(help="What `measure --output` wrote on another machine; once for each.")
 ]
+Robustness = Annotated[
+    Path | None, typer.Option(help="What `robustness --results` wrote.  Default: there are no further test sets.")
+]
 Data = Annotated[Path, typer.Option("--data", help="An .npz written by `resbench convert`.")]
 
 # The optional dependency (pyproject.toml) that brings a module which the base install lacks.
@@ -426,6 +429,7 @@ def collate(
     precision: Annotated[
         str, typer.Option(help="Precision to deploy there; fastest leaves it to the recommendation's rule.")
     ] = "fastest",
+    robustness: Robustness = None,
 ) -> None:
     """Gather every stage's figures in one table, compare the models and decide which one to deploy."""
     from resbench.report.recommendation import Deployment
@@ -436,7 +440,7 @@ def collate(
     if provider:
         deployment = Deployment(provider=provider, batch_size=batch_size, threads=threads, precision=precision)
     outputs = (report, comparisons, recommendation, markdown, checksums)
-    collate_report(*outputs, name, summary, parity, predictions, timings, deployment)
+    collate_report(*outputs, name, summary, parity, predictions, timings, deployment, robustness)
 
 
 @app.command()
@@ -468,9 +472,7 @@ def page(
     scenarios: Annotated[
         Path | None, typer.Option(help="What `scenarios --results` wrote.  Default: none ran, none are shown.")
     ] = None,
-    robustness: Annotated[
-        Path | None, typer.Option(help="What `robustness --results` wrote.  Default: there are no further test sets.")
-    ] = None,
+    robustness: Robustness = None,
     operators: Annotated[
         list[Path] | None, typer.Option(help="What `profile --operators` wrote; once for each file.  Default: none.")
     ] = None,
@@ -508,11 +510,12 @@ def bundle(
     recommendation: Annotated[Path, typer.Option(help="What `collate --recommendation` wrote; it decides.")],
     data: Annotated[Path, typer.Option("--data", help="Test images, of which one warms the server up, .npz.")],
     folder: Annotated[Path, typer.Option(help="Folder to write, named as the served model will be.")],
+    robustness: Robustness = None,
 ) -> None:
     """Put the recommended precision in a folder that Triton serves, with labels and a model card."""
     from resbench.deploy.bundle import write_bundle
 
-    write_bundle(folder, models, predictions, report, recommendation, data)
+    write_bundle(folder, models, predictions, report, recommendation, data, robustness)
 
 
 @app.command()

@@ -63,6 +63,7 @@ rule bundle:
     input:
         report="<results>/report.csv",
         recommendation="<results>/recommendation.json",
+        robustness=["<results>/robustness.csv"] if TEST_SETS else [],
         test="<results>/data/test.npz",
         models=expand(
             "<results>/onnx/{{variant}}/seed{seed}/{precision}.onnx",
@@ -86,8 +87,9 @@ rule bundle:
     params:
         code=code_digest("bundle"),
         predictions=repeated("predictions"),
+        robustness=repeated("robustness"),
     shell:
         r"""
         resbench bundle {input.models:q} {params.predictions:q} --report {input.report:q} \
-            --recommendation {input.recommendation:q} --data {input.test:q} --folder {output:q} 2>{log:q}
+            --recommendation {input.recommendation:q} {params.robustness:q} --data {input.test:q} --folder {output:q} 2>{log:q}
         """

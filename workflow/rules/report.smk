@@ -12,6 +12,7 @@ rule collate:
         + [pair[0] for pair in ELSEWHERE],
         host=expand("<results>/latency/{provider}/host.json", provider=config["benchmark"]["providers"])
         + [pair[1] for pair in ELSEWHERE],
+        robustness=["<results>/robustness.csv"] if TEST_SETS else [],
     output:
         report=report(
             "<results>/report.csv", caption="../report/table.rst", category="Tables", labels={"table": "measurements"}
@@ -44,13 +45,14 @@ rule collate:
         predictions=repeated("predictions"),
         samples=repeated("samples"),
         host=repeated("host"),
+        robustness=repeated("robustness"),
     shell:
         r"""
         resbench collate --report {output.report:q} --comparisons {output.comparisons:q} \
             --recommendation {output.recommendation:q} --markdown {output.markdown:q} \
             --checksums {output.checksums:q} {params.name:q} \
             --summary {input.summary:q} {params.parity:q} {params.predictions:q} {params.samples:q} {params.host:q} \
-            {params.deployment:q} 2>{log:q}
+            {params.robustness:q} {params.deployment:q} 2>{log:q}
         """
 
 

@@ -15,11 +15,13 @@ from resbench.benchmark.measure import measure_models
 from resbench.benchmark.predictions import evaluate_model
 from resbench.common.errors import ResbenchError
 from resbench.common.files import atomic_folder, read_json, sha256
+from resbench.data.corruptions import corrupt_split
 from resbench.data.datasets import DATASETS
-from resbench.data.store import Split, save_split
+from resbench.data.store import Split, load_split, save_split
 from resbench.deploy.bundle import triton_config, write_bundle
 from resbench.deploy.deployment import Setting
 from resbench.report.recommendation import Deployment
+from resbench.report.robustness import write_robustness
 from statsmodels.stats.proportion import proportion_confint
 from tiny_models import CLASSES, tiny_model
 from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
@@ -63,8 +65,8 @@ class Inputs:
         results.collate(dataset, Deployment(**where))
         return self
 
-    def bundle(self, folder):
-        write_bundle(folder, self.models, self.predictions, self.report, self.recommendation, self.test)
+    def bundle(self, folder, robustness=None):
+        write_bundle(folder, self.models, self.predictions, self.report, self.recommendation, self.test, robustness)
         return folder
 
     def refused(self, match):
@@ -152,6 +154,32 @@ def test_sha256sums_names_every_file_and_a_changed_byte(inputs, tmp_path):
 def test_on_a_gpu_triton_is_told_so():
     config = text_format.Parse(triton_config("pool", 10, Setting("cuda", 1, 1), [1, 32]), ModelConfig())
     assert config.instance_group[0].kind == ModelInstanceGroup.KIND_GPU
+
+
+def test_the_card_tells_what_this_precision_loses_on_other_images(inputs, tmp_path):
+    predictions = list(inputs.predictions)
+    for number, name in enumerate(("contrast-5", "mine")):
+        spoilt = tmp_path / f"{name}.npz"
+        split = load_split(inputs.test)
+        save_split(
+            spoilt,
+            corrupt_split(split, name) if number == 0 else Split(split.images, split.labels[::-1], split.classes),
+        )
+        for model in inputs.models:
+            predictions.append(tmp_path / name / f"{model.stem}-cpu" / f"{name}.npz")
+            evaluate_model(model, spoilt, "cpu", predictions[-1], threads=1)
+    write_robustness(tmp_path / "robustness.csv", predictions)
+    card = (inputs.bundle(tmp_path / "pool", tmp_path / "robustness.csv") / "README.md").read_text()
+    section = card.partition("## On other images")[2].partition("## Latency")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")]
+    assert len(rows) == 2 + 3  # of int8 alone
+    assert rows[2].startswith("| the test set | 60 | 90.00 | ")
+    assert rows[2].endswith(" | – | – |")
+    assert rows[3].startswith("| lower contrast, severity 5 | 60 | 90.00 | ")
+    assert "| 0.00 | " in rows[3]
+    assert rows[4].startswith("| mine | 60 | ")
+    assert rows[4].endswith(" | – |")
+    assert "On other images" not in (inputs.bundle(tmp_path / "without") / "README.md").read_text()
 
 
 def test_the_card_tells_what_why_and_how_well(inputs, tmp_path):

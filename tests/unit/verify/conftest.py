@@ -13,9 +13,11 @@ from report_files import calls
 from resbench.benchmark.latency import COLUMNS
 from resbench.benchmark.predictions import evaluate_model
 from resbench.common.files import sha256
-from resbench.data.store import Split, save_split
+from resbench.data.corruptions import corrupt_split
+from resbench.data.store import Split, load_split, save_split
 from resbench.deploy.bundle import write_bundle
 from resbench.report.recommendation import Deployment
+from resbench.report.robustness import write_robustness
 from resbench.report.table import collate_report
 from resbench.training.record import add_record
 from tiny_models import CLASSES, tiny_model
@@ -34,7 +36,8 @@ def finished(tmp_path_factory):
     names = ("report.csv", "comparisons.csv", "recommendation.json", "report.md", "SHA256SUMS")
     where = Deployment(provider="cpu", batch_size=1, threads=1)
     summary = folder / "data/summary.json"
-    collate_report(*[folder / name for name in names], None, summary, parity, predictions, [timings], where)
+    robustness = write_losses(folder, predictions)
+    collate_report(*[folder / name for name in names], None, summary, parity, predictions, [timings], where, robustness)
     for variant in NETWORKS:
         write_bundle(
             folder / "model_repository" / variant,
@@ -43,6 +46,7 @@ def finished(tmp_path_factory):
             folder / "report.csv",
             folder / "recommendation.json",
             folder / "data/test.npz",
+            robustness,
         )
         (folder / "model_repository" / variant / ".snakemake_timestamp").touch()  # as Snakemake does
     return folder
@@ -97,6 +101,19 @@ def write_predictions(folder, variant, precision):
     path = folder / f"predictions/{variant}/seed0/{precision}-cpu.npz"
     evaluate_model(graph, folder / "data/test.npz", "cpu", path, threads=1)
     return path
+
+
+def write_losses(folder, predictions):
+    """robustness.csv, of the same models on a spoilt copy of the test images."""
+    spoilt = folder / "data/corrupted/contrast-3.npz"
+    save_split(spoilt, corrupt_split(load_split(folder / "data/test.npz"), "contrast-3"))
+    others = [path.with_suffix("") / "contrast-3.npz" for path in predictions]
+    for path in others:
+        place = path.parent.parent.relative_to(folder / "predictions")
+        graph = folder / "onnx" / place / f"{path.parent.name.partition('-')[0]}.onnx"
+        evaluate_model(graph, spoilt, "cpu", path, threads=1)
+    write_robustness(folder / "robustness.csv", [*predictions, *others])
+    return folder / "robustness.csv"
 
 
 def write_latency(folder):

@@ -148,6 +148,15 @@ TAMPERED = {
     "a row of the report": (drop_line("report.csv", 1), "report.csv: has 3 rows, but 4 follow from the raw files"),
     "a verdict": (edit_csv("comparisons.csv", 1, "verdict", "better"), "comparisons.csv: row 1 (accuracy network pool"),
     "an interval": (edit_csv("comparisons.csv", 2, "low", "-0.0001"), "low is '-0.0001', but"),
+    "a loss on other images": (
+        edit_csv("robustness.csv", 6, "change_from_test", "0.01"),
+        "change_from_test is '0.01', but '0' follows",
+    ),
+    "a row of losses": (drop_line("robustness.csv", 8), "robustness.csv: has 7 rows, but 8 follow"),
+    "a prediction on other images": (
+        lambda folder: change_probability(folder / STORED.replace(".npz", "/contrast-3.npz"), 0, 0.5),
+        "robustness.csv: row",
+    ),
     "the recommended network": (choose, "recommendation.json: recommendations.0.choice.variant is"),
     "a figure of the recommendation": (
         edit("recommendation.json", '"latency_p50_ms": ', '"latency_p50_ms": 1'),
@@ -165,6 +174,7 @@ TAMPERED = {
 def test_an_untouched_run_has_no_fault(run):
     assert faults(run) == []
     assert sha256(run / "report.csv") in (run / "SHA256SUMS").read_text()
+    assert "lower contrast, severity 3" in (run / "report.md").read_text().partition("## On other images")[2]
 
 
 @pytest.mark.parametrize("kind", TAMPERED)
@@ -176,7 +186,9 @@ def test_tampering_is_named(run, kind):
     assert not [line for line in found if "\n" in line]
 
 
-@pytest.mark.parametrize("kind", ["a cell of the report", "a verdict", "the recommended network", "a timed call"])
+@pytest.mark.parametrize(
+    "kind", ["a cell of the report", "a verdict", "the recommended network", "a timed call", "a loss on other images"]
+)
 def test_hashes_written_anew_do_not_hide_it(run, kind):
     """Who edits a number can write SHA256SUMS, too: what follows from the raw files cannot be argued with."""
     tamper, said = TAMPERED[kind]

@@ -10,7 +10,7 @@ from resbench.common.errors import ResbenchError
 from resbench.common.files import CHECKSUMS, atomic_folder, checksum_lines, sha256
 from resbench.data.store import Split, load_split, save_split
 from resbench.deploy.card import Candidate, render_card
-from resbench.deploy.deployment import Setting, read_decision, read_rows
+from resbench.deploy.deployment import Setting, read_decision, read_losses, read_rows
 from resbench.runtime.providers import BASE_PROVIDER, Provider, provider
 from resbench.runtime.sessions import identify, open_session
 
@@ -20,7 +20,13 @@ CHECK_IMAGES = 64  # some 200 kB
 
 
 def write_bundle(
-    folder: Path, models: list[Path], predictions: list[Path], report: Path, recommendation: Path, test: Path
+    folder: Path,
+    models: list[Path],
+    predictions: list[Path],
+    report: Path,
+    recommendation: Path,
+    test: Path,
+    robustness: Path | None = None,
 ) -> None:
     """Write `folder`, whole or not at all: the network's recommended precision, and all that is needed to serve it.
 
@@ -31,6 +37,7 @@ def write_bundle(
         report: report.csv.
         recommendation: recommendation.json, which decides.
         test: the test images, of which one warms the server up.
+        robustness: robustness.csv; None where there is no further test set.
 
     Raises:
         ResbenchError: a file is unreadable, they do not belong together, or nothing is recommended for this network.
@@ -50,6 +57,7 @@ def write_bundle(
     times = [row for row in rows if row.precision == precision]
     if decision.place.setting not in {row.setting for row in times}:
         raise ResbenchError(f"{report}: has no {variant} in {precision} where {recommendation} recommends it")
+    losses = read_losses(robustness, variant, precision, decision.place.provider) if robustness else []
     split = load_split(test)
     if not np.array_equal(split.labels, deployed.answers.labels):
         raise ResbenchError(f"{test}: not the images of the --predictions; name the file that was evaluated")
@@ -63,7 +71,7 @@ def write_bundle(
         texts = {
             "config.pbtxt": triton_config(folder.name, len(classes), decision.setting, batch_sizes),
             "labels.txt": "".join(f"{name}\n" for name in classes),
-            "README.md": render_card(deployed, candidates.get("fp32"), rows, decision),
+            "README.md": render_card(deployed, candidates.get("fp32"), rows, decision, losses),
         }
         for name, text in texts.items():
             (temporary / name).write_text(text, encoding="utf-8")

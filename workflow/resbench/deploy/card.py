@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from resbench.benchmark.predictions import Predictions
 from resbench.common.files import sha256
 from resbench.common.markdown import escaped, table
 from resbench.data.datasets import titled
-from resbench.deploy.deployment import Decision, Measured
+from resbench.deploy.deployment import Decision, Loss, Measured
 from resbench.report.format import between, percent, points, significant
 from resbench.report.prose import describe_precision, describe_recommendation, provider_words, setting_words
 from resbench.runtime.sessions import Identity
@@ -28,7 +29,13 @@ class Candidate(NamedTuple):
     answers: Predictions
 
 
-def render_card(deployed: Candidate, fp32: Candidate | None, rows: list[Measured], decision: Decision) -> str:
+def render_card(
+    deployed: Candidate,
+    fp32: Candidate | None,
+    rows: list[Measured],
+    decision: Decision,
+    losses: Sequence[Loss] = (),
+) -> str:
     """Return the card of `deployed`.
 
     Args:
@@ -36,6 +43,7 @@ def render_card(deployed: Candidate, fp32: Candidate | None, rows: list[Measured
         fp32: the same network before it changed its precision; None where that is not among the files.
         rows: of report.csv: every precision of this network on the provider that the bundle runs on.
         decision: why this precision.
+        losses: of robustness.csv: this network and precision on every test set.
     """
     identity, setting = deployed.identity, decision.setting
     times = [row for row in rows if row.precision == identity.precision]
@@ -51,6 +59,7 @@ def render_card(deployed: Candidate, fp32: Candidate | None, rows: list[Measured
         _why(identity, here, decision),
         "## Accuracy",
         _accuracy(deployed, fp32, row),
+        *(["## On other images", _robustness(losses)] if losses else []),
         "## Latency",
         f"Provider {provider_words(setting.provider)}, on {escaped(row.host)}. A call is one batch.",
         _latency(times),
@@ -182,6 +191,30 @@ def _accuracy(deployed: Candidate, fp32: Candidate | None, row: Measured) -> str
         + table(["", "Accuracy (%)", "95 % CI"], rows)
         + f"\n\nLoss of this file: {loss:.4f} nats.{text}"
     )
+
+
+def _robustness(losses: Sequence[Loss]) -> str:
+    header = ["Test set", "Images", "Accuracy (%)", "95 % CI", "Change (points)", "95 % CI"]
+    rows = [
+        (
+            *(escaped(loss.test_set), f"{loss.images:,}", percent(loss.accuracy), _interval(*loss.interval)),
+            "–" if loss.change is None else points(loss.change),
+            _change_interval(loss),
+        )
+        for loss in losses
+    ]
+    return (
+        "Mean over seeds of this network in this precision, without any training on these images; changes are from the "
+        f"test set.\n\n{table(header, rows)}\n\nCorruptions are those of Hendrycks & Dietterich (2019), applied to "
+        "the test images. A change without an interval is against other images, so that it cannot be paired."
+    )
+
+
+def _change_interval(loss: Loss) -> str:
+    if loss.change_interval is None:
+        return "–"
+    low, high = map(points, loss.change_interval)
+    return between(low, high, "to")
 
 
 def _correct(candidate: Candidate) -> Hits:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from resbench.common.errors import ResbenchError
 from resbench.report.recommendation import Precision, Recommendation, read_recommendations
+from resbench.report.robustness_tables import read_robustness, test_set_words
 from resbench.report.schema import read_report
 
 
@@ -43,6 +44,21 @@ class Measured(NamedTuple):
     def setting(self) -> tuple[int, int]:
         """Return (batch size, threads)."""
         return self.batch_size, self.threads
+
+
+class Loss(NamedTuple):
+    """A row of robustness.csv: the deployed network and precision on one test set.
+
+    Accuracies are fractions, of the mean over seeds with its 95 % interval; `change` is against the main test set, None
+    on that itself, and has an interval where both are versions of the same images.
+    """
+
+    test_set: str
+    images: int
+    accuracy: float
+    interval: tuple[float, float]
+    change: float | None
+    change_interval: tuple[float, float] | None
 
 
 class Decision(NamedTuple):
@@ -87,6 +103,29 @@ def read_rows(report: Path, variant: str, provider: str, host: str) -> list[Meas
     own = table[(table["variant"] == variant) & (table["provider"] == provider) & (table["host"] == host)]
     timed = own.dropna(subset=["batch_size", "accuracy_mean"])
     return [_measured(row) for row in timed.to_dict("records")]
+
+
+def read_losses(robustness: Path, variant: str, precision: str, provider: str) -> list[Loss]:
+    """Read the rows of robustness.csv of one variant, precision and provider.
+
+    Raises:
+        ResbenchError: The file is not what `robustness` writes.
+    """
+    table = read_robustness(robustness)
+    own = (table["variant"] == variant) & (table["precision"] == precision) & (table["provider"] == provider)
+    return [_loss(row) for row in table[own].to_dict("records")]
+
+
+def _loss(row: dict[Any, Any]) -> Loss:
+    change, low, high = (row[f"change_from_test{ending}"] for ending in ("", "_low", "_high"))
+    return Loss(
+        test_set_words(row),
+        int(row["images"]),
+        row["accuracy_mean"],
+        (row["accuracy_low"], row["accuracy_high"]),
+        None if pd.isna(change) else change,
+        None if pd.isna(low) else (low, high),
+    )
 
 
 def _measured(row: dict[Any, Any]) -> Measured:

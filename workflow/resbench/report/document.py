@@ -15,6 +15,7 @@ from resbench.report.format import span
 from resbench.report.latencies import latency_table
 from resbench.report.measured import measured_table
 from resbench.report.recommendation import Recommendations
+from resbench.report.robustness_tables import robustness_tables
 from resbench.report.tables import Heading, Table
 
 
@@ -43,6 +44,7 @@ class Document(NamedTuple):
         caveats: What must be known before a figure is trusted, first.
         sections: One for each environment.
         comparisons: The tables that have rows.
+        robustness: A table for each provider; none where there is no further test set.
         hosts: Where it was measured.
         source, sha256: Of the data.
         decided: The recommendations.
@@ -53,6 +55,7 @@ class Document(NamedTuple):
     caveats: list[Caveat]
     sections: list[Section]
     comparisons: list[Table]
+    robustness: list[Table]
     hosts: list[Host]
     source: str
     sha256: str
@@ -71,6 +74,7 @@ def build_document(
     hosts: Sequence[dict[str, Any]],
     summary: dict[str, Any],
     test_images: int,
+    robustness: pd.DataFrame | None = None,
 ) -> Document:
     """Return the report of an experiment.
 
@@ -82,6 +86,7 @@ def build_document(
         hosts: The contents of host.json.
         summary: Of the data, what `convert --summary` wrote.
         test_images: Number of test images.
+        robustness: Rows of robustness.csv, see `read_robustness`; None where there is no further test set.
     """
     datasets = list(report["dataset"].unique())
     published = all(titled(name).has_references for name in datasets)
@@ -101,6 +106,7 @@ def build_document(
         caveats=caveats(report, comparisons, hosts),
         sections=[Section(place, _measured(place, published), latency_table(place)) for place in found],
         comparisons=comparison_tables(comparisons, recommended),
+        robustness=[] if robustness is None else robustness_tables(robustness),
         hosts=[_host(host) for host in hosts],
         source=str(summary.get("source") or "unknown"),
         sha256=str(summary.get("sha256") or "unknown"),

@@ -12,7 +12,7 @@ from resbench.common.errors import ResbenchError
 from resbench.common.files import write_text
 from resbench.data.corruptions import parse_name
 from resbench.report.columns import METRICS
-from resbench.report.table import to_csv
+from resbench.report.csv_text import to_csv
 from resbench.statistics.accuracy import accuracy_interval, compare_precisions
 
 FP32 = "fp32"

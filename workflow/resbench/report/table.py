@@ -1,23 +1,20 @@
 """Everything measured in one table, with comparisons and the recommendation, for programs and for people."""
 
-import csv
-import io
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from resbench.common.files import atomic, checksum_lines
 from resbench.data.datasets import describe
 from resbench.report.columns import METRICS, REPORT_COLUMNS, report_row
 from resbench.report.comparisons import COMPARISON_COLUMNS, comparison_rows
+from resbench.report.csv_text import to_csv
 from resbench.report.document import build_document
 from resbench.report.entries import entries
 from resbench.report.inputs import read_inputs
 from resbench.report.markdown import render_markdown
 from resbench.report.recommendation import Deployment, recommend
+from resbench.report.robustness_tables import read_robustness
 from resbench.report.schema import read_comparisons, read_report
-
-Row = dict[str, Any]
 
 
 def collate_report(
@@ -32,6 +29,7 @@ def collate_report(
     predictions: list[Path],
     timings: list[tuple[Path, Path]],
     deployment: Deployment | None = None,
+    robustness: Path | None = None,
 ) -> None:
     """Write all five files from every stage's output, or none.
 
@@ -47,9 +45,10 @@ def collate_report(
         predictions: what `evaluate` wrote, one for each model, precision and provider.
         timings: what `latency` wrote, (samples, host) for each provider.
         deployment: where bundles will run, and which precision the user asks for; see `recommend`.
+        robustness: what `robustness` wrote; None where there is no further test set.
 
     Raises:
-        ResbenchError: see `read_inputs` and `recommend`.
+        ResbenchError: see `read_inputs`, `recommend` and `read_robustness`.
     """
     inputs = read_inputs(summary, parity, predictions, timings, METRICS)
     dataset = describe(inputs.summary, name)
@@ -70,18 +69,10 @@ def collate_report(
             inputs.hosts,
             inputs.summary,
             inputs.parity[0].test_images,
+            read_robustness(robustness) if robustness else None,
         )
         new[markdown].write_text(render_markdown(document), encoding="utf-8")
         sources = [summary, *parity, *predictions, *(path for pair in timings for path in pair)]
+        sources += [robustness] if robustness else []
         files = {path: path for path in sources} | new
         stack.enter_context(atomic(checksums)).write_text(checksum_lines(files, checksums.parent), encoding="utf-8")
-
-
-def to_csv(rows: list[Row], columns: list[str]) -> str:
-    """Six significant digits, beyond what any of these measurements can repeat; whole numbers in full."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
-    return stream.getvalue()

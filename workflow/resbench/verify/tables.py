@@ -1,4 +1,4 @@
-"""Whether every cell of the tables, the recommendation and report.md follow from predictions and timings."""
+"""Whether every cell of the tables, the recommendation and report.md follows from predictions and timings."""
 
 import csv
 import io
@@ -13,15 +13,18 @@ from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import CHECKSUMS
 from resbench.report.comparisons import COMPARISON_COLUMNS
 from resbench.report.recommendation import Deployment, read_recommendations
+from resbench.report.robustness import write_robustness
 from resbench.report.table import collate_report
 from resbench.verify.faults import Fault, read
 
 NAMES = ("report.csv", "comparisons.csv", "recommendation.json", "report.md")  # in the order that collate takes
+ROBUSTNESS = "robustness.csv"  # a source of report.md, where there are further test sets
 MOST = 20  # faults named for each file
 NOT_VERIFIED = " (not verified)"  # what `describe` may put behind a user's own title
 KEYS = {
     "report.csv": ("variant", "precision", "provider", "batch_size", "threads"),
     "comparisons.csv": tuple(COMPARISON_COLUMNS[:9]),
+    ROBUSTNESS: ("variant", "precision", "provider", "test_set"),
 }
 
 
@@ -47,8 +50,10 @@ def check_tables(folder: Path, sources: list[str]) -> Iterator[Fault]:
     except (ResbenchError, ValueError) as error:
         yield Fault(paths["report.csv"], f"cannot be computed again: {error}")
         return
-    for name, key in KEYS.items():
-        yield from _first(_cells(paths[name], found[name], expected[name], key))
+    for name in ("report.csv", "comparisons.csv"):
+        yield from _first(_cells(paths[name], found[name], expected[name], KEYS[name]))
+    if ROBUSTNESS in sources:
+        yield from _first(_check_robustness(folder, sources))
     both = (json.loads(texts["recommendation.json"]) for texts in (found, expected))
     yield from _first(
         Fault(paths["recommendation.json"], f"{place} is {one}, but {other} follows from the raw files")
@@ -92,8 +97,28 @@ def _computed(folder: Path, sources: list[str], report: str, deployment: Deploym
             named("*.npz"),
             timings,
             deployment,
+            folder / ROBUSTNESS if ROBUSTNESS in sources else None,
         )
         return {name: _text(Path(temporary) / name) for name in NAMES}
+
+
+def _check_robustness(folder: Path, sources: list[str]) -> Iterator[Fault]:
+    """Yield what in robustness.csv does not follow from the predictions, in whatever order its rows are."""
+    main = [folder / name for name in sources if Path(name).match("*.npz")]
+    with tempfile.TemporaryDirectory() as temporary:
+        computed = Path(temporary) / ROBUSTNESS
+        try:
+            write_robustness(computed, [*main, *sorted(folder.glob("predictions/*/*/*/*.npz"))])
+        except ResbenchError as error:
+            yield Fault(folder / ROBUSTNESS, f"cannot be computed again: {error}")
+            return
+        found, expected = (_sorted_rows(_text(path)) for path in (folder / ROBUSTNESS, computed))
+    yield from _cells(folder / ROBUSTNESS, found, expected, KEYS[ROBUSTNESS])
+
+
+def _sorted_rows(text: str) -> str:
+    header, *rows = text.splitlines(keepends=True)
+    return "".join([header, *sorted(rows)])
 
 
 def _cells(path: Path, stored: str, expected: str, key: tuple[str, ...]) -> Iterator[Fault]:

@@ -19,7 +19,6 @@ from resbench.report.html.operator_view import operator_tables
 from resbench.report.html.page_figures import page_figures
 from resbench.report.html.page_inputs import PageInputs
 from resbench.report.html.rendering import Figure, chart_library, write_figures
-from resbench.report.html.robustness_view import robustness_tables
 from resbench.report.html.scenario_view import scenario_views
 
 PAIRS, EXAMPLES = 6, 4  # classes confused most, and images of each
@@ -36,6 +35,7 @@ def write_page(page: Path, folder: Path, inputs: PageInputs) -> None:
         inputs.hosts,
         inputs.summary,
         len(inputs.test.labels),
+        inputs.robustness,
     )
     places = [section.environment for section in document.sections]
     shown = model_shown(inputs.predictions, places)
@@ -80,7 +80,6 @@ def render(inputs: PageInputs, document: Document, drawn: dict[str, list[Figure]
         document=document,
         scenarios=[] if inputs.scenarios is None else scenario_views(inputs.scenarios, inputs.report),
         operators=[] if inputs.operators is None else operator_tables(inputs.operators),
-        robustness=[] if inputs.robustness is None else robustness_tables(inputs.robustness),
         figures=drawn,
         specs={figure.name: figure.spec for group in drawn.values() for figure in group},
         shown=shown[0],

@@ -13,9 +13,9 @@ from resbench.benchmark.predictions import Predictions, load_predictions
 from resbench.common.errors import ResbenchError, one_line
 from resbench.data.store import Split, load_split
 from resbench.report.html.operator_view import read_operators
-from resbench.report.html.robustness_view import read_robustness
 from resbench.report.inputs import read_summary, read_timings
 from resbench.report.recommendation import Recommendations, read_recommendations
+from resbench.report.robustness_tables import read_robustness
 from resbench.report.schema import read_comparisons, read_report
 
 SCENARIO_PLACE = ("model", "variant", "seed", "precision", "provider", "host")
