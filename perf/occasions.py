@@ -17,6 +17,7 @@ import harness
 import numpy as np
 from harness import Verdict
 from resbench.benchmark.latency import measure_latency
+from resbench.benchmark.plan import LatencyRequest
 from resbench.common.progress import say
 from resbench.compare.run import read_minima
 from resbench.statistics import verdicts
@@ -40,13 +41,15 @@ def measure(options, folder: Path) -> list[Occasion]:
         say(f"occasion {number} of {options.occasions}")
         measure_latency(
             options.models,
-            options.provider,
+            LatencyRequest(
+                options.provider,
+                [int(size) for size in options.batch_sizes.split(",")],
+                [int(number) for number in options.threads.split(",")],
+                options.preset,
+            ),
             samples,
             host,
             data=options.data,
-            batch_sizes=[int(size) for size in options.batch_sizes.split(",")],
-            threads=[int(number) for number in options.threads.split(",")],
-            preset=options.preset,
         )
     return [{key: np.array(list(rounds.values())) for key, rounds in read_minima(*pair).items()} for pair in files]
 

@@ -36,12 +36,12 @@ def edit(path: Path, old: str, new: str) -> None:
 
 def commands() -> dict[str, set[str]]:
     """The modules that each sub-command of the command line imports."""
-    tree = ast.parse((PACKAGE / "cli.py").read_text())
     return {
         function.name: {
             node.module for node in ast.walk(function) if isinstance(node, ast.ImportFrom) and node.module is not None
         }
-        for function in tree.body
+        for path in (PACKAGE / "cli").glob("*.py")
+        for function in ast.parse(path.read_text()).body
         if isinstance(function, ast.FunctionDef)
     }
 

@@ -24,8 +24,6 @@ NETWORKS = "resbench.networks"
 # Modules that a stage may import without depending on them.
 SHAPE_NOTHING = frozenset(
     {
-        "resbench.cli",  # hands options on
-        "resbench.config",  # what it decides arrives as an option
         "resbench.common.errors",
         "resbench.common.files",
         "resbench.common.memory",

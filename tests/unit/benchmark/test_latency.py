@@ -13,7 +13,7 @@ import pytest
 from resbench.benchmark import latency, latency_worker, process
 from resbench.benchmark.latency import COLUMNS, measure_latency, schedule
 from resbench.benchmark.latency_worker import Timing, peak_rss_mb, time_calls, warm_up
-from resbench.benchmark.plan import INPUTS, Setting, rotate
+from resbench.benchmark.plan import INPUTS, LatencyRequest, Setting, rotate
 from resbench.benchmark.predictions import evaluate_model
 from resbench.benchmark.presets import LATENCY_PRESETS
 from resbench.benchmark.rounds import Rounds
@@ -53,8 +53,9 @@ def measured(tmp_path_factory, images):
 
         patch.setattr(latency, "run_fresh", spy)
         samples, host = folder / "out" / "samples.csv", folder / "out" / "host.json"
-        settings = {"batch_sizes": [2], "threads": [1], "preset": "smoke", "rounds": 2, "notes": ["cuda was left out"]}
-        measure_latency(models, "cpu", samples, host, data=images, predictions=predictions, **settings)
+        request = LatencyRequest("cpu", batch_sizes=[2], threads=[1], preset="smoke", rounds=2)
+        stored = {"data": images, "predictions": predictions}
+        measure_latency(models, request, samples, host, **stored, notes=["cuda was left out"])
     with samples.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     return rows, read_json(host), timings
@@ -207,11 +208,14 @@ def test_fast_models_are_timed_for_a_time_and_slow_ones_for_enough_calls(monkeyp
     assert len(time_calls(slow.call, 16, 0.2)) == 16
 
 
-def refused(folder, models, match, provider="cpu", **settings):
+def smoke(provider="cpu", **chosen):
+    return LatencyRequest(provider, **{"batch_sizes": [1], "threads": [1], "preset": "smoke", "rounds": 1} | chosen)
+
+
+def refused(folder, models, match, request=None, **given):
     samples, host = folder / "samples.csv", folder / "host.json"
-    options = {"data": None, "batch_sizes": [1], "threads": [1], "preset": "smoke", "rounds": 1} | settings
     with pytest.raises(ResbenchError, match=match) as caught:
-        measure_latency(models, provider, samples, host, **options)
+        measure_latency(models, request or smoke(), samples, host, **given)
     assert "\n" not in str(caught.value)
     assert not [path for path in folder.iterdir() if "samples" in path.name or "host" in path.name]
 
@@ -271,10 +275,9 @@ def test_an_interrupted_measurement_goes_on_with_the_missing_rounds(tmp_path, mo
 
     monkeypatch.setattr(latency, "run_fresh", counted)
     kept, out = tmp_path / "kept", tmp_path / "out"
-    settings = {"data": None, "batch_sizes": [1], "threads": [1], "preset": "smoke", "checkpoints": kept}
 
     def measure():
-        measure_latency(models, "cpu", out / "samples.csv", out / "host.json", **settings)
+        measure_latency(models, smoke(rounds=None), out / "samples.csv", out / "host.json", checkpoints=kept)
 
     with pytest.raises(Killed):
         measure()
@@ -306,7 +309,7 @@ def test_rounds_of_other_conditions_and_damaged_ones_are_not_taken(tmp_path):
 
 
 def test_provider_that_cannot_be_had_is_refused(tmp_path, no_gpu):
-    refused(tmp_path, [tiny_model(tmp_path / "m.onnx")], "no NVIDIA GPU here", provider="cuda")
+    refused(tmp_path, [tiny_model(tmp_path / "m.onnx")], "no NVIDIA GPU here", smoke("cuda"))
 
 
 def test_model_that_fails_in_its_process_is_named(tmp_path):
@@ -398,9 +401,8 @@ def test_interruption_kills_the_process_and_leaves_nothing(tmp_path, interruptio
 def test_openvino_is_timed_as_onnx_runtime_is(tmp_path, images):
     model, stored = tiny_model(tmp_path / "m.onnx"), tmp_path / "p.npz"
     evaluate_model(model, images, "openvino", stored, threads=1)
-    settings = {"data": images, "batch_sizes": [2], "threads": [1], "preset": "smoke", "rounds": 1}
     samples, path = tmp_path / "samples.csv", tmp_path / "host.json"
-    measure_latency([model], "openvino", samples, path, predictions=[stored], **settings)
+    measure_latency([model], smoke("openvino", batch_sizes=[2]), samples, path, data=images, predictions=[stored])
     host = read_json(path)
     assert (host["provider"], host["runtime"]) == ("openvino", "OpenVINO")
     assert host["runtime_version"] in host["packages"]["openvino"]
@@ -416,13 +418,12 @@ def test_openvino_is_timed_as_onnx_runtime_is(tmp_path, images):
 def test_options_that_cannot_work_are_refused_before_anything_is_timed(tmp_path, provider, option):
     model = tiny_model(tmp_path / "m.onnx")
     said = rf"--provider-option {provider}\.{option}: {option} .*leave it out"
-    refused(tmp_path, [model], said, provider=provider, options={option: "1"})
+    refused(tmp_path, [model], said, smoke(provider, options={option: "1"}))
 
 
 def test_more_threads_than_the_quota_allows_is_a_warning(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(latency, "cpu_quota", lambda: 0.25)
-    settings = {"data": None, "batch_sizes": [1], "threads": [1], "preset": "smoke", "rounds": 1}
-    measure_latency([tiny_model(tmp_path / "m.onnx")], "cpu", tmp_path / "s.csv", tmp_path / "h.json", **settings)
+    measure_latency([tiny_model(tmp_path / "m.onnx")], smoke(), tmp_path / "s.csv", tmp_path / "h.json")
     said = "oversubscribed: 1 threads on 0.25 cores wait for each other"
     assert said in capfd.readouterr().err
     assert said in read_json(tmp_path / "h.json")["warnings"]

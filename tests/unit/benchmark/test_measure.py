@@ -5,6 +5,7 @@ import csv
 import numpy as np
 import pytest
 from resbench.benchmark.measure import find_sources, measure_models
+from resbench.benchmark.plan import LatencyRequest
 from resbench.benchmark.predictions import evaluate_model, load_predictions, save_predictions
 from resbench.common.errors import ResbenchError
 from resbench.common.files import read_json
@@ -12,7 +13,9 @@ from resbench.data.store import Split, save_split
 from resbench.runtime.providers import provider
 from tiny_models import CLASSES, tiny_model
 
-QUICK = {"batch_sizes": [2], "threads": [1], "preset": "smoke", "rounds": 1, "options": None}
+
+def quick(name):
+    return LatencyRequest(name, batch_sizes=[2], threads=[1], preset="smoke", rounds=1)
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ def test_one_file_of_a_results_folder_brings_its_predictions(run):
 @pytest.mark.parametrize("name", ["cpu", "openvino"])
 def test_the_folder_holds_samples_environment_predictions_and_agreement(run, tmp_path, name):
     out = tmp_path / "board"
-    measure_models([run / "onnx/pool/seed0/fp32.onnx", run / "onnx/basic/seed1/fp16.onnx"], out, name, **QUICK)
+    measure_models([run / "onnx/pool/seed0/fp32.onnx", run / "onnx/basic/seed1/fp16.onnx"], out, quick(name))
     host = read_json(out / "latency" / name / "host.json")
     assert host["provider"] == name
     assert host["runtime_version"]
@@ -67,7 +70,7 @@ def test_the_folder_holds_samples_environment_predictions_and_agreement(run, tmp
 
 def refused(folder, paths, match, name="cpu"):
     with pytest.raises(ResbenchError, match=match) as caught:
-        measure_models(paths, folder / "out", name, **QUICK)
+        measure_models(paths, folder / "out", quick(name))
     assert "\n" not in str(caught.value)
     assert not (folder / "out").exists()
 
@@ -92,6 +95,6 @@ def test_what_does_not_belong_together_is_refused(run, tmp_path):
 
 def test_a_model_alone_is_timed_on_random_pixels(tmp_path):
     alone = tiny_model(tmp_path / "theirs.onnx", variant=None)
-    measure_models([alone], tmp_path / "out", "cpu", **QUICK)
+    measure_models([alone], tmp_path / "out", quick("cpu"))
     assert read_json(tmp_path / "out/latency/cpu/host.json")["images"] == "random pixels"
     assert read_json(tmp_path / "out/agreement.json") == []

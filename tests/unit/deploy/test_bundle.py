@@ -12,6 +12,7 @@ from google.protobuf import text_format
 from huggingface_hub import ModelCard
 from report_files import Results, calls
 from resbench.benchmark.measure import measure_models
+from resbench.benchmark.plan import LatencyRequest
 from resbench.benchmark.predictions import evaluate_model
 from resbench.common.errors import ResbenchError
 from resbench.common.files import atomic_folder, read_json, sha256
@@ -103,8 +104,8 @@ def test_the_recommended_precision_is_deployed_and_the_card_says_why(inputs, tmp
 
 def test_a_bundle_checks_and_times_itself_on_another_machine(inputs, tmp_path):
     folder = inputs.bundle(tmp_path / "pool")
-    settings = {"batch_sizes": [1], "threads": [1], "preset": "smoke", "rounds": 1, "options": None}
-    measure_models([folder], tmp_path / "measured", "openvino", **settings)
+    request = LatencyRequest("openvino", batch_sizes=[1], threads=[1], preset="smoke", rounds=1)
+    measure_models([folder], tmp_path / "measured", request)
     (row,) = read_json(tmp_path / "measured/agreement.json")
     assert (row["precision"], row["images"], row["top1_agreement"]) == ("int8", 60, 1.0)
     assert read_json(tmp_path / "measured/latency/openvino/host.json")["images"] == "from --data"

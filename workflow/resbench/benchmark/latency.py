@@ -3,14 +3,14 @@
 import csv
 import os
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from resbench.benchmark.conditions import Disturbance, warnings_after, warnings_before
 from resbench.benchmark.host import describe_host
 from resbench.benchmark.latency_worker import Job, Timing
-from resbench.benchmark.plan import INPUTS, Plan, Setting, plan_latency, rotate
+from resbench.benchmark.plan import INPUTS, LatencyRequest, Plan, Setting, plan_latency, rotate
 from resbench.benchmark.process import run_fresh
 from resbench.benchmark.rounds import Rounds
 from resbench.benchmark.summary import Measurement, describe_measurements, summarize_settings
@@ -27,19 +27,14 @@ COLUMNS = [
 
 def measure_latency(
     models: list[Path],
-    provider: str,
+    request: LatencyRequest,
     samples_path: Path,
     host_path: Path,
     *,
-    data: Path | None,
-    batch_sizes: list[int],
-    threads: list[int],
-    preset: str = "quick",
-    rounds: int | None = None,
-    predictions: list[Path] | None = None,
-    options: Mapping[str, str] | None = None,
+    data: Path | None = None,
+    predictions: Sequence[Path] = (),
     checkpoints: Path | None = None,
-    notes: list[str] | None = None,
+    notes: Sequence[str] = (),
 ) -> None:
     """Time every model at every batch size and thread count, once a round, each in a fresh process.
 
@@ -52,7 +47,7 @@ def measure_latency(
     - host: `describe_host` and `summarize`.
 
     Args:
-        models, provider, data, batch_sizes, threads, preset, rounds, predictions, options: See `plan_latency`.
+        models, request, data, predictions: See `plan_latency`.
         samples_path: File to write, .csv.
         host_path: File to write, .json.
         checkpoints: Folder that keeps finished rounds until all are done, to go on from.
@@ -61,25 +56,15 @@ def measure_latency(
     Raises:
         ResbenchError: See `plan_latency`; or a model's outputs are not the predicted ones, or a process fails.
     """
-    plan = plan_latency(
-        models,
-        provider,
-        data=data,
-        batch_sizes=batch_sizes,
-        threads=threads,
-        preset=preset,
-        rounds=rounds,
-        predictions=predictions,
-        options=options,
-    )
-    host = describe_host(provider)
+    plan = plan_latency(models, request, data=data, predictions=predictions)
+    host = describe_host(request.provider)
     warnings = [*warnings_before(), *_oversubscription(plan)]
     _warn(warnings)
     finished = Rounds(checkpoints, plan.fingerprint() | _fingerprint(host))
     measured = measure_rounds(plan.settings, plan.rounds, finished, lambda setting: time_setting(plan, setting))
     later = warnings_after([Disturbance(m.timing.steal, m.timing.others, m.timing.throttled) for m in measured])
     _warn(later)
-    host |= summarize(plan, measured) | {"warnings": warnings + later, "notes": notes or []}
+    host |= summarize(plan, measured) | {"warnings": warnings + later, "notes": list(notes)}
     rows = sample_rows(plan, measured)
     _write(samples_path, host_path, rows, host)
     finished.remove()

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from resbench.benchmark.latency import measure_latency
-from resbench.benchmark.plan import identify_all
+from resbench.benchmark.plan import LatencyRequest, identify_all
 from resbench.benchmark.predictions import Predictions, evaluate_model, load_predictions
 from resbench.common.errors import ResbenchError
 from resbench.common.files import atomic_folder, sha256, write_json
@@ -30,17 +30,7 @@ class Source(NamedTuple):
     predictions: Path | None = None
 
 
-def measure_models(
-    paths: list[Path],
-    output: Path,
-    provider: str,
-    *,
-    batch_sizes: list[int],
-    threads: list[int],
-    preset: str,
-    rounds: int | None,
-    options: Mapping[str, str] | None,
-) -> None:
+def measure_models(paths: list[Path], output: Path, request: LatencyRequest) -> None:
     """Check and time models on this machine and write a folder that a report can take in.
 
     The folder, which appears whole or not at all, is laid out as a results folder: `latency/PROVIDER/samples.csv` and
@@ -51,47 +41,43 @@ def measure_models(
     Args:
         paths: Results folders, bundles and .onnx files, in any mixture; see `find_sources`.
         output: Folder to write; it must not exist yet.
-        provider: A name in `PROVIDERS`; models in precisions that it is not measured in are left out.
-        batch_sizes, threads, preset, rounds, options: See `plan_latency`.
+        request: How they are measured; models in precisions that the provider is not measured in are left out.
 
     Raises:
         ResbenchError: A path holds no model, the provider cannot be had, the models are not of the same images, or
             a model computes another function here than where it was exported.
     """
-    check_provider(provider, options)
-    record = PROVIDERS[provider]
-    found = [source for path in paths for source in find_sources(path, record)]
+    check_provider(request.provider, request.options)
+    provider = PROVIDERS[request.provider]
+    found = [source for path in paths for source in find_sources(path, provider)]
     identities = identify_all([source.model for source in found])
-    chosen = [source for source in found if record.supports(identities[source.model].precision)]
+    chosen = [source for source in found if provider.supports(identities[source.model].precision)]
     notes = [
-        f"{source.model} was left out: {identities[source.model].precision} is not measured on {provider}"
+        f"{source.model} was left out: {identities[source.model].precision} is not measured on {provider.name}"
         for source in found
         if source not in chosen
     ]
     if not chosen:
-        raise ResbenchError(f"--provider {provider}: none of the models is in {' or '.join(sorted(record.precisions))}")
+        raise ResbenchError(
+            f"--provider {provider.name}: none of the models is in {' or '.join(sorted(provider.precisions))}"
+        )
     data = _shared_images(chosen)
     with atomic_folder(output) as folder:
         predictions = []
         rows = []
         for source in chosen if data else []:
             identity = identities[source.model]
-            place = f"{identity.variant}/seed{identity.seed or '-'}/{identity.precision or 'fp32'}-{provider}.npz"
+            place = f"{identity.variant}/seed{identity.seed or '-'}/{identity.precision or 'fp32'}-{provider.name}.npz"
             predictions.append(folder / "predictions" / place)
-            rows.append(_evaluate(source, identity, record, predictions[-1], options))
+            rows.append(_evaluate(source, identity, provider, predictions[-1], request.options))
         write_json(folder / "agreement.json", rows)
         measure_latency(
             [source.model for source in chosen],
-            provider,
-            folder / "latency" / provider / "samples.csv",
-            folder / "latency" / provider / "host.json",
+            request,
+            folder / "latency" / provider.name / "samples.csv",
+            folder / "latency" / provider.name / "host.json",
             data=data,
-            batch_sizes=batch_sizes,
-            threads=threads,
-            preset=preset,
-            rounds=rounds,
             predictions=predictions,
-            options=options,
             checkpoints=output.absolute().with_name(f".{output.name}.rounds"),
             notes=notes,
         )
@@ -165,7 +151,7 @@ def _same(one: Split | None, other: Split | None) -> bool:
 
 
 def _evaluate(
-    source: Source, identity: Identity, provider: Provider, path: Path, options: Mapping[str, str] | None
+    source: Source, identity: Identity, provider: Provider, path: Path, options: Mapping[str, str]
 ) -> dict[str, Any]:
     """Evaluate a model here and return how well that agrees with its stored predictions, ready for JSON.
 
@@ -177,7 +163,7 @@ def _evaluate(
     stored = load_predictions(source.predictions)
     if stored.model_sha256 != sha256(source.model):
         raise ResbenchError(f"{source.predictions}: of another file than {source.model}; evaluate it again")
-    evaluate_model(source.model, source.images, provider.name, path, threads=None, options=dict(options or {}))
+    evaluate_model(source.model, source.images, provider.name, path, threads=None, options=dict(options))
     same, difference = _compare(source.model, load_predictions(path), stored)
     exact = identity.precision in ("", "fp32")
     if same < LEAST_AGREEMENT or (exact and not difference <= provider.tolerance):

@@ -2,8 +2,8 @@
 
 import hashlib
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -31,6 +31,27 @@ class Setting(NamedTuple):
     model: Path
     batch_size: int
     threads: int
+
+
+@dataclass(frozen=True)
+class LatencyRequest:
+    """What a caller asks of a latency measurement, whichever models it is of.
+
+    Attributes:
+        provider: A name in `PROVIDERS`.
+        batch_sizes: Images in one call.
+        threads: Threads that one call may use.
+        preset: A key of LATENCY_PRESETS.
+        rounds: Fresh processes for each model and setting; None takes the preset's number.
+        options: Options of the provider, by the runtime's names.
+    """
+
+    provider: str
+    batch_sizes: Sequence[int]
+    threads: Sequence[int]
+    preset: str = "quick"
+    rounds: int | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,56 +103,42 @@ class Plan:
 
 
 def plan_latency(
-    models: list[Path],
-    provider: str,
-    *,
-    data: Path | None,
-    batch_sizes: list[int],
-    threads: list[int],
-    preset: str = "quick",
-    rounds: int | None = None,
-    predictions: list[Path] | None = None,
-    options: Mapping[str, str] | None = None,
+    models: list[Path], request: LatencyRequest, *, data: Path | None = None, predictions: Sequence[Path] = ()
 ) -> Plan:
     """Check everything that a measurement needs and lay out its settings.
 
     Args:
-        models: .onnx files, each of another variant, seed or precision.
-        provider: A name in `PROVIDERS`.
-        data: .npz whose first images are timed on; None takes random pixels.
-        batch_sizes: Images in one call.
-        threads: Threads that one call may use.
-        preset: One of LATENCY_PRESETS.
-        rounds: Overrides the preset's own.
+        models: .onnx files that differ in variant, seed or precision.
+        request: How they are measured.
+        data: .npz file whose first images are timed on; None takes random pixels.
         predictions: What `evaluate` wrote for each model on `data`; without them outputs need only be probabilities.
-        options: The provider's own, by the runtime's names.
 
     Returns:
         The plan.
 
     Raises:
-        ResbenchError: The provider or an option cannot be had, a model or a file is bad, or two models are the same.
+        ResbenchError: The provider or an option is not available, a model or a file is bad, or two models are the same.
     """
-    check_provider(provider, options)
+    check_provider(request.provider, request.options)
     identities = identify_all(models)
     hashes = {model: sha256(model) for model in models}
     split = load_split(data) if data else None
     images = split.images if split else np.random.default_rng(0).integers(0, 256, (256, 32, 32, 3), np.uint8)
-    effort = LATENCY_PRESETS[preset]
-    rounds = rounds or effort.rounds
+    effort = LATENCY_PRESETS[request.preset]
+    rounds = request.rounds or effort.rounds
     return Plan(
         identities=identities,
         hashes=hashes,
-        provider=PROVIDERS[provider],
-        options=dict(options or {}),
-        settings=[Setting(*combination) for combination in product(models, batch_sizes, threads)],
-        preset=preset,
+        provider=PROVIDERS[request.provider],
+        options=dict(request.options),
+        settings=[Setting(*combination) for combination in product(models, request.batch_sizes, request.threads)],
+        preset=request.preset,
         rounds=rounds,
         calls=math.ceil(effort.calls / rounds),
         seconds=effort.seconds,
         images=images,
         real=split is not None,
-        expected=_match_predictions(predictions or [], hashes, provider, split),
+        expected=_match_predictions(predictions, hashes, request.provider, split),
     )
 
 
@@ -161,7 +168,7 @@ def rotate(items: NDArray[Item], batch_size: int) -> NDArray[Item]:
 
 
 def _match_predictions(
-    paths: list[Path], hashes: dict[Path, str], provider: str, split: Split | None
+    paths: Sequence[Path], hashes: dict[Path, str], provider: str, split: Split | None
 ) -> dict[Path, Probabilities]:
     """Return the stored predictions of each model, float32 (N, C); empty where none are given.
 

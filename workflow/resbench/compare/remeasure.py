@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 
 from resbench.benchmark.latency import measure_latency
+from resbench.benchmark.plan import LatencyRequest
 from resbench.common.errors import ResbenchError
 from resbench.compare.comparison import Remeasured
 from resbench.compare.run import Run, read_minima
@@ -54,13 +55,10 @@ def _on_provider(old: Run, new: Run, keys: list[Key], preset: str) -> Remeasured
         samples, host = folder / "samples.csv", folder / "host.json"
         measure_latency(
             models,
-            provider,
+            LatencyRequest(provider, sorted({key[3] for key in keys}), sorted({key[4] for key in keys}), preset),
             samples,
             host,
             data=data if data.exists() else None,
-            batch_sizes=sorted({key[3] for key in keys}),
-            threads=sorted({key[4] for key in keys}),
-            preset=preset,
         )
         minima = read_minima(samples, host)
     found: Remeasured = {}

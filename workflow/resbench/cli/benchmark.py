@@ -1,0 +1,156 @@
+"""Sub-commands that run models: predictions, latency, operators, scenarios."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from resbench.benchmark.presets import LATENCY_PRESETS, SCENARIO_PRESETS
+from resbench.cli.options import Data, ProviderName, ProviderOptions, Threads, numbers, one_of, provider_options
+from resbench.runtime.providers import BASE_PROVIDER, PROVIDERS
+
+if TYPE_CHECKING:
+    from resbench.benchmark.plan import LatencyRequest
+
+BatchSizes = Annotated[str, typer.Option(help="Images in one call, comma-separated.")]
+ThreadCounts = Annotated[str, typer.Option(help="Threads that one call may use, comma-separated.")]
+LatencyPreset = Annotated[str, one_of(LATENCY_PRESETS, "quick: about a minute for each model.")]
+Rounds = Annotated[
+    int | None, typer.Option(min=1, help="Fresh processes for each model and setting.  Default: the preset's number.")
+]
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="An .onnx that `resbench export` wrote.")],
+    data: Annotated[
+        list[Path], typer.Option("--data", help="An .npz of images that an earlier stage wrote; once for each.")
+    ],
+    provider: ProviderName,
+    predictions: Annotated[
+        list[Path], typer.Option(help="Class probabilities of every image, .npz; once for each of --data.")
+    ],
+    threads: Threads = None,
+    provider_option: ProviderOptions = None,
+) -> None:
+    """Run a model over all images with ONNX Runtime and keep its predictions."""
+    from resbench.benchmark.predictions import evaluate_test_sets
+
+    if len(data) != len(predictions):
+        raise typer.BadParameter(f"{len(data)} of --data and {len(predictions)} of --predictions: one of each")
+    options = provider_options(provider_option).get(provider)
+    pairs = list(zip(data, predictions, strict=True))
+    evaluate_test_sets(model, pairs, provider, threads=threads, options=options)
+
+
+def latency(
+    models: Annotated[list[Path], typer.Argument(help="The .onnx files to compare.")],
+    provider: ProviderName,
+    samples: Annotated[Path, typer.Option(help="Every timed call, .csv.")],
+    host: Annotated[Path, typer.Option(help="What machine and software this was, and how steady, .json.")],
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Real images to time on.  Default: random pixels.")
+    ] = None,
+    predictions: Annotated[
+        list[Path] | None, typer.Option(help="What `evaluate` wrote, to check answers against; once for each model.")
+    ] = None,
+    batch_sizes: BatchSizes = "1,32",
+    threads: ThreadCounts = "1",
+    preset: LatencyPreset = "quick",
+    rounds: Rounds = None,
+    provider_option: ProviderOptions = None,
+    checkpoints: Annotated[Path | None, typer.Option(help="Folder to keep finished rounds in and go on from.")] = None,
+    note: Annotated[list[str] | None, typer.Option(help="A line to keep with the host.")] = None,
+) -> None:
+    """Time all models in one table under the same conditions: interleaved, a fresh process each."""
+    from resbench.benchmark.latency import measure_latency
+
+    request = _request(provider, batch_sizes, threads, preset, rounds, provider_option)
+    measure_latency(
+        models,
+        request,
+        samples,
+        host,
+        data=data,
+        predictions=predictions or [],
+        checkpoints=checkpoints,
+        notes=note or [],
+    )
+
+
+def measure(
+    models: Annotated[
+        list[Path],
+        typer.Argument(help="Bundles, results folders (each variant's first seed) or .onnx files."),
+    ],
+    output: Annotated[Path, typer.Option(help="Folder to write, for `benchmark.measured_elsewhere` or `collate`.")],
+    provider: ProviderName = BASE_PROVIDER.name,
+    batch_sizes: BatchSizes = "1,32",
+    threads: ThreadCounts = "1",
+    preset: LatencyPreset = "quick",
+    rounds: Rounds = None,
+    provider_option: ProviderOptions = None,
+) -> None:
+    """Measure exported models on this machine: check their outputs, time them, write a folder for the report."""
+    from resbench.benchmark.measure import measure_models
+
+    measure_models(models, output, _request(provider, batch_sizes, threads, preset, rounds, provider_option))
+
+
+def profile(
+    models: Annotated[list[Path], typer.Argument(help="The .onnx files to profile.")],
+    operators: Annotated[Path, typer.Option(help="Share of the time of each operator and layer, to write, .csv.")],
+    data: Annotated[Path | None, typer.Option("--data", help="Real images.  Default: random pixels.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images in one call.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads that a call may use.")] = 1,
+) -> None:
+    """Show where each model's time goes, by ONNX Runtime's profiler: shares, and speed beside the machine's peak."""
+    from resbench.benchmark.profile import profile_models
+
+    profile_models(models, operators, data=data, batch_size=batch_size, threads=threads)
+
+
+def scenarios(
+    models: Annotated[list[Path], typer.Argument(help="The .onnx files to run.")],
+    data: Data,
+    provider: Annotated[list[str], one_of(PROVIDERS, "Execution provider; once for each.")],
+    results: Annotated[Path, typer.Option(help="LoadGen's figures and verdicts, .csv.")],
+    preset: Annotated[str, one_of(SCENARIO_PRESETS, "smoke: seconds a run; mlperf: the official lengths.")] = "smoke",
+    threads: Annotated[int, typer.Option(min=1, help="Intra-op threads.")] = 1,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images a call in Offline.")] = 32,
+    p99_ms: Annotated[float, typer.Option(min=0.001, help="What Server's 99th percentile must keep.")] = 100.0,
+    provider_option: ProviderOptions = None,
+) -> None:
+    """Run MLPerf's SingleStream, Offline and Server on MLCommons LoadGen."""
+    from resbench.benchmark.scenarios import measure_scenarios
+
+    measure_scenarios(
+        models,
+        provider,
+        results,
+        data=data,
+        preset=preset,
+        threads=threads,
+        batch_size=batch_size,
+        bound_ms=p99_ms,
+        options=provider_options(provider_option),
+    )
+
+
+def _request(
+    provider: str,
+    batch_sizes: str,
+    threads: str,
+    preset: str,
+    rounds: int | None,
+    options: list[str] | None,
+) -> "LatencyRequest":
+    from resbench.benchmark.plan import LatencyRequest
+
+    return LatencyRequest(
+        provider,
+        batch_sizes=numbers(batch_sizes, "--batch-sizes"),
+        threads=numbers(threads, "--threads"),
+        preset=preset,
+        rounds=rounds,
+        options=provider_options(options).get(provider, {}),
+    )

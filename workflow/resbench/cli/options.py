@@ -1,0 +1,54 @@
+"""Options that several sub-commands share, and what reads their values."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from resbench.runtime.providers import PROVIDERS
+
+
+def one_of(names: Iterable[str], help: str) -> Any:
+    """Return an option that takes one of these names, such as a registry's keys."""
+    known = list(names)
+
+    def check(value: str) -> str:
+        if value not in known:
+            raise typer.BadParameter(f"{value!r} is not one of {', '.join(known)}.")
+        return value
+
+    return typer.Option(parser=check, metavar=f"<{'|'.join(known)}>", help=help)
+
+
+def numbers(text: str, option: str) -> list[int]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 1:
+        raise typer.BadParameter(f"{text!r} is not a comma-separated list of positive whole numbers", param_hint=option)
+    return numbers
+
+
+def provider_options(words: list[str] | None) -> dict[str, dict[str, str]]:
+    options: dict[str, dict[str, str]] = {}
+    for word in words or []:
+        match = re.fullmatch(rf"({'|'.join(PROVIDERS)})\.(\w+)=(.+)", word)
+        if not match:
+            raise typer.BadParameter(f"{word!r} is not PROVIDER.NAME=VALUE", param_hint="--provider-option")
+        provider, name, value = match.groups()
+        options.setdefault(provider, {})[name] = value
+    return options
+
+
+ProviderName = Annotated[str, one_of(PROVIDERS, "Execution provider; used as asked for, or an error.")]
+ProviderOptions = Annotated[
+    list[str] | None, typer.Option(help="One of the runtime's, as PROVIDER.NAME=VALUE; once for each.")
+]
+Data = Annotated[Path, typer.Option("--data", help="An .npz written by `resbench convert`.")]
+Robustness = Annotated[
+    Path | None, typer.Option(help="What `robustness --results` wrote.  Default: there are no further test sets.")
+]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.  Default: all cores.")]

@@ -1,0 +1,113 @@
+"""Sub-commands that gather results and show them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from resbench.cli.options import Robustness, one_of
+from resbench.runtime.providers import PROVIDERS
+
+Measured = Annotated[
+    list[Path] | None, typer.Option(help="What `measure --output` wrote on another machine; once for each.")
+]
+
+
+def collate(
+    report: Annotated[Path, typer.Option(help="Table to write, .csv.")],
+    comparisons: Annotated[Path, typer.Option(help="Which model is better than which, to write, .csv.")],
+    recommendation: Annotated[Path, typer.Option(help="Which model to deploy, to write, .json.")],
+    markdown: Annotated[Path, typer.Option(help="The same for people, .md.")],
+    checksums: Annotated[Path, typer.Option(help="SHA-256 of all these files and of their sources, to write.")],
+    summary: Annotated[Path, typer.Option(help="What `convert --summary` wrote.")],
+    parity: Annotated[list[Path], typer.Option(help="What `export --parity` wrote; once for each model.")],
+    predictions: Annotated[list[Path], typer.Option(help="What `evaluate` wrote; once for each.")],
+    samples: Annotated[list[Path], typer.Option(help="What `latency --samples` wrote; once for each provider.")],
+    host: Annotated[list[Path], typer.Option(help="What `latency --host` wrote, in the order of --samples.")],
+    measured: Measured = None,
+    name: Annotated[str | None, typer.Option(help="What images of no known dataset are called.")] = None,
+    provider: Annotated[
+        str | None, one_of(PROVIDERS, "Where bundles will run.  Default: the first that was timed.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images a call there.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Intra-op threads there.")] = 1,
+    precision: Annotated[
+        str, typer.Option(help="Precision to deploy there; fastest leaves it to the recommendation's rule.")
+    ] = "fastest",
+    robustness: Robustness = None,
+) -> None:
+    """Gather every stage's figures in one table, compare the models and decide which one to deploy."""
+    from resbench.report.recommendation import Deployment
+    from resbench.report.table import collate_report
+
+    timings = _timings(samples, host, measured)
+    deployment = None
+    if provider:
+        deployment = Deployment(provider=provider, batch_size=batch_size, threads=threads, precision=precision)
+    outputs = (report, comparisons, recommendation, markdown, checksums)
+    collate_report(*outputs, name, summary, parity, predictions, timings, deployment, robustness)
+
+
+def robustness(
+    results: Annotated[Path, typer.Option(help="Table to write, .csv.")],
+    predictions: Annotated[list[Path], typer.Option(help="What `evaluate` wrote, on every test set; once for each.")],
+) -> None:
+    """Gather what every model loses on further test sets."""
+    from resbench.report.robustness import write_robustness
+
+    write_robustness(results, predictions)
+
+
+def page(
+    page: Annotated[Path, typer.Option(help="Page to write, .html.")],
+    figures: Annotated[Path, typer.Option(help="Folder of the figures to write; replaced.")],
+    report: Annotated[Path, typer.Option(help="What `collate --report` wrote.")],
+    comparisons: Annotated[Path, typer.Option(help="What `collate --comparisons` wrote.")],
+    recommendation: Annotated[Path, typer.Option(help="What `collate --recommendation` wrote.")],
+    history: Annotated[list[Path], typer.Option(help="…/VARIANT/seedN/history.csv of `train`; once for each.")],
+    predictions: Annotated[list[Path], typer.Option(help="What `evaluate` wrote; once for each.")],
+    samples: Annotated[list[Path], typer.Option(help="What `latency --samples` wrote; once for each provider.")],
+    host: Annotated[list[Path], typer.Option(help="What `latency --host` wrote, in the order of --samples.")],
+    test: Annotated[Path, typer.Option(help="Test images that `convert` wrote, .npz.")],
+    summary: Annotated[Path, typer.Option(help="What `convert --summary` wrote.")],
+    measured: Measured = None,
+    config: Annotated[str, typer.Option(help="The configuration, as a JSON object.")] = "{}",
+    scenarios: Annotated[
+        Path | None, typer.Option(help="What `scenarios --results` wrote.  Default: none ran, none are shown.")
+    ] = None,
+    robustness: Robustness = None,
+    operators: Annotated[
+        list[Path] | None, typer.Option(help="What `profile --operators` wrote; once for each file.  Default: none.")
+    ] = None,
+) -> None:
+    """Show everything on one page that loads nothing: the recommendation first, then what stands behind it."""
+    from resbench.report.html.page import write_page
+    from resbench.report.html.page_inputs import read_page_inputs
+
+    timings = _timings(samples, host, measured)
+    write_page(
+        page,
+        figures,
+        read_page_inputs(
+            report,
+            comparisons,
+            recommendation,
+            history,
+            predictions,
+            timings,
+            test,
+            summary,
+            config,
+            scenarios,
+            robustness,
+            operators,
+        ),
+    )
+
+
+def _timings(samples: list[Path], host: list[Path], measured: list[Path] | None) -> list[tuple[Path, Path]]:
+    from resbench.benchmark.elsewhere import measured_timings
+
+    if len(samples) != len(host):
+        raise typer.BadParameter(f"{len(samples)} of --samples and {len(host)} of --host: one of each a provider")
+    return [*zip(samples, host, strict=True), *(pair for folder in measured or [] for pair in measured_timings(folder))]

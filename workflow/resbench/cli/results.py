@@ -1,0 +1,82 @@
+"""Sub-commands that judge finished runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from resbench.benchmark.presets import LATENCY_PRESETS
+from resbench.cli.options import Threads, one_of
+from resbench.common.errors import ResbenchError
+from resbench.common.progress import say
+
+
+def verify(
+    results: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    images: Annotated[int, typer.Option(min=1, help="Test images to run each model on again.")] = 64,
+    threads: Threads = None,
+) -> None:
+    """Recompute everything that a report claims from its raw files; each contradiction is a line, and exit status 1."""
+    from resbench.verify.results import verify_results
+
+    faults = 0
+    for fault in verify_results(results, images=images, threads=threads, note=say):
+        print(fault)
+        faults += 1
+    if faults:
+        raise typer.Exit(1)
+    print(f"{results}: everything that was checked follows from the raw files")
+
+
+def compare(
+    old: Annotated[Path, typer.Argument(help="Results folder of the earlier run.")],
+    new: Annotated[Path, typer.Argument(help="Results folder of the later run.")],
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON object.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    html: Annotated[bool, typer.Option("--html", help="Print a page.")] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Exit status 1 also where a model is not the same bit for bit.")
+    ] = False,
+    remeasure: Annotated[
+        bool, typer.Option("--remeasure", help="Time both runs' models now, interleaved, on this machine.")
+    ] = False,
+    preset: Annotated[str, one_of(LATENCY_PRESETS, "How long --remeasure takes.")] = "quick",
+    across_versions: Annotated[
+        bool, typer.Option("--across-versions", help="Judge latencies although the runtimes' versions differ.")
+    ] = False,
+    spread: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Standard deviation of this machine's latencies between occasions, as perf/occasions.py prints."
+        ),
+    ] = None,
+) -> None:
+    """Did a rerun give the same, and if not, is it better or worse?
+
+    Exit status: 0 reproduced or no worse; 1 worse, or something of the old run is missing; 2 not comparable.
+    """
+    from resbench.compare import view
+    from resbench.compare.comparison import compare_runs
+    from resbench.compare.run import read_run
+    from resbench.statistics.occasions import BETWEEN_OCCASIONS
+
+    if json + markdown + html > 1:
+        raise typer.BadParameter("choose one of --json, --markdown and --html")
+    deviation = BETWEEN_OCCASIONS if spread is None else BETWEEN_OCCASIONS._replace(deviation=spread)
+    try:
+        runs = read_run(old), read_run(new)
+        remeasured = None
+        if remeasure:
+            from resbench.compare.remeasure import remeasure as time_again
+
+            remeasured = time_again(*runs, preset=preset)
+        found = compare_runs(
+            *runs, spread=deviation, across_versions=across_versions, exact=exact, remeasured=remeasured
+        )
+    except (ResbenchError, OSError) as error:  # 1 is the answer to a comparison, and there is none
+        say(f"resbench: error: {error}")
+        raise typer.Exit(2) from error
+    render = {json: view.render_json, markdown: view.render_markdown, html: view.render_html}.get(True)
+    print((render or view.render_terminal)(found), end="")
+    if found.failures:
+        raise typer.Exit(1)
