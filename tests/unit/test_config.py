@@ -13,7 +13,7 @@ from resbench import config as configuration
 from resbench.benchmark.presets import LATENCY_PRESETS
 from resbench.cli import app
 from resbench.common.variants import variant_names
-from resbench.config import Configuration
+from resbench.config import Configuration, choice
 from resbench.data.datasets import DATASETS
 from resbench.export.precisions import CALIBRATION_METHODS
 from resbench.runtime.providers import PROVIDERS
@@ -137,7 +137,7 @@ def test_providers_are_chosen_with_their_options_as_texts() -> None:
 
 
 def test_a_provider_that_cannot_be_had_is_left_out_only_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(configuration, "_unavailable", lambda name: "" if name == "cpu" else "no NVIDIA GPU here")
+    monkeypatch.setattr(choice, "_unavailable", lambda name: "" if name == "cpu" else "no NVIDIA GPU here")
     entries = ["cuda", "cpu"]
     assert list(configuration.choose_providers({"providers": entries, "skip_unavailable": False})[0]) == entries
     chosen = configuration.choose_providers({"providers": entries, "skip_unavailable": True})

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from resbench import stages
+from resbench.training.protocols import PROTOCOLS
 
 PACKAGE = Path(stages.__file__).parent
 RULES = PACKAGE.parent / "rules"
@@ -92,14 +93,18 @@ def test_every_rule_depends_on_the_code_of_a_stage() -> None:
     text = "".join(path.read_text() for path in sorted(RULES.glob("*.smk")))
     rules = re.split(r"^ *rule (\w+):$", text, flags=re.MULTILINE)[1:]
     used = {
-        name: set(re.findall(r'code_digest\("(\w+)"', body)) for name, body in zip(rules[::2], rules[1::2], strict=True)
+        name: set(re.findall(r'code_digest\(\s*"(\w+)"', body))
+        for name, body in zip(rules[::2], rules[1::2], strict=True)
     }
     assert [name for name, stage in used.items() if len(stage) != 1] == ["download"]
     assert set().union(*used.values()) == stages.STAGES.keys()
 
 
 def test_a_digest_is_the_same_wherever_the_package_lies_and_whatever_its_dates(copied: Path) -> None:
-    assert digest(copied, "train", variant="pool") == f"{stages.code_digest('train', variant='pool')}\n"
+    assert (
+        digest(copied, "train", variant="pool", protocol="notebook")
+        == f"{stages.code_digest('train', variant='pool', protocol='notebook')}\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,9 +119,9 @@ def test_a_digest_is_the_same_wherever_the_package_lies_and_whatever_its_dates(c
     ],
 )
 def test_what_shapes_nothing_changes_no_digest(copied: Path, name: str, old: str, new: str) -> None:
-    before = digest(copied, "train", variant="pool")
+    before = digest(copied, "train", variant="pool", protocol="notebook")
     edit(copied / name, old, new)
-    assert digest(copied, "train", variant="pool") == before
+    assert digest(copied, "train", variant="pool", protocol="notebook") == before
 
 
 @pytest.mark.parametrize(
@@ -128,9 +133,9 @@ def test_what_shapes_nothing_changes_no_digest(copied: Path, name: str, old: str
     ],
 )
 def test_an_edit_of_what_shapes_the_result_changes_the_digest(copied: Path, name: str, old: str, new: str) -> None:
-    before = digest(copied, "train", variant="pool")
+    before = digest(copied, "train", variant="pool", protocol="notebook")
     edit(copied / name, old, new)
-    assert digest(copied, "train", variant="pool") != before
+    assert digest(copied, "train", variant="pool", protocol="notebook") != before
 
 
 @pytest.mark.parametrize("words", ["from my_blocks import stem", "import my_blocks", "from .my_blocks import stem"])
@@ -150,11 +155,25 @@ def test_the_code_of_a_runtime_belongs_to_the_providers_that_it_executes(copied:
     assert [old == new for old, new in zip(before, after, strict=True)] == [True, False]
 
 
+def test_the_code_of_a_protocol_belongs_to_the_trainings_by_it(copied: Path) -> None:
+    def digests() -> list[str]:
+        return [digest(copied, "train", variant="pool", protocol=name) for name in PROTOCOLS]
+
+    before = digests()
+    assert len(set(before)) == len(PROTOCOLS)
+    edit(copied / "training/protocols/onecycle.py", "PEAK = 0.4", "PEAK = 0.3")
+    edit(copied / "training/protocols/__init__.py", "import he2015,", "import adagrad, he2015,")
+    assert [name for name, old, new in zip(PROTOCOLS, before, digests(), strict=True) if old != new] == ["onecycle"]
+
+
 def test_a_helper_in_the_package_belongs_to_the_variant_that_imports_it(copied: Path) -> None:
     networks = copied / "networks"
     (networks / "my_blocks.py").write_text("WIDTH = 8\n")
     (networks / "variants/helped.py").write_text("from resbench.networks.my_blocks import WIDTH\n")
-    before, other = digest(copied, "train", variant="helped"), digest(copied, "train", variant="pool")
+    before, other = (
+        digest(copied, "train", variant="helped"),
+        digest(copied, "train", variant="pool", protocol="notebook"),
+    )
     (networks / "my_blocks.py").write_text("WIDTH = 64\n")
     assert digest(copied, "train", variant="helped") != before
-    assert digest(copied, "train", variant="pool") == other
+    assert digest(copied, "train", variant="pool", protocol="notebook") == other

@@ -19,7 +19,9 @@ from resbench.runtime.backend import BACKENDS
 from resbench.runtime.providers import PROVIDERS
 
 PACKAGE = Path(__file__).parent
+# Packages of which a stage uses one module at a time: that of the variant, that of the protocol.
 NETWORKS = "resbench.networks"
+PROTOCOLS = "resbench.training.protocols"
 
 # Modules that a stage may import without depending on them.
 SHAPE_NOTHING = frozenset(
@@ -46,10 +48,12 @@ class Stage:
     Attributes:
         modules: Modules that do the work; what they import is found.
         files: Patterns of further files, relative to the package: templates.
+        without: Packages of which only the module that is in use counts, which `code_digest` is given by name.
     """
 
     modules: tuple[str, ...]
     files: tuple[str, ...] = ()
+    without: tuple[str, ...] = (NETWORKS,)
 
 
 # By the name of the rule, which is that of the sub-command.  `download` is none of them: its result is what was asked
@@ -59,7 +63,7 @@ STAGES = {
     "convert": Stage(("resbench.data.convert",)),
     "extraset": Stage(("resbench.data.test_sets",)),
     "corrupt": Stage(("resbench.data.corruptions", "resbench.data.store")),
-    "train": Stage(("resbench.training.job",)),
+    "train": Stage(("resbench.training.job",), without=(NETWORKS, PROTOCOLS)),
     "export": Stage(("resbench.export.onnx", "resbench.networks.registry", BACKENDS["onnxruntime"])),
     "quantize": Stage(("resbench.export.quantize", BACKENDS["onnxruntime"])),
     "evaluate": Stage(("resbench.benchmark.predictions",)),
@@ -74,12 +78,15 @@ STAGES = {
 
 
 @cache
-def code_digest(stage: str, *, variant: str | None = None, providers: tuple[str, ...] = ()) -> str:
+def code_digest(
+    stage: str, *, variant: str | None = None, protocol: str | None = None, providers: tuple[str, ...] = ()
+) -> str:
     """Return the digest of the code that shapes a stage's result.
 
     Args:
         stage: A key of STAGES.
         variant: The network whose code belongs to it, for a stage that builds networks.
+        protocol: The training protocol whose code belongs to it, for a stage that trains.
         providers: The execution providers whose runtimes' code belongs to it, for a stage that runs models.
 
     Returns:
@@ -89,7 +96,8 @@ def code_digest(stage: str, *, variant: str | None = None, providers: tuple[str,
         ResbenchError: There is no such variant, or a file is no Python.
     """
     shaping = stage_files(stage) | (variant_files(variant) if variant else frozenset())
-    shaping |= _closure([PACKAGE / _module_path(BACKENDS[PROVIDERS[name].backend]) for name in providers])
+    used = [BACKENDS[PROVIDERS[name].backend] for name in providers] + ([f"{PROTOCOLS}.{protocol}"] if protocol else [])
+    shaping |= _closure([PACKAGE / _module_path(name) for name in used])
     # The digests of the files alone, in their own order: neither names nor places decide.
     parts = sorted(_file_digest(path) for path in shaping)
     return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
@@ -99,7 +107,7 @@ def code_digest(stage: str, *, variant: str | None = None, providers: tuple[str,
 def stage_files(stage: str) -> frozenset[Path]:
     """Return the files of a stage's code, without that of the networks, which belongs to one variant at a time."""
     declared = STAGES[stage]
-    modules = _closure([PACKAGE / _module_path(name) for name in declared.modules], without=NETWORKS)
+    modules = _closure([PACKAGE / _module_path(name) for name in declared.modules], declared.without)
     return modules | {path for pattern in declared.files for path in PACKAGE.glob(pattern)}
 
 
@@ -113,16 +121,20 @@ def variant_files(variant: str) -> frozenset[Path]:
     return _closure([variant_file(variant)])
 
 
-def _closure(files: list[Path], without: str | None = None) -> frozenset[Path]:
-    """Return the files and all that they import, less SHAPE_NOTHING and the modules of the package `without`."""
+def _closure(files: list[Path], without: tuple[str, ...] = ()) -> frozenset[Path]:
+    """Return the files and all that they import, except SHAPE_NOTHING and the packages `without`."""
     found: set[Path] = set()
     waiting = list(files)
     while waiting:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting += [file for name, file in _imported(path) if not without or not name.startswith(f"{without}.")]
+            waiting += [file for name, file in _imported(path) if not _is_within(name, without)]
     return frozenset(found)
+
+
+def _is_within(name: str, packages: tuple[str, ...]) -> bool:
+    return any(f"{name}.".startswith(f"{package}.") for package in packages)
 
 
 @cache

@@ -1,6 +1,7 @@
 """What the other files share: the checked configuration and the environment of the jobs."""
 
 import copy
+import functools
 import json
 import os
 import re
@@ -99,6 +100,7 @@ def local_content():
     return ""
 
 
+@functools.cache  # and only when a training is planned: each job parses the workflow again
 def training_cards():
     """GPUs that a training asks for: one where the profile says that nodes have it, or this machine has."""
     said = (workflow.resource_settings.default_resources or {}).get("gpu_nodes")

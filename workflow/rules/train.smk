@@ -16,7 +16,9 @@ rule check:
         precisions=" ".join(f"--precision {name}" for name in config["precisions"] if name != "fp32"),
     params:
         # Due with the training of this network, and never alone, after an edit of the export for example.
-        code=lambda wildcards: code_digest("train", variant=wildcards.variant),
+        code=lambda wildcards: code_digest(
+            "train", variant=wildcards.variant, protocol=config["training"]["protocol"]
+        ),
     shell:
         r"""
         resbench check {wildcards.variant:q} {resources.precisions} --figures {output:q} \
@@ -43,11 +45,13 @@ rule train:
     threads: 2
     resources:
         device=config["training"]["device"],
-        gpu=training_cards(),
+        gpu=lambda wildcards: training_cards(),
         mem_mb=4000,
         runtime=720,
     params:
-        code=lambda wildcards: code_digest("train", variant=wildcards.variant),
+        code=lambda wildcards: code_digest(
+            "train", variant=wildcards.variant, protocol=config["training"]["protocol"]
+        ),
         # Not an output: a failed job's outputs are deleted, and the next try resumes from here.
         checkpoints=lambda wildcards, output: (
             Path(output.model).parents[3] / f"checkpoints/{wildcards.variant}/seed{wildcards.seed}"

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_files import calls
 from resbench.common.errors import ResbenchError
+from resbench.report.decision import recommend
 from resbench.report.prose import describe_alternative, describe_precision, describe_recommendation
-from resbench.report.recommendation import Code, Deployment, Priority, Recommendations, read_recommendations, recommend
+from resbench.report.recommendation import Code, Deployment, Priority, Recommendations, read_recommendations
 
 SMALL, LARGE = 1_000_000, 8_000_000
 CPU = {"provider": "cpu", "batch_size": 1, "threads": 1}

@@ -58,3 +58,10 @@ def test_resumed_training_repeats_bit_for_bit(train, tmp_path, monkeypatch):
     resumed = train("resumed", tmp_path / "saved")
     for one, other in zip(uninterrupted.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_the_time_left_follows_the_latest_epochs():
+    """Five slow epochs on a busy machine, then fast ones; a single slow one among them does not count."""
+    history = [{"seconds": seconds} for seconds in (600, 600, 600, 600, 600, 20, 90, 20)]
+    assert job.seconds_left(history, epochs=10) == 40
+    assert job.seconds_left(history[:1], epochs=3) == 1200

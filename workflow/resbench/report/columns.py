@@ -6,84 +6,27 @@ follow from it. A new column takes one entry here and the function that computes
 
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-import numpy as np
-import pandera.pandas as pa
-from numpy.typing import NDArray
+from typing import Any
 
 from resbench.common.markdown import table
+from resbench.report.column import (
+    FRACTION,
+    NAME,
+    NOT_NEGATIVE,
+    POSITIVE,
+    Column,
+    Row,
+    Shown,
+    Text,
+    interval,
+    labelled,
+)
 from resbench.report.entries import Accuracy, Entry
-from resbench.report.format import between, counted, decimals, percent, significant, small
+from resbench.report.format import counted, decimals, percent, significant, small
 from resbench.report.inputs import Parity
 from resbench.runtime.providers import BASE_PROVIDER
 from resbench.statistics.latency import FEWEST_FOR_P90, FEWEST_FOR_P99, FEWEST_ROUNDS_FOR_P50, SettingSummary
 from resbench.statistics.metrics import brier_score, calibration_error, cross_entropy
-
-Row = dict[str, Any]
-Text = Callable[[Any], str]
-Detail = Callable[[Row, Text], str | None]  # a line below a value, given the row and how the value is written
-Metric = Callable[[NDArray[np.float32], NDArray[np.uint8]], float]  # of probabilities (N, classes) and labels (N,)
-
-POSITIVE = pa.Check.gt(0, error="must be above 0")
-NOT_NEGATIVE = pa.Check.ge(0, error="must not be below 0")
-FRACTION = pa.Check.in_range(0, 1, error="must be a fraction from 0 to 1")
-NAME = pa.Check.str_matches(r"^[\w.-]+$", error="must be a name of letters, digits, points, dashes and underscores")
-
-
-class Shown(NamedTuple):
-    """How a column is shown to people.
-
-    Attributes:
-        title: Heading.
-        unit: As written below the heading; it may be another than the file's.
-        text: Returns a value as it is written.
-        details: What else stands in the cell, from other columns of the row.
-        meaning: What the heading means, where that is more than the column's own meaning.
-        once: Returns in words a value that all rows share, which the caption then says instead of a column.
-    """
-
-    title: str
-    unit: str = ""
-    text: Text = significant
-    details: tuple[Detail, ...] = ()
-    meaning: str = ""
-    once: Text | None = None
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of report.csv.
-
-    Attributes:
-        name: Heading in the file.
-        meaning: What a value says, for the documentation.
-        compute: Returns the value of an entry, None where it was not measured or too few samples carry it.
-        type: `str`, `int` or `float`.
-        unit: Of the values in the file.
-        checks: What every value fulfils.
-        required: Whether no cell may be empty.
-        shown: How people see it; None where only the file has it.
-        metric: A function of one model's probabilities, whose mean over seeds is the value (instead of `compute`).
-    """
-
-    name: str
-    meaning: str
-    compute: Callable[[Entry], Any] = lambda entry: None
-    type: type = float
-    unit: str = ""
-    checks: tuple[pa.Check, ...] = ()
-    required: bool = False
-    shown: Shown | None = None
-    metric: Metric | None = None
-
-    def value(self, entry: Entry) -> Any:
-        """Return the value of an entry, None where there is none."""
-        if self.metric is None:
-            return self.compute(entry)
-        values = [answer.metrics[self.name] for answer in entry.answers]
-        return statistics.fmean(values) if values else None
 
 
 def _field(name: str) -> Callable[[Entry], Any]:
@@ -127,16 +70,6 @@ def _agreement(entry: Entry) -> float | None:
 def _difference(entry: Entry) -> float | None:
     known = [found.max_abs_diff for found in entry.compared if found.max_abs_diff is not None]
     return max(known, default=None)
-
-
-def interval(low: str, high: str) -> Detail:
-    """Return the detail that shows an interval, from the columns of its ends."""
-    return lambda row, text: None if row[low] is None else between(text(row[low]), text(row[high]))
-
-
-def labelled(label: str, name: str, text: Text | None = None) -> Detail:
-    """Return the detail that shows another column's value behind a label."""
-    return lambda row, own: None if row[name] is None else f"{label} {(text or own)(row[name])}"
 
 
 def _reference(row: Row, text: Text) -> str:
@@ -441,7 +374,6 @@ COLUMNS = [
     Column("host", "machine that timed it, in words", _host, type=str),
     Column("dataset", "what the images are, in words", _field("dataset"), type=str, required=True),
 ]
-
 REPORT_COLUMNS = [column.name for column in COLUMNS]
 TEXTS = [column.name for column in COLUMNS if column.type is str]
 METRICS = {column.name: column.metric for column in COLUMNS if column.metric}

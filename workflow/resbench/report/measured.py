@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from resbench.report.columns import SHOWN, TEXTS, Shown
+from resbench.report.column import Shown
+from resbench.report.columns import SHOWN, TEXTS
 from resbench.report.tables import BLANK, Cell, Heading, Row, Table
 
 HEADINGS = {name: Heading(shown.title, shown.unit, shown.meaning, words=name in TEXTS) for name, shown in SHOWN.items()}

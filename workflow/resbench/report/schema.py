@@ -10,7 +10,8 @@ import pandera.pandas as pa
 from pandera.errors import SchemaError
 
 from resbench.common.errors import ResbenchError, one_line
-from resbench.report.columns import COLUMNS, FRACTION, NAME, POSITIVE, TEXTS
+from resbench.report.column import FRACTION, NAME, POSITIVE
+from resbench.report.columns import COLUMNS, TEXTS
 from resbench.report.comparisons import Kind
 from resbench.report.published import Reason
 from resbench.statistics.intervals import LEVEL

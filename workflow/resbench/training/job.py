@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -22,7 +23,8 @@ from resbench.networks.contract import build
 from resbench.networks.deep import Centre
 from resbench.networks.registry import variant
 from resbench.training import checkpoints, loop
-from resbench.training.protocols import Protocol, protocol
+from resbench.training.protocol import Protocol
+from resbench.training.protocols import protocol
 from resbench.training.record import add_record
 from resbench.training.settings import POLICIES
 
@@ -252,14 +254,26 @@ def train(
         if validation:
             row["validation_accuracy"], row["validation_loss"] = loop.measure(network.model, validation)
         history.append(row)
-        left = sum(past["seconds"] for past in history) / epoch * (plan.epochs - epoch)
         say(
             f"{title}: loss {result.loss:.4f}, accuracy {result.accuracy:.4f}, "
-            f"{row['images_per_second']:.0f} images/s, {duration(left)} left"
+            f"{row['images_per_second']:.0f} images/s, {duration(seconds_left(history, plan.epochs))} left"
         )
         if saved and epoch < plan.epochs:
             weights, state = loop.values(network.model.variables), loop.values(network.optimizer.variables)
             saved.save(checkpoints.State(weights, state, history))
+
+
+def seconds_left(history: History, epochs: int) -> float:
+    """Estimate how long the remaining epochs take, from the latest ones: earlier ones may be of another machine.
+
+    Args:
+        history: A row for each epoch done, at least one.
+        epochs: Epochs of the complete run.
+
+    Returns:
+        Seconds.
+    """
+    return statistics.median(row["seconds"] for row in history[-3:]) * (epochs - len(history))
 
 
 def write_outputs(

@@ -14,7 +14,7 @@ from resbench.common.progress import Progress
 from resbench.data.store import Split
 from resbench.statistics.metrics import accuracy_and_loss
 from resbench.training.normalization import fused_batch_normalization
-from resbench.training.protocols import Protocol
+from resbench.training.protocol import Protocol
 
 BATCH = 500  # images that are predicted at once
 PAD = 4  # pixels of zero padding on each side before a random crop

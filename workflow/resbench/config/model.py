@@ -1,16 +1,7 @@
-"""The configuration as one model: keys, types, defaults, descriptions, and what is wrong with a file."""
+"""The configuration as one model: keys, types, defaults and descriptions."""
 
-import difflib
-import os
-import re
-import subprocess
-import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -18,91 +9,26 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
     Tag,
-    ValidationError,
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
+from pydantic_core import PydanticCustomError
 
 from resbench.benchmark.presets import LATENCY_PRESETS, SCENARIO_PRESETS
 from resbench.common.errors import ResbenchError
 from resbench.common.variants import variant_file, variant_names
+from resbench.config.fields import Matching, known, one_of, refusal
 from resbench.data.datasets import DATASETS
 from resbench.export.precisions import CALIBRATION_METHODS, FP32, PRECISIONS
 from resbench.runtime.providers import PROVIDERS
 from resbench.training.protocols import PROTOCOLS
 from resbench.training.settings import DEVICES, POLICIES
 
-# What each of pydantic's complaints about a type asks for.
-KINDS = {
-    "model_type": "a mapping",
-    "model_attributes_type": "a mapping",
-    "dict_type": "a mapping",
-    "list_type": "a list",
-    "string_type": "a text",
-    "int_type": "a whole number",
-    "float_type": "a number",
-    "bool_type": "true or false",
-}
-
-
-def _refusal(words: str) -> PydanticCustomError:
-    """An error whose message are these words, whatever braces they hold."""
-    return PydanticCustomError("refused", "{words}", {"words": words})
-
-
-def _known(value: Any, names: Iterable[str]) -> Any:
-    if value not in names:
-        raise _refusal(f"{value!r} is unknown{_suggestion(value, list(names))}")
-    return value
-
-
-@dataclass(frozen=True)
-class OneOf:
-    """Metadata of a text that must be one of `names`."""
-
-    names: tuple[str, ...]
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self._check, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"enum": list(self.names)}
-
-    def _check(self, value: Any) -> Any:
-        return _known(value, self.names)
-
-
-def one_of(names: Iterable[str]) -> OneOf:
-    """Return the metadata of a text that must be one of these names, such as a registry's keys."""
-    return OneOf(tuple(names))
-
-
-@dataclass(frozen=True)
-class Matching:
-    """Metadata of a text that must match a pattern, with what is wrong where it does not."""
-
-    pattern: str
-    otherwise: str
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._check, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return handler(schema) | {"pattern": self.pattern}
-
-    def _check(self, value: str) -> str:
-        if not re.fullmatch(self.pattern, value):
-            raise _refusal(f"{value!r} {self.otherwise}")
-        return value
-
 
 def _distinct(values: list[Any]) -> list[Any]:
     if any(value in values[:i] for i, value in enumerate(values)):
-        raise _refusal(f"{values!r} names something twice")
+        raise refusal(f"{values!r} names something twice")
     return values
 
 
@@ -112,7 +38,7 @@ def _distinct_names(test_sets: list[Any]) -> list[Any]:
         from resbench.data.corruptions import parse_name  # imports numpy, which few configurations need
 
         for name in [name for name in names if name == "test" or parse_name(name)]:
-            raise _refusal(f"{name!r} is the name of another test set")
+            raise refusal(f"{name!r} is the name of another test set")
     _distinct(names)
     return test_sets
 
@@ -127,15 +53,15 @@ def _with_fp32(values: list[str]) -> list[str]:
 
 def _scalar(value: Any) -> Any:
     if not isinstance(value, str | int | float):
-        raise _refusal(f"{value!r} is not a text, a number, true or false")
+        raise refusal(f"{value!r} is not a text, a number, true or false")
     return value
 
 
 def _variant(name: Any) -> Any:
     try:
-        variant_file(_known(name, variant_names()))
+        variant_file(known(name, variant_names()))
     except ResbenchError as error:
-        raise _refusal(str(error)) from error
+        raise refusal(str(error)) from error
     return name
 
 
@@ -317,129 +243,3 @@ class Configuration(Section):
     benchmark: Benchmark = Benchmark()
     deployment: Deployment = Deployment()
     pathvars: Pathvars = Pathvars()
-
-
-def check(config: dict[str, Any]) -> list[str]:
-    """Fill `config` with the defaults, in place, and return what is wrong with it.
-
-    Args:
-        config: As read from YAML.
-
-    Returns:
-        One line for each problem, naming the key; none where the configuration is sound.
-    """
-    try:
-        complete = Configuration.model_validate(config).model_dump()
-    except ValidationError as error:
-        problems = sorted(error.errors(), key=lambda problem: [str(part) for part in problem["loc"]])
-        return [f"config: {_line(problem)}" for problem in problems]
-    config.clear()
-    config.update(complete)
-    return []
-
-
-def duplicate_keys(path: Path) -> list[str]:
-    """Return a line for each key that stands twice in a YAML file, of which YAML itself keeps the last without a word.
-
-    None for a file that is no YAML: Snakemake reads JSON, too.
-    """
-    try:
-        with path.open() as stream:
-            root = yaml.compose(stream, yaml.SafeLoader)
-    except yaml.YAMLError:
-        return []
-    return [f"{path}: {line}" for line in _duplicates(root, "")] if root else []
-
-
-def _duplicates(node: yaml.Node, prefix: str) -> Iterator[str]:
-    if isinstance(node, yaml.SequenceNode):
-        for entry in node.value:
-            yield from _duplicates(entry, prefix)
-    elif isinstance(node, yaml.MappingNode):
-        first: dict[str, int] = {}
-        for key, value in node.value:
-            line, name = key.start_mark.line + 1, f"{prefix}{key.value}"
-            if name in first:
-                yield f"{name} stands twice, in line {first[name]} and in line {line}; keep one"
-            first.setdefault(name, line)
-            yield from _duplicates(value, f"{name}.")
-
-
-def choose_providers(benchmark: dict[str, Any]) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """The execution providers to measure, each with its options as texts, and a line for each that is left out.
-
-    With `skip_unavailable`, those are left out that this machine cannot have; each is tried in a
-    process of its own, so that none holds on to a GPU.
-    """
-    chosen: dict[str, dict[str, str]] = {}
-    skipped = []
-    for entry in benchmark["providers"]:
-        name, options = (entry, {}) if isinstance(entry, str) else (entry["name"], entry.get("options", {}))
-        reason = _unavailable(name) if benchmark["skip_unavailable"] else ""
-        if reason:
-            skipped.append(f"{name} was left out: {reason}")
-        else:
-            chosen[name] = {key: option_text(value) for key, value in options.items()}
-    return chosen, skipped
-
-
-def _unavailable(provider: str) -> str:
-    """Why a model cannot run there; empty where it can."""
-    if not PROVIDERS[provider].extra:
-        return ""
-    command = [sys.executable, "-m", "resbench.runtime.probe", provider]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    probe = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    said = probe.stderr.strip().splitlines() or [f"trying it ended with status {probe.returncode}"]
-    return said[-1] if probe.returncode else ""
-
-
-def _line(problem: ErrorDetails) -> str:
-    """Say in one line, with the dotted key, what pydantic complains about."""
-    path = [part for part in problem["loc"] if isinstance(part, str) and part[:1] not in "<["]
-    key, value, limits = ".".join(path), problem["input"], problem.get("ctx", {})
-    match problem["type"]:
-        case "extra_forbidden":
-            return f"{key}: unknown key{_suggestion(path[-1], _keys(path[:-1]))}"
-        case "invalid_key":  # a number, or a word such as `on` that YAML reads as true
-            return f"{'.'.join([*path, str(value)])}: unknown key{_suggestion(value, _keys(path))}"
-        case "missing":
-            return f"{key}: is missing"
-        case "too_short" | "string_too_short":
-            return f"{key}: is empty"
-        case "greater_than_equal":
-            return f"{key}: {value!r} is less than {limits['ge']}"
-        case "greater_than":
-            return f"{key}: {value!r} is not more than {limits['gt']}"
-        case "less_than_equal":
-            return f"{key}: {value!r} is more than {limits['le']}"
-        case kind if kind in KINDS:
-            return f"{key}: {value!r} is not {KINDS[kind]}{' or null' if _takes_null(path) else ''}"
-    return f"{key}: {problem['msg']}"
-
-
-def _section(path: list[str]) -> type[BaseModel]:
-    """The model of the mapping at that dotted path."""
-    if path == ["benchmark", "providers"]:
-        return ProviderWithOptions
-    if path == ["data", "extra_test_sets"]:
-        return ExtraTestSet
-    section: Any = Configuration
-    for name in path:
-        section = section.model_fields[name].annotation
-    return section
-
-
-def _keys(path: list[str]) -> list[str]:
-    return list(_section(path).model_fields)
-
-
-def _takes_null(path: list[str]) -> bool:
-    *parents, name = path
-    field = _section(parents).model_fields.get(name)
-    return field is not None and type(None) in get_args(field.annotation)
-
-
-def _suggestion(word: Any, known: list[str]) -> str:
-    close = difflib.get_close_matches(str(word), known, 1)
-    return (f"; did you mean {close[0]}?" if close else "") + f" (known: {', '.join(known)})"

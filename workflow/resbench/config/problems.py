@@ -1,0 +1,116 @@
+"""What is wrong with a configuration: one line for each problem, naming its key."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from resbench.config.fields import suggestion
+from resbench.config.model import Configuration, ExtraTestSet, ProviderWithOptions
+
+# What each of pydantic's complaints about a type asks for.
+KINDS = {
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "dict_type": "a mapping",
+    "list_type": "a list",
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+}
+
+
+def check(config: dict[str, Any]) -> list[str]:
+    """Fill `config` with the defaults, in place, and return what is wrong with it.
+
+    Args:
+        config: As read from YAML.
+
+    Returns:
+        One line for each problem, naming the key; none where the configuration is sound.
+    """
+    try:
+        complete = Configuration.model_validate(config).model_dump()
+    except ValidationError as error:
+        problems = sorted(error.errors(), key=lambda problem: [str(part) for part in problem["loc"]])
+        return [f"config: {_line(problem)}" for problem in problems]
+    config.clear()
+    config.update(complete)
+    return []
+
+
+def duplicate_keys(path: Path) -> list[str]:
+    """Return a line for each key that stands twice in a YAML file, of which YAML itself keeps the last without a word.
+
+    None for a file that is no YAML: Snakemake reads JSON, too.
+    """
+    try:
+        with path.open() as stream:
+            root = yaml.compose(stream, yaml.SafeLoader)
+    except yaml.YAMLError:
+        return []
+    return [f"{path}: {line}" for line in _duplicates(root, "")] if root else []
+
+
+def _duplicates(node: yaml.Node, prefix: str) -> Iterator[str]:
+    if isinstance(node, yaml.SequenceNode):
+        for entry in node.value:
+            yield from _duplicates(entry, prefix)
+    elif isinstance(node, yaml.MappingNode):
+        first: dict[str, int] = {}
+        for key, value in node.value:
+            line, name = key.start_mark.line + 1, f"{prefix}{key.value}"
+            if name in first:
+                yield f"{name} stands twice, in line {first[name]} and in line {line}; keep one"
+            first.setdefault(name, line)
+            yield from _duplicates(value, f"{name}.")
+
+
+def _line(problem: ErrorDetails) -> str:
+    """Say in one line, with the dotted key, what pydantic complains about."""
+    path = [part for part in problem["loc"] if isinstance(part, str) and part[:1] not in "<["]
+    key, value, limits = ".".join(path), problem["input"], problem.get("ctx", {})
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"{key}: unknown key{suggestion(path[-1], _keys(path[:-1]))}"
+        case "invalid_key":  # a number, or a word such as `on` that YAML reads as true
+            return f"{'.'.join([*path, str(value)])}: unknown key{suggestion(value, _keys(path))}"
+        case "missing":
+            return f"{key}: is missing"
+        case "too_short" | "string_too_short":
+            return f"{key}: is empty"
+        case "greater_than_equal":
+            return f"{key}: {value!r} is less than {limits['ge']}"
+        case "greater_than":
+            return f"{key}: {value!r} is not more than {limits['gt']}"
+        case "less_than_equal":
+            return f"{key}: {value!r} is more than {limits['le']}"
+        case kind if kind in KINDS:
+            return f"{key}: {value!r} is not {KINDS[kind]}{' or null' if _takes_null(path) else ''}"
+    return f"{key}: {problem['msg']}"
+
+
+def _section(path: list[str]) -> type[BaseModel]:
+    """The model of the mapping at that dotted path."""
+    if path == ["benchmark", "providers"]:
+        return ProviderWithOptions
+    if path == ["data", "extra_test_sets"]:
+        return ExtraTestSet
+    section: Any = Configuration
+    for name in path:
+        section = section.model_fields[name].annotation
+    return section
+
+
+def _keys(path: list[str]) -> list[str]:
+    return list(_section(path).model_fields)
+
+
+def _takes_null(path: list[str]) -> bool:
+    *parents, name = path
+    field = _section(parents).model_fields.get(name)
+    return field is not None and type(None) in get_args(field.annotation)

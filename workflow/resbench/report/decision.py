@@ -1,0 +1,255 @@
+"""The rule that decides which network in which precision to deploy: once, for all that names a model.
+
+The rule, applied to what was measured on one host, provider, batch size and number of threads:
+
+1. A precision below fp32 is eligible where it is shown to be faster than the same network's fp32, and loses less than
+   `ACCURACY_MARGIN`.  fp32 is always eligible.
+2. Of the eligible models that are less than `ACCURACY_MARGIN` below the most accurate one, take the fastest.
+3. Of those shown to be as fast, within `LATENCY_MARGIN`, take the smallest file, then the most accurate model.
+
+For every other network, the precision is its fastest eligible one.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from resbench.common.errors import ResbenchError
+from resbench.report.comparisons import Kind
+from resbench.report.recommendation import (
+    FASTEST,
+    Alternative,
+    Candidate,
+    Code,
+    Comparison,
+    Deployment,
+    Finding,
+    Key,
+    Precision,
+    Priority,
+    Recommendation,
+    Recommendations,
+)
+from resbench.statistics.verdicts import ACCURACY_MARGIN, LATENCY_MARGIN, Verdict
+
+FP32 = "fp32"
+
+Row = dict[str, Any]
+
+
+def recommend(rows: Sequence[Row], comparisons: Sequence[Row], deployment: Deployment | None) -> Recommendations:
+    """Apply the rule to every place and setting that was measured.
+
+    Args:
+        rows: of report.csv; empty cells are None.
+        comparisons: of comparisons.csv; empty cells are None.
+        deployment: where bundles will run; None takes the first place and setting, and leaves the precision to the
+            rule.
+
+    Raises:
+        ResbenchError: No model was measured in the precision that the deployment asks for.
+    """
+    places: dict[tuple[str, str, int, int], list[Candidate]] = {}
+    for row in rows:
+        if row["accuracy_mean"] is not None and row["latency_p50_ms"] is not None:
+            place = row["provider"], row["host"], int(row["batch_size"]), int(row["threads"])
+            places.setdefault(place, []).append(_candidate(row))
+    if deployment is None and places:
+        provider, _, batch_size, threads = next(iter(places))
+        deployment = Deployment(provider=provider, batch_size=batch_size, threads=threads)
+    found = []
+    for (provider, host, batch_size, threads), candidates in places.items():
+        wanted = deployment.precision if deployment and deployment.provider == provider else FASTEST
+        evidence = Evidence(comparisons, host, provider, batch_size, threads)
+        values = _decide(candidates, evidence, wanted)
+        found.append(Recommendation(provider=provider, host=host, batch_size=batch_size, threads=threads, **values))
+    return Recommendations(deployment=deployment, recommendations=found)
+
+
+class Evidence:
+    """The comparisons of one host, provider and setting, in either direction."""
+
+    def __init__(self, comparisons: Iterable[Row], host: str, provider: str, batch_size: int, threads: int) -> None:
+        """Keep the comparisons of models; those with published accuracies are not among them."""
+        self._found: dict[tuple[str, Key, Key], Comparison] = {}
+        for row in comparisons:
+            place = row["host"], row["batch_size"], row["threads"]
+            elsewhere = row["metric"] == "latency" and place != (host, batch_size, threads)
+            if row["provider"] != provider or elsewhere or row["kind"] in (Kind.PUBLISHED, Kind.TARGET):
+                continue
+            first, second = (row["first"], row["first_precision"]), (row["second"], row["second_precision"])
+            found = Comparison.model_validate({name: row.get(name) for name in Comparison.model_fields})
+            self._found[found.metric, first, second] = found
+            self._found[found.metric, second, first] = found.inverted()
+
+    def accuracy(self, first: Candidate, second: Candidate) -> Comparison:
+        """Return what is shown of the accuracy of the first against the second."""
+        measured = first.accuracy - second.accuracy
+        return self._compare("accuracy", first, second, measured, ACCURACY_MARGIN)
+
+    def latency(self, first: Candidate, second: Candidate) -> Comparison:
+        """Return what is shown of the latency of the first against the second."""
+        return self._compare("latency", first, second, first.latency_min_ms / second.latency_min_ms, LATENCY_MARGIN)
+
+    def _compare(self, metric: str, first: Candidate, second: Candidate, measured: float, margin: float) -> Comparison:
+        """Where nothing was compared, measured values stand, and nothing is shown."""
+        undecided = Comparison(metric=metric, verdict=Verdict.UNDECIDED, estimate=measured, margin=margin)
+        return self._found.get((metric, first.key, second.key), undecided)
+
+
+def _candidate(row: Row) -> Candidate:
+    names = ("variant", "precision", "accuracy_low", "accuracy_high", "latency_p50_ms", "latency_min_ms", "model_bytes")
+    return Candidate(accuracy=row["accuracy_mean"], **{name: row[name] for name in names})
+
+
+def _decide(candidates: list[Candidate], evidence: Evidence, wanted: str) -> dict[str, Any]:
+    """Return the fields of a Recommendation that follow from the rule."""
+    eligible = [candidate for candidate in candidates if _is_eligible(candidate, candidates, evidence)]
+    by_rule = _fastest(_close(eligible), evidence)
+    pool = eligible
+    if wanted != FASTEST:
+        pool = [candidate for candidate in candidates if candidate.precision == wanted]
+        if not pool:
+            there = ", ".join(dict.fromkeys(candidate.precision for candidate in candidates))
+            raise ResbenchError(f"deployment.precision: no {wanted} model was measured there; there are: {there}")
+    choice = _fastest(_close(pool), evidence)
+    override = [] if wanted == FASTEST else [Finding(code=Code.OVERRIDE, model=by_rule)]
+    precisions = {}
+    for variant in dict.fromkeys(candidate.variant for candidate in pool):
+        own = [candidate for candidate in candidates if candidate.variant == variant]
+        model = choice if variant == choice.variant else _fastest([c for c in pool if c in own], evidence)
+        rule_s = _fastest([c for c in eligible if c in own], evidence)
+        asked = [] if wanted == FASTEST else [Finding(code=Code.OVERRIDE, model=rule_s)]
+        precisions[variant] = Precision(model=model, findings=[*asked, *_on_precisions(own, evidence)])
+    own = [candidate for candidate in candidates if candidate.variant == choice.variant]
+    on_choice = _on_choice(choice, pool, evidence)
+    if not any(finding.code is Code.FASTEST and finding.model in own for finding in on_choice):  # else that says it
+        on_choice += _on_precisions(own, evidence)
+    return {
+        "choice": choice,
+        "findings": [*override, *on_choice],
+        "alternatives": _alternatives(choice, candidates, eligible, evidence),
+        "precisions": precisions,
+    }
+
+
+def _is_eligible(candidate: Candidate, candidates: list[Candidate], evidence: Evidence) -> bool:
+    full = _full_precision(candidate, candidates)
+    return full is None or (
+        evidence.latency(candidate, full).verdict is Verdict.BETTER and _keeps_accuracy(candidate, full)
+    )
+
+
+def _full_precision(candidate: Candidate, candidates: list[Candidate]) -> Candidate | None:
+    """Return the same network in fp32, None where that is the candidate itself or was not measured."""
+    found = (other for other in candidates if other.key == (candidate.variant, FP32) and other != candidate)
+    return next(found, None)
+
+
+def _keeps_accuracy(candidate: Candidate, other: Candidate) -> bool:
+    return candidate.accuracy > other.accuracy - ACCURACY_MARGIN
+
+
+def _close(candidates: list[Candidate]) -> list[Candidate]:
+    """Return those that are less than the margin below the most accurate."""
+    return [candidate for candidate in candidates if _keeps_accuracy(candidate, _most_accurate(candidates))]
+
+
+def _most_accurate(candidates: list[Candidate]) -> Candidate:
+    return max(candidates, key=lambda one: (one.accuracy, -one.latency_min_ms))
+
+
+def _shortest(candidates: list[Candidate], evidence: Evidence) -> Candidate:
+    """Return the model with the shortest call, unless another one is shown to be faster."""
+
+    def shown_faster(one: Candidate) -> int:
+        return sum(evidence.latency(other, one).verdict is Verdict.BETTER for other in candidates if other != one)
+
+    return min(candidates, key=lambda one: (shown_faster(one), one.latency_min_ms, -one.accuracy))
+
+
+def _fastest(candidates: list[Candidate], evidence: Evidence) -> Candidate:
+    """Return the fastest model; of those shown to be as fast, the smallest, then the most accurate."""
+    first = _shortest(candidates, evidence)
+    as_fast = [one for one in candidates if one == first or _is_as_fast(one, first, evidence)]
+    return _smallest(as_fast)
+
+
+def _is_as_fast(one: Candidate, other: Candidate, evidence: Evidence) -> bool:
+    return evidence.latency(one, other).verdict is Verdict.EQUIVALENT
+
+
+def _smallest(candidates: list[Candidate]) -> Candidate:
+    return min(candidates, key=lambda one: (_size(one), -one.accuracy, one.latency_min_ms))
+
+
+def _size(candidate: Candidate) -> float:
+    return float("inf") if candidate.model_bytes is None else candidate.model_bytes
+
+
+def _on_choice(choice: Candidate, pool: list[Candidate], evidence: Evidence) -> list[Finding]:
+    """Return why this model: its accuracy, its latency and what is faster."""
+    others = [candidate for candidate in pool if candidate != choice]
+    if not others:
+        return [Finding(code=Code.ONLY_MODEL)]
+    top, rivals = _most_accurate(pool), [candidate for candidate in _close(pool) if candidate != choice]
+    against = _most_accurate(others) if top == choice else top
+    code = Code.MOST_ACCURATE if top == choice else Code.WITHIN_MARGIN
+    findings = [Finding(code=code, model=against, accuracy=evidence.accuracy(choice, against))]
+    first = _shortest(_close(pool), evidence)
+    if first != choice:
+        latency = evidence.latency(choice, first)
+        findings.append(Finding(code=Code.AS_FAST_AND_SMALLER, model=first, latency=latency))
+    elif rivals:
+        against = _shortest(rivals, evidence) if top == choice else top
+        findings.append(Finding(code=Code.FASTEST, model=against, latency=evidence.latency(choice, against)))
+    quickest = _shortest(pool, evidence)
+    if evidence.latency(quickest, choice).verdict is Verdict.BETTER:
+        comparison = {"accuracy": evidence.accuracy(choice, quickest), "latency": evidence.latency(choice, quickest)}
+        findings.append(Finding(code=Code.FASTER_LESS_ACCURATE, model=quickest, **comparison))
+    return findings
+
+
+def _on_precisions(own: list[Candidate], evidence: Evidence) -> list[Finding]:
+    """Return what the lower precisions of one network gain and lose against its fp32."""
+    findings = []
+    for candidate in own:
+        full = _full_precision(candidate, own)
+        if full is None:
+            continue
+        accuracy, latency = evidence.accuracy(candidate, full), evidence.latency(candidate, full)
+        code = Code.PRECISION_FASTER
+        if latency.verdict is not Verdict.BETTER:
+            code = Code.PRECISION_NOT_FASTER
+        elif not _keeps_accuracy(candidate, full):
+            code = Code.PRECISION_LESS_ACCURATE
+        findings.append(Finding(code=code, model=candidate, accuracy=accuracy, latency=latency))
+    return findings
+
+
+def _alternatives(
+    choice: Candidate, candidates: list[Candidate], eligible: list[Candidate], evidence: Evidence
+) -> list[Alternative]:
+    """Return what another priority would choose; latency first also takes precisions that lose more than the margin."""
+
+    def pays(candidate: Candidate) -> bool:
+        full = _full_precision(candidate, candidates)
+        return full is None or evidence.latency(candidate, full).verdict is Verdict.BETTER
+
+    found = {
+        Priority.ACCURACY: _most_accurate(eligible),
+        Priority.LATENCY: _fastest([candidate for candidate in candidates if pays(candidate)], evidence),
+        Priority.SIZE: _smallest(candidates),
+    }
+    if evidence.latency(found[Priority.LATENCY], choice).verdict is not Verdict.BETTER:
+        found[Priority.LATENCY] = choice
+    return [
+        Alternative(priority=priority, model=model)
+        if model == choice
+        else Alternative(
+            priority=priority,
+            model=model,
+            accuracy=evidence.accuracy(model, choice),
+            latency=evidence.latency(model, choice),
+        )
+        for priority, model in found.items()
+    ]
