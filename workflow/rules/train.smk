@@ -16,9 +16,7 @@ rule check:
         precisions=" ".join(f"--precision {name}" for name in config["precisions"] if name != "fp32"),
     params:
         # Due with the training of this network, and never alone, after an edit of the export for example.
-        code=lambda wildcards: code_digest(
-            "train", variant=wildcards.variant, protocol=config["training"]["protocol"]
-        ),
+        code=lambda wildcards: code_digest("train", variant=wildcards.variant, protocol=config["training"]["protocol"]),
     shell:
         r"""
         resbench check {wildcards.variant:q} {resources.precisions} --figures {output:q} \
@@ -49,9 +47,7 @@ rule train:
         mem_mb=4000,
         runtime=720,
     params:
-        code=lambda wildcards: code_digest(
-            "train", variant=wildcards.variant, protocol=config["training"]["protocol"]
-        ),
+        code=lambda wildcards: code_digest("train", variant=wildcards.variant, protocol=config["training"]["protocol"]),
         # Not an output: a failed job's outputs are deleted, and the next try resumes from here.
         checkpoints=lambda wildcards, output: (
             Path(output.model).parents[3] / f"checkpoints/{wildcards.variant}/seed{wildcards.seed}"
