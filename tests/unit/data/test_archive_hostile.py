@@ -388,7 +388,7 @@ def test_unfit_labels(refused, labels, reason, name):
     [
         (None, "no list of class names"),
         ([], "0 class names"),
-        (["one"], "1 class names"),
+        (["one"], "1 class name, not"),
         ([f"{i}" for i in range(257)], "257 class names"),
         (["a", "b", "a"], "same class name twice"),
         (["a", b"a", "c"], "same class name twice"),

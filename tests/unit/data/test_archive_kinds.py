@@ -323,6 +323,36 @@ def test_an_archive_in_an_archive_is_told_to_be_unpacked(tmp_path):
     assert "'cifar-10-python.tar.gz' is in no layout that is read; unpack it once" in message
 
 
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (gzip.compress(gzip.compress(TAR)), "is compressed twice; unpack it once"),
+        (lzma.compress(TAR, format=lzma.FORMAT_ALONE), "is an .lzma file"),
+        (b"\n <!DOCTYPE html><html>" + b" " * 600, "is a web page, not a .tar"),
+        (b'{"error": "quota"}', "a server answered with it in place of the file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 1\n", "with `git lfs pull`"),
+        (
+            b"\x89HDF\r\n" + bytes(600),
+            ".zip or .npz file; save its images and labels with numpy.savez",
+        ),
+        (zipped({"train_images.npy": b"x"}), "'train_images.npy' is in no layout that is read; save its images"),
+        (pack_members(GOOD | {"data_batch_1": pickle.dumps({"labels": [1]}, 0)}), "save it with protocol=2"),
+        (pack_members(GOOD | {"data_batch_1": pickle.dumps({"labels": [1.5]}, 2)}), "labels, a list of int"),
+    ],
+)
+def test_what_is_no_archive_of_images_is_named_with_what_helps(tmp_path, data, words):
+    assert words in refused(tmp_path, data)
+
+
+def test_a_zip_archive_that_windows_wrote_with_backslashes_is_read(tmp_path):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("cifar\\", b"")
+        for name, content in GOOD.items():
+            archive.writestr(f"cifar\\{name}", content)
+    assert_good(convert(tmp_path, stream.getvalue()))
+
+
 def test_a_folder_is_told_to_be_packed(tmp_path):
     (tmp_path / "photos").mkdir()
     with pytest.raises(ResbenchError, match=r"photos: is a folder; pack it with `resbench download"):

@@ -170,7 +170,7 @@ def test_photos_are_turned_upright_and_averaged(tmp_path):
         (["cat/a.png", "cat/b.png"], "outside a folder of its class"),
         (["cat/a.png", "cat/b.png", "dog/a.png"], "too few different pictures of class 'dog'"),
         (["train/cat/a.png", "train/dog/a.png"], "has no folder test"),
-        (["train/cat/a.png", "test/cat/a.png"], "1 class names, not 2"),
+        (["train/cat/a.png", "test/cat/a.png"], "1 class name, not 2"),
         (["train/cat/a.png", "train/dog/a.png", "test/bird/a.png"], "no training pictures of the test pictures' class"),
         (["train/cat/a.png", "test/cat/a.png", "val/cat/a.png"], "has the folder 'val' beside train and test"),
         (["train/a.png", "test/cat/a.png"], "'train/a.png' outside a folder"),

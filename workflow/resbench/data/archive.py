@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from resbench.common.errors import ResbenchError
 from resbench.data.arrays import read_npz, stem_of_array
-from resbench.data.containers import Entry, entries
+from resbench.data.containers import RESAVE, UNPACK, Entry, entries
 from resbench.data.errors import ArchiveError, DamagedError, printable
 from resbench.data.folders import PictureFolder, is_hidden, is_picture
 from resbench.data.layouts import LAYOUTS, ROW_BYTES, TEST, Batch, Layout
@@ -121,8 +121,9 @@ class _Reader:
             train, test, unreadable = self._pictures.splits()
             return Archive(train, test, "pictures", "", unreadable)
         unknown = f"; {printable(self._others[0])} is in no layout that is read" if self._others else ""
-        nested = bool(self._others) and self._others[0].lower().endswith(ARCHIVES)
-        advice = "unpack it once, and name the archive that is in it" if nested else None
+        advice = RESAVE if self._others else None
+        if self._others and self._others[0].lower().endswith(ARCHIVES):
+            advice = UNPACK
         raise ArchiveError(f"holds no batches of images, no arrays and no pictures{unknown}", advice)
 
     def _take(self, entry: Entry) -> None:

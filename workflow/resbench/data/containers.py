@@ -22,16 +22,25 @@ MAX_NAME = 4096  # characters, as Linux allows
 MAX_DIRECTORY = 64 << 20  # bytes of a zip archive's directory, which is read as a whole
 HARMLESS = {"mtime", "atime", "ctime", "uid", "gid", "uname", "gname", "comment", "charset", "hdrcharset"}
 REPACK = "repack it as .tar.gz or .zip"
+UNPACK = "unpack it once, and name the archive that is in it"
+RESAVE = "save its images and labels with numpy.savez (x_train, y_train, x_test, y_test), or as pictures in folders"
+WEB_PAGE = "a server answered with it in place of the file; get the file itself"
+# How a file begins, spaces aside: what it is, and what its owner can do.
 OTHER_FORMATS = (
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
-    (b"Rar!", "a RAR archive"),
-    (b"\x28\xb5\x2f\xfd", "a zstd file"),
-    (b"\x89HDF", "an HDF5 file"),
-    (b"\x93NUMPY", "a single numpy array"),
-    (b"MATLAB", "a MATLAB file"),
-    (b"PAR1", "a Parquet file"),
-    (b"\x80", "a pickle"),
-    (b"<", "a web page"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", REPACK),
+    (b"Rar!", "a RAR archive", REPACK),
+    (b"\x28\xb5\x2f\xfd", "a zstd file", REPACK),
+    (b"\x04\x22\x4d\x18", "an LZ4 file", REPACK),
+    (b"\x1f\x9d", "a .Z file", REPACK),
+    (b"\x5d\0\0", "an .lzma file", REPACK),
+    (b"\x89HDF", "an HDF5 file", RESAVE),
+    (b"\x93NUMPY", "a single numpy array", RESAVE),
+    (b"MATLAB", "a MATLAB file", RESAVE),
+    (b"PAR1", "a Parquet file", RESAVE),
+    (b"\x80", "a pickle", RESAVE),
+    (b"version https://git-lfs", "a pointer of Git LFS", "get the file that it stands for with `git lfs pull`"),
+    (b"<", "a web page", WEB_PAGE),
+    (b"{", "a JSON text", WEB_PAGE),
 )
 
 
@@ -74,11 +83,19 @@ def _codec(start: bytes) -> type[Codec]:
     try:
         tarfile.TarInfo.frombuf(start, "utf-8", "surrogateescape")
     except (tarfile.TarError, ValueError) as error:
-        kind = next((kind for magic, kind in OTHER_FORMATS if start.startswith(magic)), "of a format that is not read")
         if start[257:262] == b"ustar":
             raise ArchiveError("has a damaged tar header") from error
-        raise ArchiveError(f"is {kind}, not a .tar, .tar.gz, .tar.xz, .tar.bz2, .zip or .npz file", REPACK) from error
+        kind, advice = _other_format(start)
+        raise ArchiveError(f"is {kind}, not a .tar, .tar.gz, .tar.xz, .tar.bz2, .zip or .npz file", advice) from error
     return Uncompressed
+
+
+def _other_format(start: bytes) -> tuple[str, str]:
+    """Return what a file that begins with these bytes is, and what to do with it."""
+    for magic, kind, advice in OTHER_FORMATS:
+        if start.lstrip().startswith(magic):
+            return kind, advice
+    return "of a format that is not read", REPACK
 
 
 def tar_entries(stream: Unpacked) -> Iterator[Entry]:
@@ -99,6 +116,8 @@ def tar_entries(stream: Unpacked) -> Iterator[Entry]:
         try:
             info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         except (tarfile.TarError, ValueError) as error:
+            if block.startswith((*CODECS, b"PK\3\4")):
+                raise ArchiveError("is compressed twice", UNPACK) from error
             raise DamagedError("has a damaged tar header") from error
         shown = printable(info.name)
         if info.size < 0:
@@ -198,7 +217,8 @@ def zip_entries(path: Path, budget: Budget) -> Iterator[Entry]:
                 shown = printable(info.filename)
                 check_name(info.filename)
                 kind = stat.S_IFMT(info.external_attr >> 16)
-                if info.is_dir():
+                name = info.filename.replace("\\", "/")  # as some programs for Windows write it
+                if name.endswith("/"):
                     continue
                 if kind not in (0, stat.S_IFREG):
                     raise ArchiveError(f"member {shown} is a link or a special file")
@@ -206,7 +226,7 @@ def zip_entries(path: Path, budget: Budget) -> Iterator[Entry]:
                     raise ArchiveError(f"member {shown} is encrypted", REPACK)
                 if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                     raise ArchiveError(f"member {shown} is compressed in an unusual way", REPACK)
-                yield Entry(info.filename, info.file_size, lambda info=info: _zip_content(archive, info, budget))  # type: ignore[misc]
+                yield Entry(name, info.file_size, lambda info=info: _zip_content(archive, info, budget))  # type: ignore[misc]
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, struct.error, OverflowError) as error:
         raise DamagedError("is a damaged zip archive") from error
 

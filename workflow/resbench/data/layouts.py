@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resbench.data.errors import ArchiveError
-from resbench.data.unpickle import unpickle
+from resbench.data.unpickle import BATCH, unpickle
 
 PIXELS = 32 * 32 * 3
 ROW_BYTES = 2 * PIXELS + 256  # of one image: Python 3's protocol 2 doubles high bytes; 256 for a label and a file name
@@ -69,16 +69,19 @@ def _python_batch(labels_key: str) -> Callable[[bytes, int], Batch]:
         batch = unpickle(content, max_steps)
         rows = batch.get("data")
         if not isinstance(rows, np.ndarray):
-            raise ArchiveError("has no array of images")
+            raise ArchiveError("has no array of images called 'data'", BATCH)
         if rows.dtype != np.uint8:
             raise ArchiveError(
                 f"holds an array of {rows.dtype.str.lstrip('<>|=')!r} instead of uint8",
                 "save images as numpy.uint8, 0 to 255",
             )
         if rows.ndim != 2 or rows.shape[1] != PIXELS:
-            raise ArchiveError(f"has images of shape {rows.shape}, not rows of {PIXELS:,}")
+            raise ArchiveError(
+                f"has images of shape {rows.shape}, not rows of {PIXELS:,}",
+                "save (N, 32, 32, 3) as images.transpose(0, 3, 1, 2).reshape(-1, 3072)",
+            )
         if labels_key not in batch:
-            raise ArchiveError(f"has no list of labels called {labels_key!r}")
+            raise ArchiveError(f"has no list of labels called {labels_key!r}", BATCH)
         return Batch(rows, _labels(batch[labels_key]))
 
     return read
@@ -134,7 +137,7 @@ def check_names(found: Any) -> list[str]:
     if not all(isinstance(name, str) and 0 < len(name.strip()) <= 100 and name.isprintable() for name in names):
         raise ArchiveError("has class names that are no text")
     if not 2 <= len(names) <= 256:
-        raise ArchiveError(f"has {len(names)} class names, not 2 to 256")
+        raise ArchiveError(f"has {len(names)} class name{'s' if len(names) != 1 else ''}, not 2 to 256")
     if len(set(names)) < len(names):
         raise ArchiveError("has the same class name twice")
     return names

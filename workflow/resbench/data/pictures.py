@@ -21,6 +21,7 @@ DRAFT = 8 * SIDE  # pixels of width and height that a JPEG is decoded at, at lea
 # Pillow's own limit knows nothing of an eighth; `_check_size` stands in for it.
 Image.MAX_IMAGE_PIXELS = None
 
+ODD_TIFF = "is a TIFF of a kind that is not read, as with colours in floats or 64 bits; save it as 8-bit PNG"
 STRANGERS = (
     (b"\0\5\x16\7", 0, "is macOS's note about a file, not a picture"),
     (b"ftyphei", 4, "is a HEIC picture; convert it to JPEG or PNG"),
@@ -29,6 +30,9 @@ STRANGERS = (
     (b"%PDF", 0, "is a PDF file; convert it to PNG"),
     (b"%!PS", 0, "is a PostScript file; convert it to PNG"),
     (b"<svg", 0, "is an SVG drawing; convert it to PNG"),
+    (b"<", 0, "is a web page or an XML text, not a picture; a drawing converts to PNG"),
+    (b"II*\0", 0, ODD_TIFF),
+    (b"MM\0*", 0, ODD_TIFF),
 )
 
 
@@ -43,7 +47,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         ResbenchError: No such file, or not a picture that is read.
     """
     if not path.is_file():
-        raise ResbenchError(f"{path}: no such file")
+        raise ResbenchError(f"{path}: {'is no plain file' if path.exists() else 'no such file'}")
     try:
         return decode_picture(path)
     except PictureError as error:

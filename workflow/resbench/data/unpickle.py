@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from resbench.data.errors import ArchiveError, printable
 
 MAX_DIMENSIONS = 4
+BATCH = "pickle a dictionary with data, numpy.uint8 (N, 3072), and labels, a list of int: labels.tolist()"
 
 
 class Callee(Enum):
@@ -87,7 +88,7 @@ def unpickle(data: bytes, max_steps: int) -> dict[str, Any]:
             raise
         raise ArchiveError("is a damaged pickle") from error
     if type(result) is not dict:
-        raise ArchiveError("is a pickle of something else than a dictionary")
+        raise ArchiveError("is a pickle of something else than a dictionary", BATCH)
     named = {key.decode("latin-1") if type(key) is bytes else key: value for key, value in result.items()}
     return {key: value.value if type(value) is Array else value for key, value in named.items()}
 
@@ -111,7 +112,10 @@ class _Machine:
                 return self.stack[0]
             operation = operations.get(code)
             if operation is None:
-                raise ArchiveError(f"is a pickle with opcode {printable(chr(code))}, which image batches do not need")
+                raise ArchiveError(
+                    f"is a pickle with opcode {printable(chr(code))}, which image batches do not need",
+                    BATCH if data.startswith(b"\x80") else "save it with protocol=2, which has another form",
+                )
             operation(self)
         raise ArchiveError(f"is a pickle of more than {max_steps:,} steps")
 
@@ -225,7 +229,7 @@ def _array(shape: Any, kind: Integer, content: Any, order: Any) -> Array:
 
 
 def _refuse(what: str) -> NoReturn:
-    raise ArchiveError(f"is a pickle that asks for {printable(what)}, which image batches do not need")
+    raise ArchiveError(f"is a pickle that asks for {printable(what)}, which image batches do not need", BATCH)
 
 
 STOP = ord(".")

@@ -97,12 +97,15 @@ def read_labels(path: Path, count: int) -> tuple[str, ...]:
         ResbenchError: The file is missing or no text, or does not name `count` classes.
     """
     try:
-        lines = path.read_text(encoding="utf-8").rstrip().splitlines()
+        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()  # Windows marks its texts
     except (OSError, ValueError) as error:
         raise ResbenchError(f"{path}: cannot be read as text ({one_line(error)})") from error
     names = tuple(line.strip() for line in lines)
-    if len(names) != count or not all(name and name.isprintable() for name in names):
-        raise ResbenchError(f"{path}: has {len(names)} lines, but the model has {count} classes; write one name a line")
+    if len(names) != count:
+        raise ResbenchError(f"{path}: has {len(names)} names, but the model has {count} classes; write one name a line")
+    for number, name in enumerate(names, 1):
+        if not name or not name.isprintable():
+            raise ResbenchError(f"{path}: line {number} is empty or no text; write one name a line")
     return names
 
 
