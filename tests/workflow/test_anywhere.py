@@ -146,7 +146,7 @@ def test_networks_of_the_users_own_stand_in_the_folder_variants(elsewhere: Path)
     [
         ("resnet20-se", "config: variants: variant 'resnet20-se': a name has at most 64 characters, letters, digits"),
         ("a" * 65, f"config: variants: variant '{'a' * 65}': a name has at most 64 characters, letters, digits and _"),
-        ("pool", "pool.py: the suite has a variant of that name; rename the file"),
+        ("pool", "pool.py: resbench has a variant of that name; rename this file"),
     ],
 )
 def test_a_name_that_no_variant_may_have_is_refused_in_one_line(elsewhere: Path, name: str, line: str) -> None:

@@ -172,7 +172,7 @@ def test_photos_are_turned_upright_and_averaged(tmp_path):
         (["train/cat/a.png", "train/dog/a.png"], "has no folder test"),
         (["train/cat/a.png", "test/cat/a.png"], "1 class name, not 2"),
         (["train/cat/a.png", "train/dog/a.png", "test/bird/a.png"], "no training pictures of the test pictures' class"),
-        (["train/cat/a.png", "test/cat/a.png", "val/cat/a.png"], "has the folder 'val' beside train and test"),
+        (["train/cat/a.png", "test/cat/a.png", "val/cat/a.png"], "has the folder 'val' next to train and test"),
         (["train/a.png", "test/cat/a.png"], "'train/a.png' outside a folder"),
         (["train/cat/a.png", "train/dog/!.png", "test/cat/a.png"], "no readable picture of class 'dog'"),
         (["train/cat/a.txt"], "holds no batches of images, no arrays and no pictures"),

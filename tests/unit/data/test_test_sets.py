@@ -38,7 +38,7 @@ def test_arrays_with_labels_elsewhere(tmp_path, like):
     np.save(tmp_path / "a.npy", IMAGES)
     np.save(tmp_path / "b.npy", np.array([[1]] * 6, np.uint8))
     assert write(tmp_path / "a.npy", like, labels=tmp_path / "b.npy").labels.tolist() == [1] * 6
-    with pytest.raises(ResbenchError, match=r"no labels beside it; name their file, or call it labels\.npy"):
+    with pytest.raises(ResbenchError, match=r"no labels next to it; name their file, or call it labels\.npy"):
         write(tmp_path / "a.npy", like)
 
 

@@ -1,4 +1,4 @@
-"""CPU limits of this process's control groups, under cgroup v2 and v1 alike; see cgroups(7)."""
+"""CPU limits of this process's control groups, under cgroup v2 and v1; see cgroups(7)."""
 
 from pathlib import Path
 
@@ -7,13 +7,21 @@ ROOT = Path("/sys/fs/cgroup")
 
 
 def cpu_quota() -> float | None:
-    """Return how many cores' worth of time the groups allow: the tightest limit from here to the root, or None."""
+    """Return how much CPU time the control groups allow this process.
+
+    Returns:
+        Cores' worth of time: the tightest limit from its own group to the root; None where there is no limit.
+    """
     limits = [limit for folder in _folders() if (limit := _limit(folder)) is not None]
     return min(limits, default=None)
 
 
 def throttle_count() -> int:
-    """Return how many times a quota has stopped the processes of these groups since the groups were made."""
+    """Return how often a quota has stopped the processes of these groups.
+
+    Returns:
+        The number of stops since the groups were made.
+    """
     stopped = 0
     for folder in _folders():
         for line in (_read(folder / "cpu.stat") or "").splitlines():
@@ -24,12 +32,12 @@ def throttle_count() -> int:
 
 
 def _folders() -> list[Path]:
-    """The groups that may limit this process's CPU time, from its own to the root.
+    """Return the groups that may limit this process's CPU time, from its own to the root.
 
-    Each line of the membership is `ID:CONTROLLERS:PATH`, without controllers under v2.  A container may see
-    the host's path and have its own group mounted as the root, so that folders that do not exist are passed over.
+    Each line of the membership is `ID:CONTROLLERS:PATH`, without controllers under v2. A container may see
+    the host's path and have its own group mounted as the root, so folders that do not exist are left out.
     """
-    found = []
+    groups = []
     for line in (_read(MEMBERSHIP) or "").splitlines():
         _, controllers, path = line.split(":", 2)
         if not controllers:
@@ -39,8 +47,8 @@ def _folders() -> list[Path]:
         else:
             continue
         group = root / path.lstrip("/")
-        found += [folder for folder in (group, *group.parents) if folder.is_relative_to(root) and folder.is_dir()]
-    return found
+        groups += [folder for folder in (group, *group.parents) if folder.is_relative_to(root) and folder.is_dir()]
+    return groups
 
 
 def _limit(folder: Path) -> float | None:

@@ -1,21 +1,36 @@
-"""The one error that a user is meant to see."""
+"""The error that users see, and how messages are made printable."""
 
 import re
 
 
 class ResbenchError(Exception):
-    """Something outside the program is wrong: the message says what, with which file, and what to do.
+    """An input, a file or the environment is wrong; the message says which, what is wrong and what to do.
 
     The command line prints it as one line and exits with status 1.
     """
 
 
 def one_line(error: BaseException) -> str:
-    """What a library complains of, without line breaks and ONNX Runtime's prefix, cut where it stops to inform."""
+    """Return a library's error message as one line.
+
+    Args:
+        error: What the library raised.
+
+    Returns:
+        Its text without line breaks and without ONNX Runtime's prefix, at most 240 characters; its type where it has
+        none.
+    """
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", printable(" ".join(str(error).split())))
     return (text if len(text) <= 240 else f"{text[:240]}…") or type(error).__name__
 
 
 def printable(text: str) -> str:
-    """Return text without control characters, which a hostile file could steer a terminal with."""
+    """Return text without control characters, with which a hostile file could control a terminal.
+
+    Args:
+        text: Text from a file.
+
+    Returns:
+        The text, with every character that is not printable escaped.
+    """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

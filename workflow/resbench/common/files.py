@@ -1,4 +1,4 @@
-"""Files: outputs that appear whole or not at all."""
+"""Files: outputs appear complete or not at all."""
 
 import hashlib
 import json
@@ -18,11 +18,17 @@ CHECKSUMS = "SHA256SUMS"  # hashes of the files of a folder
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; it takes the final name when the block ends well.
+    """Give a temporary path next to `path`, which gets its final name when the block ends without an error.
 
-    The temporary file keeps `path`'s suffix, since some writers choose their format by it, and is
-    removed when the block raises, KeyboardInterrupt included.  A kill leaves at most a hidden
-    `.NAME.*` file, never a half-written `path`.
+    The temporary file keeps the suffix of `path`, since some writers choose their format by it. It is removed when the
+    block raises, KeyboardInterrupt included. A killed process leaves at most a hidden file `.NAME.*`, never an
+    incomplete `path`.
+
+    Args:
+        path: The file to write; its folder is made.
+
+    Yields:
+        The temporary path.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
@@ -38,10 +44,16 @@ def atomic(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """As `atomic`, for a whole folder, which must not be there yet or be empty: nothing is ever overwritten.
+    """Give a temporary folder next to `path`, which gets its final name when the block ends without an error.
+
+    Args:
+        path: The folder to write, which must not exist or be empty: nothing is ever overwritten.
+
+    Yields:
+        The temporary folder.
 
     Raises:
-        ResbenchError: `path` exists and is no empty folder.
+        ResbenchError: `path` exists and is not an empty folder.
     """
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise ResbenchError(f"{path}: exists already; delete it, or name another folder")
@@ -62,17 +74,41 @@ def _umask() -> int:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a text file, completely or not at all.
+
+    Args:
+        path: The file to write.
+        text: Its content, written as UTF-8.
+    """
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON.  NaN is refused: other readers do not accept it."""
+    """Write a value as indented JSON, completely or not at all.
+
+    Args:
+        path: The file to write.
+        value: What JSON can hold.
+
+    Raises:
+        ValueError: It holds NaN or infinity, which other readers do not accept.
+    """
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Raises ResbenchError where the file is missing or is not JSON."""
+    """Read a JSON file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its content.
+
+    Raises:
+        ResbenchError: The file is missing or is not JSON.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -83,27 +119,33 @@ def checksum_lines(files: Mapping[Path, Path], folder: Path) -> str:
     """Return a line for each file, as `sha256sum --check` reads them in a folder.
 
     Args:
-        files: where each file will be, and where it is now.
-        folder: what the paths in the lines are relative to.
+        files: Where each file will be, and where it is now.
+        folder: What the paths in the lines are relative to.
+
+    Returns:
+        The lines, each with its line break.
     """
     return "".join(f"{sha256(now)}  {Path(os.path.relpath(path, folder)).as_posix()}\n" for path, now in files.items())
 
 
 def read_checksums(path: Path, *, outside: bool = False) -> dict[str, str]:
-    """Read a SHA256SUMS file: hashes by the files' relative paths, in the order of the file.
+    """Read a SHA256SUMS file.
 
     Args:
-        path: the file.
-        outside: whether paths may lead out of its folder, as those of timings that were measured elsewhere do.
+        path: The file.
+        outside: Whether paths may lead out of its folder, as those of timings from other machines do.
+
+    Returns:
+        Hashes by the files' relative paths, in the order of the file.
 
     Raises:
-        ResbenchError: It is missing, or is not one; or a path leads out of its folder.
+        ResbenchError: The file is missing or malformed, or a path leads out of its folder.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise ResbenchError(f"{path}: cannot be read ({one_line(error)})") from error
-    found: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         match = re.fullmatch(r"([0-9a-f]{64})  (\S.*)", line)
         if not match:
@@ -111,10 +153,18 @@ def read_checksums(path: Path, *, outside: bool = False) -> dict[str, str]:
         digest, name = match.groups()
         if PurePosixPath(name).is_absolute() or (not outside and ".." in PurePosixPath(name).parts):
             raise ResbenchError(f"{path}: line {number} names a file outside of its folder")
-        found[name] = digest
-    return found
+        hashes[name] = digest
+    return hashes
 
 
 def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        64 hex digits.
+    """
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

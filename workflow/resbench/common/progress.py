@@ -1,16 +1,27 @@
-"""Progress of long work: a live bar on a terminal, a line now and then in a log."""
+"""Messages, and the progress of long tasks, on stderr."""
 
 import sys
 import time
 
 
 def say(message: str) -> None:
-    """One line on stderr: stdout is for results."""
+    """Print a line on stderr: stdout is for results.
+
+    Args:
+        message: The line.
+    """
     print(message, file=sys.stderr, flush=True)
 
 
 def duration(seconds: float) -> str:
-    """`seconds` as a person says it: 42 s, 3.5 min, 2.1 h."""
+    """Return a duration as people write it: `42 s`, `3.5 min`, `2.1 h`.
+
+    Args:
+        seconds: The duration in s.
+
+    Returns:
+        The text.
+    """
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     if seconds < 99.5 * 60:
@@ -19,14 +30,15 @@ def duration(seconds: float) -> str:
 
 
 class Progress:
-    """Says how far a piece of work is, at most every `interval` seconds.
-
-    On a terminal the line is rewritten in place several times a second; in a log it is printed
-    anew every half minute.
-    """
+    """Shows how much of a long task is done: a line that is rewritten on a terminal, a line every 30 s in a log."""
 
     def __init__(self, title: str, already: float = 0.0) -> None:
-        """`already`: the fraction done by an earlier run, which says nothing of this one's speed."""
+        """Start the clock.
+
+        Args:
+            title: What the lines begin with.
+            already: Fraction that an earlier run has done, which does not count for the speed of this one.
+        """
         self.title = title
         self.already = already
         self.live = sys.stderr.isatty()
@@ -34,7 +46,12 @@ class Progress:
         self.start = self.last = time.monotonic()
 
     def update(self, fraction: float, detail: str = "") -> None:
-        """`fraction` of the work is done, in [0, 1]; `detail` stands behind the percentage."""
+        """Show the progress, unless it was shown a moment ago.
+
+        Args:
+            fraction: How much of the task is done, in [0, 1].
+            detail: Text after the percentage.
+        """
         now = time.monotonic()
         if now - self.last < self.interval:
             return
@@ -49,6 +66,6 @@ class Progress:
             say(line)
 
     def clear(self) -> None:
-        """Wipe the live line, so that what follows starts on a clean one."""
+        """Remove the line from the terminal, so that the next message starts on an empty one."""
         if self.live:
             print("\r\x1b[2K", end="", file=sys.stderr, flush=True)

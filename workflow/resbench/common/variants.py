@@ -1,4 +1,4 @@
-"""The names and files of the variants, found without importing TensorFlow."""
+"""The names and files of the variants, listed without importing TensorFlow."""
 
 import os
 import re
@@ -7,26 +7,40 @@ from pathlib import Path
 from resbench.common.errors import ResbenchError
 
 OWN_FOLDER = Path(__file__).parents[1] / "networks" / "variants"
-FOLDER_VARIABLE = "RESBENCH_VARIANTS"  # environment variable: a folder with variants of the user's own
+FOLDER_VARIABLE = "RESBENCH_VARIANTS"  # environment variable: the folder of the user's own variants
 NAME = re.compile("[A-Za-z0-9_]{1,64}")  # what a column, a path and a Python module take
 
 
 def variant_folders() -> list[Path]:
-    """Return the folders with variants: the suite's own, and the user's where there is one."""
+    """Return the folders that hold variants.
+
+    Returns:
+        The package's folder, then the user's where there is one.
+    """
     users = Path(os.environ.get(FOLDER_VARIABLE) or OWN_FOLDER).expanduser()
     return [OWN_FOLDER] if users == OWN_FOLDER or not users.is_dir() else [OWN_FOLDER, users]
 
 
 def variant_names() -> list[str]:
-    """Return the names of all variants, sorted: one for each file in the folders that does not begin with _."""
+    """Return the names of all variants: one for each file in the folders whose name does not begin with _.
+
+    Returns:
+        The names, sorted.
+    """
     return sorted({path.stem for folder in variant_folders() for path in folder.glob("[!_]*.py")})
 
 
 def variant_file(name: str) -> Path:
     """Return the file that defines a variant.
 
+    Args:
+        name: The variant's name.
+
+    Returns:
+        Its path.
+
     Raises:
-        ResbenchError: There is none of that name, or two, or it is no name that a variant may have.
+        ResbenchError: No variant or more than one has this name, or it is not a valid name.
     """
     if not NAME.fullmatch(name):
         raise ResbenchError(
@@ -34,7 +48,7 @@ def variant_file(name: str) -> Path:
         )
     files = [path for folder in variant_folders() if (path := folder / f"{name}.py").is_file()]
     if not files:
-        raise ResbenchError(f"unknown variant {name!r}; there are {', '.join(variant_names())}")
+        raise ResbenchError(f"unknown variant {name!r}; choose one of {', '.join(variant_names())}")
     if len(files) > 1:
-        raise ResbenchError(f"{files[1]}: the suite has a variant of that name; rename the file")
+        raise ResbenchError(f"{files[1]}: resbench has a variant of that name; rename this file")
     return files[0]

@@ -82,7 +82,7 @@ def render_markdown(comparison: Comparison) -> str:
     parts.append("\n".join(f"- {markdown.escaped(line)}" for line in lines))
     for table in tables(comparison):
         rows = [[markdown.escaped(cell) for cell in row] for row in table.rows]
-        parts.append(f"## {table.title}\n\n{table.note}\n\n{markdown.table(table.header, rows, words=table.words)}")
+        parts.append(f"## {table.title}\n\n{table.note}\n\n{markdown.table(table.header, rows, texts=table.words)}")
     return "\n\n".join(parts) + "\n"
 
 

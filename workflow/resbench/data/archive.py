@@ -27,7 +27,7 @@ MAX_IMAGES = 120_000  # of an archive of batches; CIFAR-10 and CIFAR-100 have 60
 MAX_SMALL = 1 << 18  # bytes of class names
 MAX_OTHER = 1 << 26  # bytes of a readme or anything else, which is skipped
 MAX_UNPACKED = MAX_IMAGES * ROW_BYTES + 16 * MAX_SMALL
-# What is no member of a layout, but called as if it held images: skipping it would lose them without a word.
+# Files that belong to no layout but are named as if they held images: skipping them silently would lose images.
 LOOKS_LIKE_IMAGES = re.compile(
     r".*batch.*|(train|test|val|valid|validation)(\..*)?|.*\.(bin|mat|npy|npz|h5|hdf5|parquet|arrow|tfrecord|pkl|pickle)",
     re.IGNORECASE,
@@ -49,14 +49,17 @@ class Archive(NamedTuple):
 
 
 def read_archive(path: Path, origin: Origin | None = None) -> Archive:
-    """Decompress, check and rearrange everything in one pass.
+    """Decompress, check and rearrange an archive in one pass.
 
     Args:
         path: A .tar (plain, .gz, .xz or .bz2), .zip or .npz file.
         origin: Where it came from, which decides what a message advises; None for a file of the user's.
 
+    Returns:
+        Its images.
+
     Raises:
-        ResbenchError: The file is missing, damaged, hostile, or in no layout that is read.
+        ResbenchError: The file is missing, damaged, hostile, or in a layout that is not supported.
     """
     if path.is_dir():
         raise ResbenchError(
@@ -78,20 +81,25 @@ def read_archive(path: Path, origin: Origin | None = None) -> Archive:
 
 
 class ParallelHash:
-    """Takes a piece while the one before is still being hashed, on another core: hashlib works without Python."""
+    """Hashes one piece while the next is read, on another core: hashlib releases Python's lock."""
 
     def __init__(self, digest: Hash, pool: ThreadPoolExecutor) -> None:
         self._digest, self._pool = digest, pool
         self._last: Future[None] | None = None
 
     def update(self, data: bytes) -> None:
+        """Hash the next piece.
+
+        Args:
+            data: The bytes.
+        """
         if self._last:
             self._last.result()
         self._last = self._pool.submit(self._digest.update, data)
 
 
 class _Reader:
-    """Sorts the files of an archive by what they hold, and reads them."""
+    """Sorts the files of an archive by their content, and reads them."""
 
     def __init__(self, pool: ThreadPoolExecutor, budget: Budget) -> None:
         self._pool, self._budget = pool, budget
@@ -100,17 +108,17 @@ class _Reader:
         self._seen: dict[str, Layout] = {}
         self._arrays: dict[str, bytes] = {}
         self._pictures = PictureFolder()
-        self._others: list[str] = []
+        self._unknown: list[str] = []
 
-    def read(self, found: Iterator[Entry]) -> Archive:
-        for entry in found:
+    def read(self, files: Iterator[Entry]) -> Archive:
+        for entry in files:
             self._take(entry)
         kinds = [bool(self._seen), bool(self._arrays), len(self._pictures) > 0]
         if sum(kinds) > 1:
-            raise ArchiveError("mixes batches, arrays or pictures, so that it is not clear which images are meant")
-        if self._others and any(kinds[:2]):
+            raise ArchiveError("mixes batches, arrays and pictures; only one kind is read")
+        if self._unknown and any(kinds[:2]):
             raise ArchiveError(
-                f"holds {printable(self._others[0])}, which looks as if it held images, but is no part of the layout",
+                f"holds {printable(self._unknown[0])}, which seems to hold images, but does not belong to the layout",
                 "leave it out, or rename it to continue the numbers of the other batches",
             )
         if self._seen:
@@ -120,16 +128,16 @@ class _Reader:
         if len(self._pictures):
             train, test, unreadable = self._pictures.splits()
             return Archive(train, test, "pictures", "", unreadable)
-        unknown = f"; {printable(self._others[0])} is in no layout that is read" if self._others else ""
-        advice = RESAVE if self._others else None
-        if self._others and self._others[0].lower().endswith(ARCHIVES):
+        remark = f"; {printable(self._unknown[0])} is in no supported layout" if self._unknown else ""
+        advice = RESAVE if self._unknown else None
+        if self._unknown and self._unknown[0].lower().endswith(ARCHIVES):
             advice = UNPACK
-        raise ArchiveError(f"holds no batches of images, no arrays and no pictures{unknown}", advice)
+        raise ArchiveError(f"holds no batches of images, no arrays and no pictures{remark}", advice)
 
     def _take(self, entry: Entry) -> None:
         """Read one file, or skip it.
 
-        Every batch is parsed beside the unpacking of the next one, which needs as long: zlib works without Python.
+        Every batch is parsed while the next one is unpacked, which takes as long: zlib releases Python's lock.
         """
         name = entry.name.rpartition("/")[2]
         if is_hidden(entry.name):
@@ -149,7 +157,7 @@ class _Reader:
             self._pictures.take(entry, self._budget)
         elif LOOKS_LIKE_IMAGES.fullmatch(name) or name.lower().endswith(ARCHIVES):
             _limit(entry, MAX_UNPACKED)
-            self._others.append(entry.name)
+            self._unknown.append(entry.name)
             self._pictures.skip(entry.name)
         else:
             _limit(entry, MAX_OTHER)
@@ -157,9 +165,9 @@ class _Reader:
 
     def _take_member(self, entry: Entry, name: str, layout: Layout, number: int | None) -> None:
         _limit(entry, MAX_SMALL if number is None else layout.max_bytes)
-        for other in self._seen.values():
-            if other is not layout:
-                raise ArchiveError(f"mixes the layouts {other.name} and {layout.name}")
+        for seen in self._seen.values():
+            if seen is not layout:
+                raise ArchiveError(f"mixes the layouts {seen.name} and {layout.name}")
         if name in self._seen:
             raise ArchiveError(f"holds {name} twice")
         self._seen[name] = layout
@@ -212,7 +220,7 @@ def _batch(name: str, content: bytes, layout: Layout) -> Batch:
 
 
 def _join(batches: list[Batch], names: list[str], pool: ThreadPoolExecutor) -> Split:
-    """Return one split of all `batches`, images as HWC; two threads each move a batch: numpy works without Python."""
+    """Return one split of all batches, images as HWC; two threads copy, since numpy releases Python's lock."""
     labels = np.concatenate([batch.labels for batch in batches])
     if labels.max() >= len(names):
         raise ArchiveError(f"has label {labels.max()}, but only {len(names)} class names")

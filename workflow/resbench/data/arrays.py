@@ -1,4 +1,4 @@
-"""Images and labels as numpy arrays: the .npy files of an untrusted .npz archive, or on their own."""
+"""Images and labels as numpy arrays: .npy files, alone or in an untrusted .npz archive."""
 
 import io
 import math
@@ -21,7 +21,14 @@ _MEMBER = re.compile(rf"({'|'.join([*IMAGES.values(), *LABELS.values(), NAMES])}
 
 
 def stem_of_array(member: str) -> str | None:
-    """Return the name of the array that a member holds; None where it is none that is read."""
+    """Return the name of the array in a member of an .npz archive.
+
+    Args:
+        member: The member's file name.
+
+    Returns:
+        The name, such as `x_train`; None for a member that is not read.
+    """
     match = _MEMBER.fullmatch(member)
     return match[1] if match else None
 
@@ -31,6 +38,9 @@ def read_npz(members: Mapping[str, bytes]) -> tuple[Split, Split]:
 
     Args:
         members: Contents of its .npy files, by name.
+
+    Returns:
+        Training images and test images.
 
     Raises:
         ArchiveError: An array is missing, damaged, or of another type or shape.
@@ -42,14 +52,14 @@ def read_npz(members: Mapping[str, bytes]) -> tuple[Split, Split]:
             f"lacks {', '.join(missing)}",
             "save x_train, y_train, x_test and y_test with numpy.savez, images as uint8 (N, 32, 32, 3)",
         )
-    found = {name.removesuffix(".npy"): read_npy(content, name) for name, content in members.items()}
-    labels = {part: as_labels(found[name], f"{name}.npy") for part, name in LABELS.items()}
+    arrays = {name.removesuffix(".npy"): read_npy(content, name) for name, content in members.items()}
+    labels = {part: as_labels(arrays[name], f"{name}.npy") for part, name in LABELS.items()}
     count = max(2, 1 + int(max(part.max() for part in labels.values())))
-    names = found[NAMES].tolist() if NAMES in found else [f"class {number}" for number in range(count)]
+    names = arrays[NAMES].tolist() if NAMES in arrays else [f"class {number}" for number in range(count)]
     names = check_names(names)
     splits = []
     for part, name in IMAGES.items():
-        images = as_images(found[name], f"{name}.npy")
+        images = as_images(arrays[name], f"{name}.npy")
         if len(images) != len(labels[part]):
             raise ArchiveError(f"has {len(images):,} images in {name}, but {len(labels[part]):,} labels")
         if labels[part].max() >= len(names):
@@ -59,7 +69,14 @@ def read_npz(members: Mapping[str, bytes]) -> tuple[Split, Split]:
 
 
 def read_npy(content: bytes, name: str) -> NDArray[Any]:
-    """Return the array in a .npy file.  Pickles in it are never read.
+    """Return the array in a .npy file. Pickles in it are never read.
+
+    Args:
+        content: The file's bytes.
+        name: The array's name, for messages.
+
+    Returns:
+        The array, of integers or text.
 
     Raises:
         ArchiveError: It is damaged, or holds anything but integers or text.
@@ -83,7 +100,18 @@ def read_npy(content: bytes, name: str) -> NDArray[Any]:
 
 
 def as_images(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
-    """Return an array of images as uint8 (N, 32, 32, 3); channels may come first."""
+    """Check an array of images and bring it into the order that the networks take.
+
+    Args:
+        array: uint8 (N, 32, 32, 3) or (N, 3, 32, 32).
+        name: Its name, for messages.
+
+    Returns:
+        uint8 (N, 32, 32, 3).
+
+    Raises:
+        ArchiveError: It is of another type or shape, or empty.
+    """
     if array.ndim == 4 and array.shape[1:] == (3, 32, 32):
         array = array.transpose(0, 2, 3, 1)
     if array.dtype != np.uint8 or array.ndim != 4 or array.shape[1:] != (32, 32, 3) or not len(array):
@@ -95,7 +123,18 @@ def as_images(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
 
 
 def as_labels(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
-    """Return an array of labels, integers (N,) or (N, 1) from 0 to 255, as uint8 (N,)."""
+    """Check an array of labels.
+
+    Args:
+        array: Integers from 0 to 255, (N,) or (N, 1).
+        name: Its name, for messages.
+
+    Returns:
+        uint8 (N,).
+
+    Raises:
+        ArchiveError: It is of another type or shape, or empty.
+    """
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.dtype.kind not in "ui" or array.ndim != 1 or not len(array) or array.min() < 0 or array.max() > 255:

@@ -1,4 +1,4 @@
-"""A labelled contact sheet: what the network will see, at a glance."""
+"""A labelled contact sheet of the images that the networks will see."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -12,7 +12,14 @@ FONT_SIZE = 16
 
 
 def contact_sheet(split: Split) -> Image.Image:
-    """One row for each class: its name and its first ten images.  A class without images has an empty row."""
+    """Draw a labelled contact sheet: one row for each class, with its name and its first ten images.
+
+    Args:
+        split: The images. A class without images has an empty row.
+
+    Returns:
+        An RGB image.
+    """
     font = ImageFont.load_default(FONT_SIZE)
     names = split.classes.tolist()
     left = round(max(font.getlength(name) for name in names)) + 3 * GAP

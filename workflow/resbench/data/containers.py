@@ -1,7 +1,7 @@
-"""Go through the files of an untrusted tar or zip archive: one pass, bounded memory, nothing on disk.
+"""Read the files of an untrusted tar or zip archive: one pass, bounded memory, nothing on disk.
 
-`tarfile` reads extension headers of any claimed size into memory, follows them recursively and takes a truncated
-archive for a short one; the few plain members of an archive of images need none of that.
+`tarfile` reads extension headers of any claimed size into memory, follows them recursively and accepts a truncated
+archive; the regular members of an archive of images need none of that.
 """
 
 import stat
@@ -19,12 +19,12 @@ from resbench.data.streams import CHUNK, CODECS, Budget, Codec, Hash, Uncompress
 BLOCK = 512
 MAX_EXTENSION = 1 << 16  # bytes of a pax or GNU header: room for times, owners and a long name
 MAX_NAME = 4096  # characters, as Linux allows
-MAX_DIRECTORY = 64 << 20  # bytes of a zip archive's directory, which is read as a whole
+MAX_DIRECTORY = 64 << 20  # bytes of a zip archive's directory, which is read at once
 HARMLESS = {"mtime", "atime", "ctime", "uid", "gid", "uname", "gname", "comment", "charset", "hdrcharset"}
 REPACK = "repack it as .tar.gz or .zip"
 UNPACK = "unpack it once, and name the archive that is in it"
 RESAVE = "save its images and labels with numpy.savez (x_train, y_train, x_test, y_test), or as pictures in folders"
-WEB_PAGE = "a server answered with it in place of the file; get the file itself"
+WEB_PAGE = "a server sent it instead of the file; download the file itself"
 # How a file begins, spaces aside: what it is, and what its owner can do.
 OTHER_FORMATS = (
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", REPACK),
@@ -45,7 +45,13 @@ OTHER_FORMATS = (
 
 
 class Entry(NamedTuple):
-    """A regular file of the archive.  `read` returns its `size` bytes, before the next entry is asked for."""
+    """A regular file of an archive.
+
+    Attributes:
+        name: Its path in the archive.
+        size: Its size in bytes.
+        read: Returns its content; to be called before the next entry is asked for.
+    """
 
     name: str
     size: int
@@ -58,9 +64,14 @@ def entries(stream: BinaryIO, path: Path, digest: Hash, budget: Budget) -> Itera
     Args:
         stream: The archive, at its beginning.
         path: Where it is: a zip archive is read from its end.
+        digest: Hashes the archive.
+        budget: How many bytes may be unpacked.
+
+    Returns:
+        An iterator over the files.
 
     Raises:
-        ArchiveError: It is no archive, hostile, or damaged.
+        ArchiveError: It is not an archive, or it is hostile or damaged.
     """
     start = stream.read(BLOCK)
     stream.seek(0)
@@ -95,11 +106,17 @@ def _other_format(start: bytes) -> tuple[str, str]:
     for magic, kind, advice in OTHER_FORMATS:
         if start.lstrip().startswith(magic):
             return kind, advice
-    return "of a format that is not read", REPACK
+    return "of an unsupported format", REPACK
 
 
 def tar_entries(stream: Unpacked) -> Iterator[Entry]:
     """Yield the regular files of a tar archive, in order.
+
+    Args:
+        stream: The decompressed archive.
+
+    Yields:
+        The files.
 
     Raises:
         ArchiveError: A link, device, sparse file or other special member, an absolute name or one with `..`, an
@@ -126,8 +143,8 @@ def tar_entries(stream: Unpacked) -> Iterator[Entry]:
             long_name = _name(_extension(stream, shown, info.size).rstrip(b"\0"), shown)
             continue
         if info.type in (tarfile.XHDTYPE, tarfile.XGLTYPE):
-            found = _pax_name(_extension(stream, shown, info.size), shown, may_rename=info.type == tarfile.XHDTYPE)
-            long_name = found if found is not None else long_name
+            renamed = _pax_name(_extension(stream, shown, info.size), shown, may_rename=info.type == tarfile.XHDTYPE)
+            long_name = renamed if renamed is not None else long_name
             continue
         name, long_name = info.name if long_name is None else long_name, None
         check_name(name)
@@ -161,7 +178,14 @@ class _Content:
 
 
 def check_name(name: str) -> None:
-    """Raises ArchiveError where a member's name could lead out of the archive."""
+    """Refuse a member's name that could lead out of the archive.
+
+    Args:
+        name: The name.
+
+    Raises:
+        ArchiveError: It is empty or absolute, or contains `..`.
+    """
     if not name or name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/"):
         raise ArchiveError(f"member {printable(name)} points outside the archive")
 
@@ -186,7 +210,7 @@ def _pax_name(content: bytes, shown: str, *, may_rename: bool) -> str | None:
 
     Records are `LENGTH KEY=VALUE\\n`; those that resize or redirect a member are refused.
     """
-    found = None
+    path = None
     while content:
         length, _, _ = content.partition(b" ")
         end = int(length) if length.isdigit() and len(length) <= 5 else 0
@@ -196,15 +220,22 @@ def _pax_name(content: bytes, shown: str, *, may_rename: bool) -> str | None:
         raw_key, _, value = record[:-1].partition(b"=")
         key = raw_key.decode("latin-1")
         if key == "path" and may_rename:
-            found = _name(value, shown)
+            path = _name(value, shown)
         elif key not in HARMLESS and not key.startswith(("LIBARCHIVE.", "SCHILY.")):
             raise ArchiveError(f"member {shown} is an extended header that sets {printable(key)}")
         content = content[end:]
-    return found
+    return path
 
 
 def zip_entries(path: Path, budget: Budget) -> Iterator[Entry]:
     """Yield the regular files of a zip archive, in the order of its directory.
+
+    Args:
+        path: The archive.
+        budget: How many bytes may be unpacked.
+
+    Yields:
+        The files.
 
     Raises:
         ArchiveError: A link, an encrypted member, an absolute name or one with `..`, a compression other than deflate,
@@ -232,7 +263,7 @@ def zip_entries(path: Path, budget: Budget) -> Iterator[Entry]:
 
 
 def _check_directory(path: Path) -> None:
-    """Raises ArchiveError where the directory, which `zipfile` holds in memory, is huge."""
+    """Refuse an archive whose directory, which `zipfile` holds in memory, is huge."""
     with path.open("rb") as stream:
         size = stream.seek(0, 2)
         stream.seek(max(0, size - (1 << 16) - 22))
@@ -250,7 +281,7 @@ def _zip_content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget
     try:
         with archive.open(info) as stream:
             content = stream.read(info.file_size)
-            stream.read(1)  # compares the checksum also where nothing is in the file
+            stream.read(1)  # compares the checksum, also of an empty file
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
         raise DamagedError(f"member {printable(info.filename)} is corrupt") from error
     if len(content) != info.file_size:

@@ -1,4 +1,4 @@
-"""From a downloaded archive to the two array files, with what a person wants to see of them."""
+"""Convert an archive to two array files, with a summary and a contact sheet for people."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,21 +17,21 @@ from resbench.data.store import Split, write_arrays
 def convert_archive(
     archive: Path, train: Path, test: Path, *, record: Path | None, summary: Path | None, samples: Path | None
 ) -> None:
-    """Read `archive` and write all outputs, or none.
+    """Read an archive and write all outputs, or none.
 
     Args:
-        archive: see `read_archive`; untrusted.
-        train, test: files for `load_split`.
-        record: what the download stage wrote; its source is quoted in the summary and in messages.
-        summary: JSON of image counts by class, channel statistics, hash, source and layout.
-        samples: PNG contact sheet of training images.
+        archive: An untrusted archive; see `read_archive`.
+        train, test: Files to write, for `load_split`.
+        record: What the download stage wrote; its source is quoted in the summary and in messages.
+        summary: File to write, JSON: image counts by class, channel statistics, hash, source and layout.
+        samples: File to write, PNG: a contact sheet of training images.
 
     Raises:
-        ResbenchError: the archive or the record is unfit, or an output cannot be written.
+        ResbenchError: The archive or the record is not usable, or an output cannot be written.
     """
     outputs = [path for path in (train, test, summary, samples) if path]
     if len({path.resolve() for path in (archive, *outputs)}) <= len(outputs):
-        raise ResbenchError(f"{archive}: the archive and the outputs must be different files")
+        raise ResbenchError(f"{archive}: archive and outputs must be different files; name others")
     for path in outputs:
         if path.is_dir():
             raise ResbenchError(f"{path}: is a folder; give the name of the file to write")
@@ -70,7 +70,7 @@ def _source(record: Path | None) -> str | None:
         return None
     content = read_json(record)
     if not isinstance(content, dict) or not isinstance(content.get("source"), str):
-        raise ResbenchError(f"{record}: names no source; delete it and run `resbench download` again")
+        raise ResbenchError(f"{record}: has no source; delete it and run `resbench download` again")
     return str(content["source"])
 
 
@@ -88,9 +88,9 @@ def _summarize(train: Split, test: Split) -> dict[str, Any]:
 
 
 def channel_statistics(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and population standard deviation of each channel of pixels / 255.
+    """Return mean and population standard deviation of each channel of pixels / 255.
 
-    Summed in integers, hence exact to the last rounding.
+    They are summed in integers and therefore exact to the last rounding.
 
     Args:
         images: uint8 (N, 32, 32, 3).

@@ -1,4 +1,4 @@
-"""Corrupted copies of test images, as CIFAR-10-C has them: robustness can be measured without a download.
+"""Corrupted copies of test images, defined as in CIFAR-10-C, so that robustness needs no download.
 
 The definitions and the five severities of each are those of Hendrycks & Dietterich, "Benchmarking Neural Network
 Robustness to Common Corruptions and Perturbations" (ICLR 2019), for images of 32 × 32 pixels.
@@ -25,13 +25,13 @@ Unit = NDArray[np.float64]  # pixels from 0 to 1, (N, 32, 32, 3)
 
 @dataclass(frozen=True)
 class Corruption:
-    """One way to spoil images.
+    """One way to corrupt images.
 
     Attributes:
         name: Name in the names of test sets.
         title: Name shown to readers.
         parameters: One for each severity, from 1 to 5.
-        apply: Returns spoilt pixels, which are clipped to 0 to 1 afterwards, given pixels, a parameter and a generator.
+        apply: Returns corrupted pixels, given pixels, a parameter and a generator; they are clipped to 0 to 1 later.
     """
 
     name: str
@@ -51,13 +51,13 @@ def _blur(pixels: Unit, sigma: float, generator: np.random.Generator) -> Unit:
 
 
 def _jpeg(pixels: Unit, quality: float, generator: np.random.Generator) -> Unit:
-    spoilt = np.empty_like(pixels)
+    corrupted = np.empty_like(pixels)
     for number, image in enumerate((pixels * 255).round().astype(np.uint8)):
         stream = io.BytesIO()
         Image.fromarray(image).save(stream, "JPEG", quality=int(quality))
         with Image.open(stream) as read:
-            spoilt[number] = np.asarray(read) / 255
-    return spoilt
+            corrupted[number] = np.asarray(read) / 255
+    return corrupted
 
 
 def _contrast(pixels: Unit, factor: float, generator: np.random.Generator) -> Unit:
@@ -84,41 +84,70 @@ _NAME = re.compile(rf"({'|'.join(CORRUPTIONS)})-([1-5])")
 
 
 def corrupted_names(severities: Iterable[int]) -> list[str]:
-    """Return the names of the test sets that are corrupted in every way at these severities."""
+    """Return the names of the test sets that are corrupted in every way.
+
+    Args:
+        severities: Severities, 1 to 5.
+
+    Returns:
+        Names such as `contrast-3`.
+    """
     return [f"{name}-{severity}" for severity in severities for name in CORRUPTIONS]
 
 
 def parse_name(test_set: str) -> tuple[Corruption, int] | None:
-    """Return corruption and severity of a test set of that name; None where it is no corrupted copy."""
+    """Return the corruption and the severity that the name of a test set stands for.
+
+    Args:
+        test_set: The name.
+
+    Returns:
+        Both; None where it is not a corrupted copy.
+    """
     match = _NAME.fullmatch(test_set)
     return (CORRUPTIONS[match[1]], int(match[2])) if match else None
 
 
 def corrupt(images: NDArray[np.uint8], corruption: Corruption, severity: int) -> NDArray[np.uint8]:
-    """Return spoilt images, uint8 (N, 32, 32, 3); always the same ones.
+    """Return corrupted copies of images; the same ones in every call.
+
+    Args:
+        images: uint8 (N, 32, 32, 3).
+        corruption: A record in `CORRUPTIONS`.
+        severity: 1 to 5.
+
+    Returns:
+        uint8 (N, 32, 32, 3).
 
     Raises:
         ResbenchError: The severity is not 1 to 5.
     """
     if severity not in SEVERITIES:
-        raise ResbenchError(f"severity {severity}: there are 1 to {len(SEVERITIES)}")
+        raise ResbenchError(f"severity {severity}: choose 1 to {len(SEVERITIES)}")
     generator = np.random.default_rng([SEED, severity])
-    spoilt = np.empty_like(images)
+    corrupted = np.empty_like(images)
     for start in range(0, len(images), CHUNK):
         part = slice(start, start + CHUNK)
         pixels = corruption.apply(images[part] / 255, corruption.parameters[severity - 1], generator)
-        # The published copies cut the fraction off; 1e-9 keeps whole numbers whole.
-        spoilt[part] = (pixels.clip(0, 1) * 255 + 1e-9).astype(np.uint8)
-    return spoilt
+        # The published copies truncate; 1e-9 keeps integers from falling to the next lower one.
+        corrupted[part] = (pixels.clip(0, 1) * 255 + 1e-9).astype(np.uint8)
+    return corrupted
 
 
 def corrupt_split(split: Split, test_set: str) -> Split:
-    """Return the corrupted copy of a test set that has this name.
+    """Return the corrupted copy of a test set.
+
+    Args:
+        split: The test set.
+        test_set: Name of the copy, such as `contrast-3`.
+
+    Returns:
+        The copy, with the same labels.
 
     Raises:
         ResbenchError: There is no such corruption.
     """
-    found = parse_name(test_set)
-    if found is None:
-        raise ResbenchError(f"{test_set!r}: not CORRUPTION-SEVERITY; there are {', '.join(CORRUPTIONS)}, 1 to 5")
-    return Split(corrupt(split.images, *found), split.labels, split.classes)
+    parsed = parse_name(test_set)
+    if parsed is None:
+        raise ResbenchError(f"{test_set!r}: not NAME-SEVERITY; choose one of {', '.join(CORRUPTIONS)}, and 1 to 5")
+    return Split(corrupt(split.images, *parsed), split.labels, split.classes)

@@ -1,6 +1,6 @@
-"""Datasets: one record each.  No other module lists their names, addresses or hashes.
+"""Datasets: one record each. No other module lists their names, addresses or hashes.
 
-What images are called on the page, in report.md and on a model card follows from the SHA-256 of the archive that they
+The name of the images on the page, in report.md and on a model card follows from the SHA-256 of the archive that they
 were read from, never from a default: an archive whose hash is in no record is `custom`.
 """
 
@@ -13,15 +13,15 @@ from resbench.common.errors import ResbenchError
 
 @dataclass(frozen=True)
 class Dataset:
-    """A set of images that this suite knows.
+    """A set of images that resbench knows.
 
     Attributes:
         name: Name in the configuration.
         title: Name shown to readers.
         sources: Where its archive is, tried in this order: addresses, or `digits` for the archive that
             `resbench digits` writes.
-        sha256: Hash of that archive, 64 hex digits; None where any archive will do.
-        layout: How the archive is organised, by the names in `resbench.data.layouts`; None where any will do.
+        sha256: Hash of that archive, 64 hex digits; None where any archive is accepted.
+        layout: How the archive is organised, a name in `resbench.data.layouts`; None where any layout is accepted.
         classes: Number of classes; None where it is read from the archive.
         licence: Terms under which weights learned from it may be distributed, as sentences for the model card.
         has_references: Whether the accuracies published for the networks were measured on it.
@@ -42,7 +42,7 @@ class Dataset:
 _CIFAR_LICENCE = (
     "{title} was collected by Alex Krizhevsky, Vinod Nair and Geoffrey Hinton "
     '("Learning Multiple Layers of Features from Tiny Images", 2009). It carries no licence and its photos come from '
-    "the web: see to the rights that your use needs before you distribute weights learned from them."
+    "the web: make sure that you have the rights that your use needs before you distribute weights learned from them."
 )
 
 CUSTOM = Dataset(
@@ -52,7 +52,7 @@ CUSTOM = Dataset(
     sha256=None,
     layout=None,
     classes=None,
-    licence="Whether weights learned from these images may be distributed, their own terms decide.",
+    licence="The terms of these images decide whether weights learned from them may be distributed.",
 )
 
 _RECORDS = (
@@ -100,56 +100,79 @@ DATASETS = {record.name: record for record in _RECORDS}
 
 
 def dataset(name: str) -> Dataset:
-    """Return the record of that name.
+    """Return the dataset of that name.
+
+    Args:
+        name: A key of `DATASETS`.
+
+    Returns:
+        Its record.
 
     Raises:
-        ResbenchError: There is none.
+        ResbenchError: There is no dataset of that name.
     """
     if name not in DATASETS:
-        raise ResbenchError(f"unknown dataset {name!r}; there are {', '.join(DATASETS)}")
+        raise ResbenchError(f"unknown dataset {name!r}; choose one of {', '.join(DATASETS)}")
     return DATASETS[name]
 
 
 def identify(sha256: str | None) -> Dataset:
-    """Return the record whose archive has this SHA-256; `CUSTOM` where none has."""
+    """Return the dataset whose archive has a SHA-256.
+
+    Args:
+        sha256: 64 hex digits; None for an unknown hash.
+
+    Returns:
+        Its record; `CUSTOM` where no record has this hash.
+    """
     return next((record for record in _RECORDS if record.sha256 and record.sha256 == sha256), CUSTOM)
 
 
 def titled(title: str) -> Dataset:
-    """Return the record that report.csv calls by this title; `CUSTOM` where none is called so."""
+    """Return the dataset with a title.
+
+    Args:
+        title: As in the column `dataset` of report.csv.
+
+    Returns:
+        Its record; `CUSTOM` where no record has this title.
+    """
     return next((record for record in _RECORDS if record.sha256 and record.title == title), CUSTOM)
 
 
 def describe(summary: dict[str, Any], title: str | None = None) -> str:
-    """Return what images are called in tables, on the page and on the card.
+    """Return what the images are called in tables, on the page and on the card.
 
     Args:
         summary: What `convert` wrote about the archive: its `sha256` and `source`.
-        title: What the user calls images that no record describes; None calls them by their source's name.
+        title: The user's name for images that no record describes; None calls them by their source's name.
 
     Returns:
-        The record's title where the hash is a record's.  Another archive never gets it: a title that a record has
-        is marked as not verified.
+        The record's title where the hash is a record's. Another archive never gets it: a title that a record has is
+        marked as not verified.
     """
     record = identify(summary.get("sha256"))
     if record is not CUSTOM:
         return record.title
     name = re.split(r"[/\\]", str(summary.get("source") or "").rstrip("/\\"))[-1].partition("?")[0]
-    words = " ".join((title or name or CUSTOM.title).split())
+    shown = " ".join((title or name or CUSTOM.title).split())
     taken = {record.title.casefold() for record in _RECORDS if record.sha256}
-    return f"{words} (not verified)" if words.casefold() in taken else words
+    return f"{shown} (not verified)" if shown.casefold() in taken else shown
 
 
 def archive_of(name: str, sources: list[str] | None, sha256: str | None) -> tuple[list[str], str | None]:
-    """Return where to fetch the archive and which hash it must have.
+    """Return where to fetch a dataset's archive and which hash it must have.
 
     Args:
-        name: The dataset's.
-        sources: The user's own; None takes the dataset's.
+        name: Name of the dataset.
+        sources: The user's own sources; None takes the dataset's.
         sha256: 64 hex digits; None accepts any archive; `auto` takes the dataset's.
 
+    Returns:
+        The sources, and the hash or None.
+
     Raises:
-        ResbenchError: No such dataset, or no source is given for one that has none.
+        ResbenchError: There is no such dataset, or no source is given for one that has none.
     """
     record = dataset(name)
     if not (sources or record.sources):

@@ -17,8 +17,11 @@ FOLDER = "cifar-10-batches-bin"
 def write_digits_archive(dest: Path) -> None:
     """Write scikit-learn's 1,797 digits (8×8, UCI's Optical Recognition of Handwritten Digits) as a tar archive.
 
-    Each becomes a 32×32 grey image in three equal channels.  Every batch has nearly equal shares
-    of all ten classes.  The same bytes come out everywhere, so that the archive has a hash to be known by.
+    Each becomes a 32×32 grey image in three equal channels. Every batch has nearly equal shares of all ten classes. The
+    archive has the same bytes, and therefore the same hash, on every machine.
+
+    Args:
+        dest: The archive to write.
     """
     from sklearn.datasets import load_digits
 
@@ -41,7 +44,7 @@ def write_digits_archive(dest: Path) -> None:
 
 
 def _balanced_order(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A random order in which every stretch has nearly equal shares of all classes."""
+    """Return a random order in which every part has nearly equal shares of all classes."""
     generator = np.random.default_rng(0)
     place = np.empty(len(labels))
     for label in range(len(NAMES)):
@@ -51,7 +54,7 @@ def _balanced_order(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _as_rows(pixels: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """(N, 64) of 0 to 16 → uint8 (N, 3072), bilinearly enlarged fourfold, channel by channel."""
+    """Return digits (N, 64), 0 to 16, as uint8 (N, 3072): bilinearly enlarged fourfold, channel by channel."""
     grid = pixels.reshape(-1, 8, 8) * (255 / 16)
     at = np.clip((np.arange(32) + 0.5) / 4 - 0.5, 0, 7)  # centres of the new pixels on the old grid
     low = np.minimum(at.astype(int), 6)

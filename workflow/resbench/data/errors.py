@@ -1,8 +1,8 @@
-"""What may be wrong with an archive; the caller adds its name and what to do, which depends on where it came from."""
+"""Errors of archives; the caller adds the name and what to do, which depends on where the archive came from."""
 
 
 class ArchiveError(ValueError):
-    """The archive is not what this suite reads.
+    """The archive is not one that resbench reads.
 
     Args:
         reason: What is wrong, as the end of a sentence that begins with the archive's name.
@@ -15,9 +15,16 @@ class ArchiveError(ValueError):
 
 
 class DamagedError(ArchiveError):
-    """Bytes are missing or wrong: another copy of the same archive may be good."""
+    """Bytes are missing or wrong; another copy of the same archive may be intact."""
 
 
 def printable(text: str) -> str:
-    """Return untrusted text for a message: quoted, escaped and short."""
+    """Return untrusted text for a message.
+
+    Args:
+        text: The text.
+
+    Returns:
+        The text quoted, escaped, and shortened to 80 characters.
+    """
     return ascii(text if len(text) <= 80 else text[:77] + "...")

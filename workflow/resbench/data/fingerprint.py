@@ -1,4 +1,4 @@
-"""The hash that a source on this machine would be downloaded with, so that a change of it is noticed."""
+"""The hash of a source on this machine, by which the workflow detects that it changed."""
 
 import hashlib
 import io
@@ -10,7 +10,7 @@ from resbench.data.transfer import SourceError, local_path
 
 
 class _HashingStream(io.RawIOBase):
-    """A file that keeps nothing but the hash of what is written to it."""
+    """A file that keeps only the hash of what is written to it."""
 
     def __init__(self) -> None:
         self.digest = hashlib.sha256()
@@ -30,7 +30,14 @@ class _HashingStream(io.RawIOBase):
 
 @cache
 def fingerprint(source: str) -> str | None:
-    """Return the SHA-256 of a local archive, or of a folder packed as `download` does; None for anything else."""
+    """Return the hash of a source on this machine, by which a change of it is detected.
+
+    Args:
+        source: A path or URL.
+
+    Returns:
+        SHA-256 of a local archive, or of a folder as `download` packs it; None for anything else.
+    """
     try:
         path = local_path(source)
         if path is not None and path.is_file():

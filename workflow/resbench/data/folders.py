@@ -1,6 +1,6 @@
 """Pictures in a folder for each class: `train/CLASS/*` and `test/CLASS/*`, or one level, `CLASS/*`, which is split.
 
-The class of a picture is the folder below `train` or `test`, or the topmost one; folders in it make no difference.
+The class of a picture is the folder below `train` or `test`, or the topmost one; folders below that have no meaning.
 """
 
 import hashlib
@@ -32,7 +32,14 @@ NAMED = 10  # unreadable files that are named on the terminal; all are in the su
 
 
 class Picture(NamedTuple):
-    """folders: those that it lies in, the topmost first.  image: None where it cannot be read."""
+    """A picture, already reduced to 32×32.
+
+    Attributes:
+        name: Its path in the archive.
+        folders: Folders that it is in, the topmost first.
+        image: uint8 (32, 32, 3); None where it cannot be read.
+        digest: A hash of its content, by which it is assigned to training or test images.
+    """
 
     name: str
     folders: tuple[str, ...]
@@ -41,12 +48,26 @@ class Picture(NamedTuple):
 
 
 def is_picture(name: str) -> bool:
-    """Return whether a file is called like a picture."""
+    """Return whether a file's name ends as a picture's does.
+
+    Args:
+        name: The name.
+
+    Returns:
+        True for the suffixes in `SUFFIXES`.
+    """
     return PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a file is one that systems leave behind: `.DS_Store`, `._photo.jpg`, `__MACOSX/…`, `Thumbs.db`."""
+    """Return whether a file is one that systems leave behind: `.DS_Store`, `._photo.jpg`, `__MACOSX/…`, `Thumbs.db`.
+
+    Args:
+        name: Its path, with slashes.
+
+    Returns:
+        True where its name or one of its folders' names says so.
+    """
     parts = [part for part in name.split("/") if part != "."]
     return any(part.startswith(".") or part == "__MACOSX" for part in parts) or parts[-1] in (
         "Thumbs.db",
@@ -55,7 +76,7 @@ def is_hidden(name: str) -> bool:
 
 
 class PictureFolder:
-    """Collects pictures, each made small at once, and sorts them into splits and classes at the end."""
+    """Collects pictures, each reduced at once, and sorts them into splits and classes at the end."""
 
     def __init__(self) -> None:
         self._pictures: list[Picture] = []
@@ -66,7 +87,11 @@ class PictureFolder:
         return len(self._pictures)
 
     def take(self, entry: Entry, budget: Budget) -> None:
-        """Read the picture in `entry`; one that cannot be read is remembered.
+        """Read a picture; remember one that cannot be read.
+
+        Args:
+            entry: The file.
+            budget: How many bytes may be unpacked.
 
         Raises:
             ArchiveError: It is too large, or there are too many.
@@ -87,17 +112,24 @@ class PictureFolder:
         self._pictures.append(Picture(entry.name, folders, image, hashlib.sha256(b"split 0" + content).digest()))
 
     def skip(self, name: str) -> None:
-        """Remember a file that is not called like a picture."""
+        """Remember a file that is not called like a picture.
+
+        Args:
+            name: Its path.
+        """
         self._skipped.append(name)
 
     def splits(self) -> tuple[Split, Split, list[str]]:
-        """Return training images, test images, and the names of the files that could not be read.
+        """Return the pictures, sorted into training and test images.
+
+        Returns:
+            Training images, test images, and the names of the files that could not be read.
 
         Raises:
-            ArchiveError: The folders tell no classes, or a class has no pictures.
+            ArchiveError: The folders do not show the classes, or a class has no pictures.
         """
         pictures = _without_common_folder(self._pictures)
-        self._tell_unreadable()
+        self._report_unreadable()
         top = {picture.folders[0].lower() for picture in pictures}
         if top & set(SPLITS):
             train, test = _as_split(pictures, top)
@@ -113,24 +145,27 @@ class PictureFolder:
     def test_split(self) -> Split:
         """Return all pictures as one set, or those in `test` where there are `train` and `test`.
 
+        Returns:
+            The images.
+
         Raises:
-            ArchiveError: The folders tell no classes, or there are no pictures.
+            ArchiveError: The folders do not show the classes, or there are no pictures.
         """
         if not self._pictures:
             raise ArchiveError("holds no pictures")
         # A folder of one class is no common folder.
         pictures = _without_common_folder([*self._pictures, self._pictures[0]._replace(folders=("", ""))])[:-1]
-        self._tell_unreadable()
+        self._report_unreadable()
         top = {picture.folders[0].lower() for picture in pictures}
         pictures = _as_split(pictures, top)[1] if top & set(SPLITS) else _readable(pictures)
         return _stack(pictures, sorted({_label(picture) for picture in pictures}))
 
-    def _tell_unreadable(self) -> None:
+    def _report_unreadable(self) -> None:
         for reason in self._reasons[:NAMED]:
             say(f"{reason}; left out")
-        others = [*(printable(name) for name in self._skipped), *self._reasons[NAMED:]]
-        if others:
-            say(f"{len(others)} more files are left out, since they are no pictures that are read: {others[0]}, …")
+        rest = [*(printable(name) for name in self._skipped), *self._reasons[NAMED:]]
+        if rest:
+            say(f"{len(rest)} more files are left out, since they are not readable pictures: {rest[0]}, …")
 
 
 def _without_common_folder(pictures: list[Picture]) -> list[Picture]:
@@ -150,7 +185,7 @@ def _without_common_folder(pictures: list[Picture]) -> list[Picture]:
 def _as_split(pictures: list[Picture], top: set[str]) -> tuple[list[Picture], list[Picture]]:
     if top != set(SPLITS):
         odd = sorted(top ^ set(SPLITS))[0]
-        what = f"has the folder {printable(odd)} beside train and test" if odd in top else f"has no folder {odd}"
+        what = f"has the folder {printable(odd)} next to train and test" if odd in top else f"has no folder {odd}"
         raise ArchiveError(what, "sort its pictures into train/CLASS and test/CLASS")
     parts: dict[str, list[Picture]] = {part: [] for part in SPLITS}
     for picture in pictures:
@@ -158,7 +193,7 @@ def _as_split(pictures: list[Picture], top: set[str]) -> tuple[list[Picture], li
         if not classes:
             raise ArchiveError(f"holds {printable(picture.name)} outside a folder of its class")
         parts[part.lower()].append(picture._replace(folders=tuple(classes)))
-    readable = {part: _readable(found) for part, found in parts.items()}
+    readable = {part: _readable(members) for part, members in parts.items()}
     return readable["train"], readable["test"]
 
 
@@ -185,12 +220,12 @@ def _split(pictures: list[Picture]) -> tuple[list[Picture], list[Picture]]:
 
 
 def _readable(pictures: list[Picture]) -> list[Picture]:
-    """Return those that were read.  Raises ArchiveError where a class has none."""
-    found = [picture for picture in pictures if picture.image is not None]
-    lost = {_label(picture) for picture in pictures} - {_label(picture) for picture in found}
+    """Return the pictures that could be read; refuse a class that has none."""
+    readable = [picture for picture in pictures if picture.image is not None]
+    lost = {_label(picture) for picture in pictures} - {_label(picture) for picture in readable}
     if lost:
         raise ArchiveError(f"has no readable picture of class {printable(sorted(lost)[0])}")
-    return found
+    return readable
 
 
 def _label(picture: Picture) -> str:
@@ -209,6 +244,10 @@ def pack_folder(folder: Path, stream: BinaryIO) -> None:
 
     Hidden files are left out; links to files are followed, links to folders are not.
 
+    Args:
+        folder: The folder.
+        stream: What to write to.
+
     Raises:
         OSError: A file cannot be read.
     """
@@ -221,7 +260,14 @@ def pack_folder(folder: Path, stream: BinaryIO) -> None:
 
 
 def files_of(folder: Path) -> Iterator[Path]:
-    """Yield the plain files of a folder and of those in it, sorted, without hidden ones."""
+    """Yield the regular files of a folder and of the folders in it.
+
+    Args:
+        folder: The folder.
+
+    Yields:
+        Paths, sorted, without hidden files.
+    """
     for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
         if path.is_file() and not is_hidden(path.relative_to(folder).as_posix()):
             yield path

@@ -1,4 +1,4 @@
-"""The layouts of batches that are read: one record each (https://www.cs.toronto.edu/~kriz/cifar.html)."""
+"""The supported layouts of batches: one record each (https://www.cs.toronto.edu/~kriz/cifar.html)."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -18,7 +18,12 @@ TEST = 0  # number of the test batch; training batches count from 1
 
 
 class Batch(NamedTuple):
-    """rows: uint8 (N, 3072), each an image as CHW; labels: uint8 (N,)."""
+    """Images and labels of one batch.
+
+    Attributes:
+        rows: uint8 (N, 3072), each an image as CHW.
+        labels: uint8 (N,).
+    """
 
     rows: NDArray[np.uint8]
     labels: NDArray[np.uint8]
@@ -47,7 +52,14 @@ class Layout:
     read_names: Callable[[bytes, int], list[str]]
 
     def number(self, member: str) -> int | None:
-        """Return the number of the batch in this member; None where it is no batch of this layout."""
+        """Return the number of the batch in a member.
+
+        Args:
+            member: The member's file name.
+
+        Returns:
+            The number; None where it is not a batch of this layout.
+        """
         if member in self.batches:
             return self.batches[member]
         match = self.more.fullmatch(member) if self.more else None
@@ -101,7 +113,7 @@ def _labels(labels: Any) -> NDArray[np.uint8]:
 
 
 def _binary_batch(label_bytes: int) -> Callable[[bytes, int], Batch]:
-    """`label_bytes`: how many stand before an image; the last of them is the label."""
+    """Return a reader of images that follow `label_bytes` bytes, of which the last is the label."""
     width = label_bytes + PIXELS
 
     def read(content: bytes, max_steps: int) -> Batch:
@@ -121,21 +133,27 @@ def _python_names(key: str) -> Callable[[bytes, int], list[str]]:
 
 
 def _lines(content: bytes, max_steps: int) -> list[str]:
-    """Return one name a line of a text file, whose last lines may be empty."""
+    """Return the class names in a text file, one on each line; its last lines may be empty."""
     return check_names(content.rstrip().splitlines())
 
 
-def check_names(found: Any) -> list[str]:
+def check_names(value: Any) -> list[str]:
     """Return class names as text.
 
+    Args:
+        value: What the archive holds as class names.
+
+    Returns:
+        The names.
+
     Raises:
-        ArchiveError: They are not 2 to 256 different words.
+        ArchiveError: They are not 2 to 256 different names.
     """
-    if not isinstance(found, list):
+    if not isinstance(value, list):
         raise ArchiveError("has no list of class names")
-    names = [name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name for name in found]
+    names = [name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name for name in value]
     if not all(isinstance(name, str) and 0 < len(name.strip()) <= 100 and name.isprintable() for name in names):
-        raise ArchiveError("has class names that are no text")
+        raise ArchiveError("has class names that are not text")
     if not 2 <= len(names) <= 256:
         raise ArchiveError(f"has {len(names)} class name{'s' if len(names) != 1 else ''}, not 2 to 256")
     if len(set(names)) < len(names):

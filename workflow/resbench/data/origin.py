@@ -5,7 +5,7 @@ from pathlib import Path
 
 from resbench.data.errors import ArchiveError, DamagedError
 
-LAYOUTS_ADVICE = 'config/README.md, "Your own images", lists the layouts that are read'
+LAYOUTS_ADVICE = 'config/README.md, "Your own images", lists the supported layouts'
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Origin:
 
     Attributes:
         source: Address or path that the user knows it by.
-        downloaded: Whether it is this program's own copy of a file in the web, which may be deleted.
+        downloaded: Whether it is resbench's own copy of a file from the web, which may be deleted.
     """
 
     source: str
@@ -22,21 +22,35 @@ class Origin:
 
     @classmethod
     def of(cls, source: str) -> "Origin":
-        """Return the origin of what `download` recorded under this source."""
+        """Return the origin of an archive that `download` fetched.
+
+        Args:
+            source: The source that `download` recorded.
+
+        Returns:
+            The origin.
+        """
         return cls(source, downloaded=source.startswith(("http://", "https://")))
 
     def message(self, path: Path, error: ArchiveError) -> str:
         """Return one line: which archive, what is wrong, and what to do.
 
-        A download is fetched anew; a user's own file is never to be deleted.
+        The advice is to fetch a download again, but never to delete a user's own file.
+
+        Args:
+            path: The archive.
+            error: What is wrong with it.
+
+        Returns:
+            The message.
         """
         if self.downloaded:
             advice = (
-                f"delete {path} and run again, which downloads it anew"
+                f"delete {path} and run again, which downloads it again"
                 if isinstance(error, DamagedError)
                 else f"name another source, or another dataset ({error.advice or LAYOUTS_ADVICE})"
             )
             return f"{path}: {error} (from {self.source}); {advice}"
         copied = "" if str(path) == self.source else f" (read as {path})"
-        fallback = "copy it once more from where you have it" if isinstance(error, DamagedError) else LAYOUTS_ADVICE
+        fallback = "copy it again from where you have it" if isinstance(error, DamagedError) else LAYOUTS_ADVICE
         return f"{self.source}{copied}: {error}; {error.advice or fallback}"

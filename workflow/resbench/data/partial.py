@@ -1,4 +1,4 @@
-"""The unfinished download: NAME.part beside the file it will become, with a note of where its bytes come from."""
+"""The unfinished download: NAME.part next to the file it will become, and a note on where its bytes come from."""
 
 import fcntl
 import json
@@ -14,7 +14,7 @@ from resbench.common.files import write_json
 
 @dataclass
 class Origin:
-    """Of which file the bytes are: `validator` is its ETag or date, `total` its length, where known."""
+    """The file that the bytes are of: `validator` is its ETag or date, `total` its length, where known."""
 
     url: str
     validator: str | None = None
@@ -22,7 +22,7 @@ class Origin:
 
 
 class Partial:
-    """Bytes so far, unbuffered, so that a kill loses none of them."""
+    """An unfinished download; its bytes are written unbuffered, so that a kill loses none of them."""
 
     def __init__(self, dest: Path) -> None:
         self.path = dest.with_name(dest.name + ".part")
@@ -32,15 +32,25 @@ class Partial:
 
     @property
     def size(self) -> int:
+        """Return the number of bytes so far."""
         return self.path.stat().st_size
 
     def begin(self, origin: Origin) -> None:
-        """Note whose bytes follow."""
+        """Record where the following bytes come from.
+
+        Args:
+            origin: The file that they are of.
+        """
         self.origin = origin
         write_json(self.note, asdict(origin))
 
     def write(self, position: int, data: bytes) -> None:
-        """Put `data` at `position`: what is there already is compared and kept, a difference cuts off the rest."""
+        """Write bytes at a position; those already there are compared, and a difference cuts off the rest.
+
+        Args:
+            position: Where the bytes belong.
+            data: The bytes.
+        """
         there = os.pread(self.stream.fileno(), len(data), position)
         if there != data[: len(there)]:
             self.truncate(position)
@@ -50,14 +60,24 @@ class Partial:
             view = view[self.stream.write(view) :]
 
     def truncate(self, size: int) -> None:
+        """Cut the download off.
+
+        Args:
+            size: Number of bytes to keep.
+        """
         self.stream.truncate(size)
 
     def become(self, dest: Path) -> None:
+        """Give the finished download its final name.
+
+        Args:
+            dest: That name.
+        """
         self.path.replace(dest)
         self.note.unlink(missing_ok=True)
 
     def _read_note(self) -> Origin | None:
-        """None where there is none, or a torn one: the bytes are then of unknown origin."""
+        """Return the note; None where it is missing or incomplete: the bytes are then of unknown origin."""
         try:
             return Origin(**json.loads(self.note.read_bytes())) if self.size else None
         except (OSError, ValueError, TypeError):
@@ -66,7 +86,17 @@ class Partial:
 
 @contextmanager
 def open_partial(dest: Path) -> Iterator[Partial]:
-    """Raises ResbenchError where another run holds it."""
+    """Open the unfinished download of a file, or begin one.
+
+    Args:
+        dest: The file that it will become.
+
+    Yields:
+        The unfinished download, locked against other processes.
+
+    Raises:
+        ResbenchError: Another process is writing it.
+    """
     partial = Partial(dest)
     with partial.stream:
         try:
@@ -74,7 +104,7 @@ def open_partial(dest: Path) -> Iterator[Partial]:
             if not os.path.samestat(os.fstat(partial.stream.fileno()), partial.path.stat()):
                 raise BlockingIOError("finished by another run just now")
         except (BlockingIOError, FileNotFoundError) as error:
-            raise ResbenchError(f"{partial.path}: another download is at work there; wait for it") from error
+            raise ResbenchError(f"{partial.path}: another process is downloading it; wait until that ends") from error
         try:
             yield partial
         finally:

@@ -18,11 +18,11 @@ MAX_PIXELS = 89_478_485  # decoded at once: 268 MB.  A few bytes of hostile file
 MAX_JPEG_PIXELS = 400_000_000  # a JPEG is decoded at an eighth of its width and height
 DRAFT = 8 * SIDE  # pixels of width and height that a JPEG is decoded at, at least
 
-# Pillow's own limit knows nothing of an eighth; `_check_size` stands in for it.
+# Pillow's own limit does not consider that; `_check_size` replaces it.
 Image.MAX_IMAGE_PIXELS = None
 
-ODD_TIFF = "is a TIFF of a kind that is not read, as with colours in floats or 64 bits; save it as 8-bit PNG"
-STRANGERS = (
+ODD_TIFF = "is a TIFF of an unsupported kind, such as colours in floats or 64 bits; save it as 8-bit PNG"
+OTHER_FILES = (
     (b"\0\5\x16\7", 0, "is macOS's note about a file, not a picture"),
     (b"ftyphei", 4, "is a HEIC picture; convert it to JPEG or PNG"),
     (b"ftypmif1", 4, "is a HEIC picture; convert it to JPEG or PNG"),
@@ -37,14 +37,20 @@ STRANGERS = (
 
 
 class PictureError(Exception):
-    """Why a picture cannot be read and what to do; the caller adds its name."""
+    """A picture cannot be read; says why and what to do, and the caller adds the name."""
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """Read a picture of any size, uint8 (32, 32, 3); see `decode_picture`.
+    """Read a picture of any size; see `decode_picture`.
+
+    Args:
+        path: The file.
+
+    Returns:
+        uint8 (32, 32, 3).
 
     Raises:
-        ResbenchError: No such file, or not a picture that is read.
+        ResbenchError: There is no such file, or it is not a picture in a supported format.
     """
     if not path.is_file():
         raise ResbenchError(f"{path}: {'is no plain file' if path.exists() else 'no such file'}")
@@ -55,13 +61,20 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 
 
 def decode_picture(source: Path | io.BytesIO) -> NDArray[np.uint8]:
-    """Return a picture as uint8 (32, 32, 3).
+    """Return a picture as 32×32 RGB.
 
-    It is turned as its EXIF orientation says, laid on white where it is transparent, and squeezed to a square without
-    cropping: each pixel is the mean of the area that it stands for.  Of an animation, the first frame.
+    It is rotated as its EXIF orientation says, put on white where it is transparent, and resized to a square without
+    cropping: each pixel is the mean of the area that it stands for. Of an animation, the first frame is taken.
+
+    Args:
+        source: The file, or its bytes.
+
+    Returns:
+        uint8 (32, 32, 3).
 
     Raises:
-        PictureError: It is empty, damaged, too large, of values in an unknown range, or of a format that is not read.
+        PictureError: It is empty, damaged, too large, of values in an unknown range, or in a format that is not
+            supported.
     """
     try:
         with warnings.catch_warnings():
@@ -74,7 +87,7 @@ def decode_picture(source: Path | io.BytesIO) -> NDArray[np.uint8]:
     except PictureError:
         raise
     except UnidentifiedImageError as error:
-        raise PictureError(_stranger(source)) from error
+        raise PictureError(_other_file(source)) from error
     except Exception as error:  # decoders raise what they like on hostile bytes
         reason = one_line(error).replace(str(source), "it") if isinstance(source, Path) else one_line(error)
         raise PictureError(f"not a readable picture ({reason}); save it as PNG or JPEG again") from error
@@ -89,10 +102,10 @@ def _check_size(image: Image.Image) -> None:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Return a picture whose values lie in 0 to 255, where its format allows others; of 32-bit values, a small one.
+    """Return a picture whose values lie in 0 to 255; one of 32-bit values is shrunk first.
 
-    16-bit integers are taken to fill their range; 32-bit integers and floats are told apart by the largest value:
-    up to 1 (floats only), up to 255, or up to 65,535.
+    16-bit integers are taken to fill their range; the range of 32-bit integers and floats follows
+    from the largest value: 1 (floats only), 255, or 65,535.
     """
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
@@ -122,34 +135,40 @@ def _on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", overlay.size, "white"), overlay).convert("RGB")
 
 
-def _stranger(source: Path | io.BytesIO) -> str:
-    """Return what a file is that Pillow does not know."""
+def _other_file(source: Path | io.BytesIO) -> str:
+    """Return what a file is that Pillow does not recognise."""
     start = source.read_bytes()[:64] if isinstance(source, Path) else source.getvalue()[:64]
     if not start:
         return "is empty"
-    for magic, offset, words in STRANGERS:
+    for magic, offset, reason in OTHER_FILES:
         if start[offset:].startswith(magic):
-            return words
+            return reason
     return f"not a readable picture ({', '.join(FORMATS)}); save it as PNG or JPEG"
 
 
 def pictures(path: Path) -> list[Path]:
-    """Return the path itself or, of a folder, the pictures in it and in its folders, sorted by name.
+    """Return a picture's path or, of a folder, the paths of the pictures in it and in its folders.
 
     Hidden files, such as macOS's `._photo.jpg`, are left out.
 
+    Args:
+        path: A file or folder.
+
+    Returns:
+        The paths, sorted by name.
+
     Raises:
-        ResbenchError: A folder without any.
+        ResbenchError: The folder holds no pictures.
     """
     if not path.is_dir():
         return [path]
-    found = [
+    files = [
         file
         for file in sorted(path.rglob("*"))
         if file.suffix.lower() in SUFFIXES
         and file.is_file()
         and not any(part.startswith(".") or part == "__MACOSX" for part in file.relative_to(path).parts)
     ]
-    if not found:
+    if not files:
         raise ResbenchError(f"{path}: no pictures in this folder; name one that holds some")
-    return found
+    return files

@@ -1,4 +1,4 @@
-"""Fetch an archive from the first source that delivers it, and let only its hash decide that it did.
+"""Fetch an archive from the first source that delivers it, which only its hash shows.
 
 A folder of pictures is a source, too: it is packed into a tar archive, which has the same hash as long as no name and
 no content in the folder changes.
@@ -20,69 +20,70 @@ from resbench.data.transfer import RateLimit, SlowError, SourceError, TransientE
 ATTEMPTS = 3  # in a row without PROGRESS bytes more
 PROGRESS = 1 << 10
 PAUSE = 0.5  # seconds before the second attempt, doubled before each later one
-PATIENCE = 60.0  # seconds of silence that even the last resort is not granted
+PATIENCE = 60.0  # seconds without a byte after which even the last source is given up
 
 
 def download_archive(
     dest: Path, sources: Sequence[str], expected_sha256: str | None, *, min_rate_kb: float, window_s: float
 ) -> dict[str, Any]:
-    """Bring the archive to `dest`, which appears only once its hash matched.
+    """Bring an archive to `dest`, which appears only once its hash matched.
 
-    A source that fails or is slow is left for the next one.  Bytes are kept in DEST.part and
-    continued, in this run or a later one, by whichever source comes next.  If nobody is fast, the
-    fastest of the slow ones is waited for.
+    A source that fails or is slow is left for the next one. Bytes are kept in DEST.part and continued, in this run or a
+    later one, by whichever source comes next. If every source is slow, the fastest of them is used.
 
     Args:
+        dest: File to write.
         sources: http(s) and file:// URLs and paths of archives or folders, in order.
         expected_sha256: 64 hex digits, or None to accept any file, with a warning.
-        min_rate_kb: kB/s that a source must keep up in every window of `window_s` seconds.
+        min_rate_kb: kB/s that a source must keep up in every window.
+        window_s: Length of a window, s.
 
     Returns:
-        `source` that completed the file, its `sha256`, `bytes`, and whether that was `verified`.
+        `source` that completed the file, its `sha256`, `bytes`, and whether the hash was `verified`.
 
     Raises:
-        ResbenchError: an argument is wrong, `dest` cannot be written, or every source failed.
+        ResbenchError: An argument is wrong, `dest` cannot be written, or every source failed.
     """
     if expected_sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", expected_sha256):
         raise ResbenchError(f"SHA-256 {expected_sha256!r}: 64 hex digits are needed, or `none` to accept any file")
     if not (window_s > 0 and min_rate_kb >= 0):
-        raise ResbenchError("the least rate must not be negative, and its window must be positive")
+        raise ResbenchError("--min-rate must not be negative, and --window must be positive")
     if dest.is_dir():
         raise ResbenchError(f"{dest}: is a folder; give the name of the file to write")
     expected = expected_sha256.lower() if expected_sha256 else None
     if expected is None:
-        say(f"{dest}: WARNING: no SHA-256 given, so nobody checks that this is the right file")
+        say(f"{dest}: WARNING: no SHA-256 given; it is not checked that this is the right file")
     try:
         if dest.exists():
-            found = sha256(dest)
-            if expected in (None, found):
-                return _record("already there", dest, found, expected)
-            say(f"{dest}: is not the expected file (SHA-256 {found}); it will be replaced")
+            actual = sha256(dest)
+            if expected in (None, actual):
+                return _record("already there", dest, actual, expected)
+            say(f"{dest}: is not the expected file (SHA-256 {actual}); it will be replaced")
         dest.parent.mkdir(parents=True, exist_ok=True)
         with open_partial(dest) as partial:
-            source, found = _first_good(dest, sources, partial, expected, min_rate_kb * 1000, window_s)
+            source, actual = _first_good(dest, sources, partial, expected, min_rate_kb * 1000, window_s)
             partial.become(dest)
     except OSError as error:
         raise ResbenchError(
-            f"{dest}: cannot be written ({plain_reason(error)}); free space or choose another"
+            f"{dest}: cannot be written ({plain_reason(error)}); free space or choose another place"
         ) from error
-    result = _record(source, dest, found, expected)
+    result = _record(source, dest, actual, expected)
     say(f"{dest}: {result['bytes']:,} bytes from {source}" + (", SHA-256 as expected" if expected else ""))
     return result
 
 
-def _record(source: str, dest: Path, found: str, expected: str | None) -> dict[str, Any]:
-    return {"source": source, "sha256": found, "bytes": dest.stat().st_size, "verified": expected is not None}
+def _record(source: str, dest: Path, actual: str, expected: str | None) -> dict[str, Any]:
+    return {"source": source, "sha256": actual, "bytes": dest.stat().st_size, "verified": expected is not None}
 
 
 def _first_good(
     dest: Path, sources: Sequence[str], partial: Partial, expected: str | None, min_rate: float, window: float
 ) -> tuple[str, str]:
-    """The source that completed `partial`, and the hash."""
+    """Return the source that completed `partial`, and the hash."""
     if expected and partial.size and sha256(partial.path) == expected:  # an earlier run was killed just before its end
         return partial.origin.url if partial.origin else "an earlier run", expected
     if partial.size:
-        say(f"{dest}: going on from {partial.size:,} bytes that an earlier run left")
+        say(f"{dest}: continuing after {partial.size:,} bytes of an earlier run")
     reasons: list[str] = []
     slow: list[tuple[float, str]] = []
     for source in sources:
@@ -93,7 +94,7 @@ def _first_good(
                 slow.append((error.rate, source))
             reasons.append(_reason(source, error))
     for _, source in sorted(slow, reverse=True):
-        say(f"{without_password(source)}: slow, but nobody is faster")
+        say(f"{without_password(source)}: slow, but no source is faster")
         try:
             return without_password(source), _fetch(source, partial, RateLimit(0, PATIENCE), expected)
         except SourceError as error:
@@ -130,14 +131,14 @@ def _fetch(source: str, partial: Partial, limit: RateLimit, expected: str | None
                 raise SourceError(str(error)) from error
             time.sleep(PAUSE * 2**failures)
             continue
-        found = sha256(partial.path)
-        if expected in (None, found):
-            return found
+        actual = sha256(partial.path)
+        if expected in (None, actual):
+            return actual
         partial.truncate(0)
         if from_scratch or not continued:
-            raise SourceError(f"SHA-256 is {found}, not {expected}")
+            raise SourceError(f"SHA-256 is {actual}, not {expected}")
         from_scratch = True  # perhaps only what another source sent was wrong
-        say(f"{without_password(source)}: SHA-256 does not match after resuming; once more from the beginning")
+        say(f"{without_password(source)}: SHA-256 does not match after resuming; starting from the beginning")
 
 
 def _pack(folder: Path, partial: Partial, expected: str | None) -> str:
@@ -148,13 +149,20 @@ def _pack(folder: Path, partial: Partial, expected: str | None) -> str:
     except (OSError, ValueError) as error:
         partial.truncate(0)
         raise SourceError(plain_reason(error)) from error
-    found = sha256(partial.path)
-    if expected in (None, found):
-        return found
+    actual = sha256(partial.path)
+    if expected in (None, actual):
+        return actual
     partial.truncate(0)
-    raise SourceError(f"SHA-256 of its contents is {found}, not {expected}")
+    raise SourceError(f"SHA-256 of its contents is {actual}, not {expected}")
 
 
 def without_password(source: str) -> str:
-    """The source as it may be printed and recorded."""
+    """Return a source as it may be printed and recorded.
+
+    Args:
+        source: A URL or path.
+
+    Returns:
+        The source without user name and password.
+    """
     return re.sub(r"(?<=://)[^/@]*@", "", source)

@@ -17,7 +17,10 @@ from resbench.common.files import atomic
 class Split(NamedTuple):
     """Images with their labels.
 
-    images: uint8 (N, 32, 32, 3); labels: uint8 (N,), each below C; classes: C names, as a str array (C,).
+    Attributes:
+        images: uint8 (N, 32, 32, 3).
+        labels: uint8 (N,), each below C.
+        classes: C names, as a str array (C,).
     """
 
     images: NDArray[np.uint8]
@@ -26,21 +29,38 @@ class Split(NamedTuple):
 
 
 def write_arrays(path: Path, split: Split) -> None:
-    """Write to exactly `path`, uncompressed, so that it loads at the disk's speed."""
+    """Write to exactly `path`, uncompressed, so that it loads at the disk's speed.
+
+    Args:
+        path: File to write, .npz.
+        split: The images.
+    """
     with path.open("wb") as stream:
         np.savez(stream, images=split.images, labels=split.labels, classes=split.classes)
 
 
 def save_split(path: Path, split: Split) -> None:
+    """Write images for `load_split`, completely or not at all.
+
+    Args:
+        path: File to write, .npz.
+        split: The images.
+    """
     with atomic(path) as temporary:
         write_arrays(temporary, split)
 
 
 def load_split(path: Path) -> Split:
-    """Read what `save_split` wrote, checking every shape and type before anything is allocated for it.
+    """Read what `save_split` wrote, checking every shape and type before memory is allocated for it.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The images.
 
     Raises:
-        ResbenchError: the file is missing, damaged, or holds something else.
+        ResbenchError: The file is missing, damaged, or holds something else.
     """
     try:
         return _read(path)
@@ -68,20 +88,20 @@ def _read(path: Path) -> Split:
 def _array(
     archive: zipfile.ZipFile, name: str, dtype: np.dtype[Any] | None, shape: tuple[int | None, ...], limit: int
 ) -> NDArray[Any]:
-    """One array of the archive; None in `shape` is any positive length, `dtype` None is text."""
+    """Return one array of the archive; None in `shape` is any positive length, `dtype` None is text."""
     if f"{name}.npy" not in archive.namelist():
         raise ValueError(f"no array {name!r}")
     info = archive.getinfo(f"{name}.npy")
     with archive.open(info) as stream:
         if npy.read_magic(stream) != (1, 0):
             raise ValueError(f"{name}: unknown version of the .npy format")
-        found, _, kind = npy.read_array_header_1_0(stream)
+        actual, _, kind = npy.read_array_header_1_0(stream)
         right = kind.kind == "U" if dtype is None else kind == dtype
         if not right:
             raise ValueError(f"{name}: {kind} instead of {dtype or 'text'}")
-        if len(found) != len(shape) or any(n < 1 or n != (want or n) for n, want in zip(found, shape, strict=True)):
-            raise ValueError(f"{name}: shape {found} instead of {tuple(n or 'N' for n in shape)}".replace("'", ""))
-        if info.file_size > limit or math.prod(found) * kind.itemsize != info.file_size - stream.tell():
+        if len(actual) != len(shape) or any(n < 1 or n != (want or n) for n, want in zip(actual, shape, strict=True)):
+            raise ValueError(f"{name}: shape {actual} instead of {tuple(n or 'N' for n in shape)}".replace("'", ""))
+        if info.file_size > limit or math.prod(actual) * kind.itemsize != info.file_size - stream.tell():
             raise ValueError(f"{name}: its size contradicts its shape")
     with archive.open(info) as stream:
         array: NDArray[Any] = npy.read_array(stream, allow_pickle=False)

@@ -12,19 +12,26 @@ XZ_MEMORY = 256 << 20  # bytes; `xz -9` needs 65 MiB, and a header may claim 4 G
 
 
 class Hash(Protocol):
-    """What takes bytes to hash them."""
+    """Anything that takes bytes to hash them."""
 
     def update(self, data: bytes, /) -> None: ...
 
 
 class Budget:
-    """How many bytes may still be unpacked: a small archive can claim any number of them."""
+    """Counts how many bytes may still be unpacked: a small archive can claim any number of them."""
 
     def __init__(self, limit: int) -> None:
         self.left = limit
 
     def spend(self, count: int) -> None:
-        """Raises ArchiveError where `count` more bytes are too many."""
+        """Count bytes that are unpacked.
+
+        Args:
+            count: Their number.
+
+        Raises:
+            ArchiveError: They are too many.
+        """
         self.left -= count
         if self.left < 0:
             raise ArchiveError("unpacks to more than this layout can hold")
@@ -33,15 +40,26 @@ class Budget:
 class Codec(Protocol):
     """One compressed stream of a file.
 
-    `feed` returns at most `size` bytes; `rest` is input that it did not use; `hungry` tells whether it needs input to
-    give more.
+    Attributes:
+        ended: Whether the stream is complete.
+        rest: Input that was not used.
+        hungry: Whether it needs input to give more.
     """
 
     ended: bool
     rest: bytes
     hungry: bool
 
-    def feed(self, data: bytes, size: int) -> bytes: ...
+    def feed(self, data: bytes, size: int) -> bytes:
+        """Decompress.
+
+        Args:
+            data: Compressed input.
+            size: The most bytes to return.
+
+        Returns:
+            Decompressed bytes.
+        """
 
 
 class Gzip:
@@ -52,6 +70,15 @@ class Gzip:
         self.ended, self.rest, self.hungry = False, b"", True
 
     def feed(self, data: bytes, size: int) -> bytes:
+        """Decompress; see `Codec.feed`.
+
+        Args:
+            data: Compressed input.
+            size: The most bytes to return.
+
+        Returns:
+            Decompressed bytes.
+        """
         piece = self._inflate.decompress(data, size)
         self.ended = self._inflate.eof
         self.rest = self._inflate.unused_data if self.ended else self._inflate.unconsumed_tail
@@ -88,12 +115,21 @@ class Xz(_Buffering):
 
 
 class Uncompressed:
-    """A plain file: it may end anywhere."""
+    """An uncompressed file: it may end anywhere."""
 
     def __init__(self) -> None:
         self.ended, self.rest, self.hungry = False, b"", True
 
     def feed(self, data: bytes, size: int) -> bytes:
+        """Return the input; see `Codec.feed`.
+
+        Args:
+            data: Input.
+            size: The most bytes to return.
+
+        Returns:
+            The first bytes of the input.
+        """
         self.rest = data[size:]
         return data[:size]
 
@@ -111,7 +147,17 @@ class Unpacked:
         self._begun = False
 
     def read(self, size: int) -> bytes:
-        """Return exactly `size` bytes.  Raises ArchiveError where the stream ends or is corrupt before."""
+        """Return exactly so many bytes.
+
+        Args:
+            size: Their number.
+
+        Returns:
+            The bytes.
+
+        Raises:
+            ArchiveError: The stream ends before, or is corrupt.
+        """
         pieces = []
         while size > 0:
             piece = self._some(size)
@@ -122,12 +168,20 @@ class Unpacked:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def skip(self, size: int) -> None:
-        """Read `size` bytes and forget them."""
+        """Read bytes and discard them.
+
+        Args:
+            size: Their number.
+        """
         while size > 0:
             size -= len(self.read(min(size, CHUNK)))
 
     def finish(self) -> None:
-        """Read to the end, which verifies the checksum; only a tar's zero padding may be left."""
+        """Read to the end, which verifies the checksum.
+
+        Raises:
+            ArchiveError: Anything but a tar archive's zero padding follows, or the stream is corrupt.
+        """
         while piece := self._some(CHUNK):
             if piece.strip(b"\0"):
                 raise ArchiveError("holds data behind its end")

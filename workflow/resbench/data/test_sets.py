@@ -15,19 +15,19 @@ from resbench.data.origin import Origin
 from resbench.data.store import Split, load_split, save_split
 from resbench.data.streams import Budget
 
-MAX_ARRAY = 2 << 30  # bytes of a .npy file, which is read as a whole; CIFAR-10-C's have 154 MB
+MAX_ARRAY = 2 << 30  # bytes of a .npy file, which is read at once; CIFAR-10-C's have 154 MB
 
 
 def write_test_set(path: Path, like: Path, output: Path, labels: Path | None = None) -> None:
     """Write a further test set as `evaluate` reads it.
 
     Args:
-        path: A folder of pictures (`CLASS/*`, or `test/CLASS/*`), an archive as `convert` reads it, whose test images
-            count, or images as a .npy file, as CIFAR-10-C and CIFAR-10.1 come.
+        path: A folder of pictures (`CLASS/*`, or `test/CLASS/*`), an archive as `convert` reads it, of which the test
+            images are taken, or images as a .npy file, as CIFAR-10-C and CIFAR-10.1 have them.
         like: Test images that `convert` wrote: their classes are those of the new set.
         output: File to write, .npz.
-        labels: Labels of a .npy file, numbers of `like`'s classes.  None looks beside `path`: for CIFAR-10.1's name
-            with `labels` in place of `data`, then for `labels.npy`, as CIFAR-10-C has it.
+        labels: Labels of a .npy file, numbers of `like`'s classes. None takes the file next to `path` that has
+            CIFAR-10.1's name with `labels` in place of `data`, or else `labels.npy`, as in CIFAR-10-C.
 
     Raises:
         ResbenchError: The set is unreadable, or has other classes.
@@ -37,7 +37,7 @@ def write_test_set(path: Path, like: Path, output: Path, labels: Path | None = N
         if path.is_dir():
             split = _from_folder(path)
         elif path.suffix == ".npy":
-            save_split(output, _from_arrays(path, labels or _labels_beside(path), classes))
+            save_split(output, _from_arrays(path, labels or _labels_next_to(path), classes))
             return
         else:
             split = read_archive(path).test
@@ -58,12 +58,12 @@ def _from_folder(folder: Path) -> Split:
     return pictures.test_split()
 
 
-def _labels_beside(path: Path) -> Path:
+def _labels_next_to(path: Path) -> Path:
     named = path.with_name(re.sub("data|images", "labels", path.name))
-    found = next((other for other in (named, path.with_name("labels.npy")) if other != path and other.is_file()), None)
-    if found is None:
-        raise ResbenchError(f"{path}: no labels beside it; name their file, or call it labels.npy")
-    return found
+    labels = next((other for other in (named, path.with_name("labels.npy")) if other != path and other.is_file()), None)
+    if labels is None:
+        raise ResbenchError(f"{path}: no labels next to it; name their file, or call it labels.npy")
+    return labels
 
 
 def _from_arrays(path: Path, labels: Path, classes: np.ndarray) -> Split:
@@ -86,13 +86,11 @@ def _content(path: Path) -> bytes:
 
 
 def _renumbered(split: Split, classes: list[str]) -> Split:
-    """Return a split whose labels are numbers of `classes`, found by their names."""
+    """Return a split whose labels are numbers of `classes`, matched by their names."""
     names = split.classes.tolist()
-    strangers = [name for name in names if name not in classes]
-    if strangers:
+    unknown = [name for name in names if name not in classes]
+    if unknown:
         known = ", ".join(map(printable, classes[:10]))
-        raise ArchiveError(
-            f"has the class {printable(strangers[0])}, which the models do not know", f"they know {known}"
-        )
+        raise ArchiveError(f"has the class {printable(unknown[0])}, which the models do not know", f"they know {known}")
     numbers = np.array([classes.index(name) for name in names], np.uint8)
     return Split(split.images, numbers[split.labels], np.array(classes))

@@ -1,4 +1,4 @@
-"""Bring bytes from one source, web or file, into a partial download."""
+"""Fetch bytes from one source, web or file, into an unfinished download."""
 
 import io
 import os
@@ -25,15 +25,15 @@ CONNECT_SECONDS = 10.0
 
 
 class SourceError(Exception):
-    """Why a source is left for the next one."""
+    """A source cannot deliver the archive; the next one is tried."""
 
 
 class TransientError(SourceError):
-    """Worth another try at the same source."""
+    """A failure that may be over at the next attempt."""
 
 
 class SlowError(SourceError):
-    """Slower than asked for; `rate` in bytes a second."""
+    """A source is slower than required; `rate` is in bytes/s."""
 
     def __init__(self, rate: float) -> None:
         super().__init__(f"too slow ({rate / 1000:.0f} kB/s)")
@@ -41,11 +41,27 @@ class SlowError(SourceError):
 
 
 class Readable(Protocol):
-    def read1(self, size: int, /) -> bytes: ...
+    """A stream of bytes."""
+
+    def read1(self, size: int, /) -> bytes:
+        """Read once.
+
+        Args:
+            size: The most bytes to return.
+
+        Returns:
+            Bytes; empty at the end.
+        """
 
 
-class Answer(NamedTuple):
-    """A source's bytes from `start` on."""
+class Response(NamedTuple):
+    """A source's bytes from a position on.
+
+    Attributes:
+        stream: The bytes.
+        start: The position.
+        origin: The file that they are of.
+    """
 
     stream: Readable
     start: int
@@ -60,10 +76,22 @@ class RateLimit:
         self.start, self.bytes = time.monotonic(), 0
 
     def stalled(self) -> SourceError:
-        """The error for a source that sent nothing for a whole window."""
+        """Return the error for a source that sent nothing for a complete window.
+
+        Returns:
+            The error.
+        """
         return SlowError(0.0) if self.minimum else TransientError(f"sent nothing for {self.window:.0f} s")
 
     def add(self, count: int) -> None:
+        """Count bytes that arrived.
+
+        Args:
+            count: Their number.
+
+        Raises:
+            SlowError: The source was too slow over the last window.
+        """
         self.bytes += count
         seconds = time.monotonic() - self.start
         if seconds >= self.window:
@@ -73,7 +101,17 @@ class RateLimit:
 
 
 def local_path(source: str) -> Path | None:
-    """The file that a path or file:// URL names; None for a web address."""
+    """Return the file that a source names.
+
+    Args:
+        source: A path or URL.
+
+    Returns:
+        The path; None for a web address.
+
+    Raises:
+        SourceError: The URL is invalid, or of a kind that is not supported.
+    """
     try:
         scheme, host, path, *_ = urlsplit(source)
     except ValueError as error:
@@ -85,52 +123,55 @@ def local_path(source: str) -> Path | None:
             raise SourceError("a file:// URL with a host; write file:///PATH")
         return Path(url2pathname(path))
     if "://" in source:
-        raise SourceError(f"{scheme}:// is not understood, only http, https, file and plain paths")
+        raise SourceError(f"{scheme}:// is not supported; use http, https, file or a plain path")
     return Path(source).expanduser()
 
 
 def receive(source: str, partial: Partial, limit: RateLimit, *, mix: bool) -> bool:
-    """Bring what is missing behind the bytes of `partial`, in one request if the source goes along.
+    """Fetch the bytes that a download lacks, in one request if the source supports it.
 
-    Where it does not (it ignores Range, or the file is another one now) all of it is read again, and bytes
-    already there are compared: only a difference costs them.
+    If it does not (it ignores Range, or its file has changed), everything is read again and compared with the bytes
+    that are already there; they are replaced only from a difference on.
 
     Args:
-        mix: whether bytes of unknown or other origin may be continued, which takes a hash to check the whole.
+        source: URL or path.
+        partial: The unfinished download.
+        limit: How slow the source may be.
+        mix: Whether bytes of unknown or other origin may be continued; then the complete file's hash must be checked.
 
     Returns:
-        Whether bytes of an earlier answer were continued without a look at them.
+        Whether earlier bytes were continued without a comparison.
 
     Raises:
-        SourceError: the source cannot deliver, or contradicts itself; TransientError: try again;
-            SlowError: see RateLimit.  What came until then is kept.
+        SourceError: The source cannot deliver, or contradicts itself. A TransientError is worth another attempt; for a
+            SlowError see RateLimit. Bytes that arrived before are kept.
     """
     old = partial.origin
     if not mix and (old is None or old.url != source or not old.validator):
         partial.truncate(0)
     with ExitStack() as stack:
-        answer = stack.enter_context(_open(source, partial.size, limit))
-        if answer.start and old and _contradicts(old, answer.origin):
-            answer = stack.enter_context(_open(source, 0, limit))
-        if (answer.origin.total or 0) > MAX_BYTES:
-            raise SourceError(f"announces {answer.origin.total:,} bytes, too many for this archive")
-        partial.begin(answer.origin)
-        _copy(answer, partial, limit)
-        return answer.start > 0
+        response = stack.enter_context(_open(source, partial.size, limit))
+        if response.start and old and _contradicts(old, response.origin):
+            response = stack.enter_context(_open(source, 0, limit))
+        if (response.origin.total or 0) > MAX_BYTES:
+            raise SourceError(f"announces {response.origin.total:,} bytes, too many for this archive")
+        partial.begin(response.origin)
+        _copy(response, partial, limit)
+        return response.start > 0
 
 
 def _contradicts(old: Origin, new: Origin) -> bool:
-    """Mirrors may date the same file differently, but one source must not, and lengths must agree."""
+    """Return whether two files differ: mirrors may date the same file differently, but lengths must agree."""
     lengths = old.total is not None and new.total is not None and old.total != new.total
     return lengths or (old.url == new.url and old.validator != new.validator)
 
 
-def _copy(answer: Answer, partial: Partial, limit: RateLimit) -> None:
-    start, total = answer.start, answer.origin.total
+def _copy(response: Response, partial: Partial, limit: RateLimit) -> None:
+    start, total = response.start, response.origin.total
     position, begun = start, time.monotonic()
     progress = Progress("download", already=start / total if total else 0.0)
     try:
-        while data := _read(answer.stream, limit):
+        while data := _read(response.stream, limit):
             position += len(data)
             if position > (total or MAX_BYTES):
                 partial.truncate(start)
@@ -158,20 +199,20 @@ def _read(stream: Readable, limit: RateLimit) -> bytes:
 
 
 @contextmanager
-def _open(source: str, offset: int, limit: RateLimit) -> Iterator[Answer]:
-    """The source's bytes from `offset` on, or all of them where it cannot begin there."""
+def _open(source: str, offset: int, limit: RateLimit) -> Iterator[Response]:
+    """Yield the source's bytes from `offset` on, or all of them where it cannot begin there."""
     path = local_path(source)
     if path is None:
-        answer, close = _ask(source, offset, limit)
+        response, close = _ask(source, offset, limit)
     else:
-        answer, close = _open_file(path, source, offset)
+        response, close = _open_file(path, source, offset)
     try:
-        yield answer
+        yield response
     finally:
         close()
 
 
-def _open_file(path: Path, source: str, offset: int) -> tuple[Answer, Callable[[], None]]:
+def _open_file(path: Path, source: str, offset: int) -> tuple[Response, Callable[[], None]]:
     try:
         if not path.is_file():  # a pipe would block, a device never end
             raise SourceError("is no plain file" if path.exists() else "no such file")
@@ -181,11 +222,11 @@ def _open_file(path: Path, source: str, offset: int) -> tuple[Answer, Callable[[
         stream.seek(start)
     except (OSError, ValueError) as error:
         raise SourceError(plain_reason(error)) from error
-    return Answer(stream, start, Origin(source, str(state.st_mtime_ns), state.st_size)), stream.close
+    return Response(stream, start, Origin(source, str(state.st_mtime_ns), state.st_size)), stream.close
 
 
-def _ask(url: str, offset: int, limit: RateLimit) -> tuple[Answer, Callable[[], None]]:
-    # Without Accept-Encoding some servers mark a .gz as an encoding to undo, and its bytes would be others.
+def _ask(url: str, offset: int, limit: RateLimit) -> tuple[Response, Callable[[], None]]:
+    # Without Accept-Encoding some servers mark a .gz as an encoding to undo, which changes its bytes.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={offset}-"} if offset else {})
     try:
         reply = requests.get(url, headers=headers, stream=True, timeout=(CONNECT_SECONDS, limit.window))
@@ -198,41 +239,48 @@ def _ask(url: str, offset: int, limit: RateLimit) -> tuple[Answer, Callable[[], 
     except (requests.RequestException, ValueError) as error:
         raise SourceError(plain_reason(error)) from error
     try:
-        answer = _understand(reply, url, offset)
+        response = _understand(reply, url, offset)
     except SourceError:
         reply.close()
         raise
-    if answer is None:
+    if response is None:
         reply.close()
         return _ask(url, 0, limit)
-    return answer, reply.close
+    return response, reply.close
 
 
-def _understand(reply: requests.Response, url: str, offset: int) -> Answer | None:
-    """None where the server did not begin at `offset`, nor at the beginning."""
+def _understand(reply: requests.Response, url: str, offset: int) -> Response | None:
+    """Return a reply's bytes; None where they begin neither at `offset` nor at the beginning."""
     code, length = reply.status_code, reply.headers.get("Content-Length", "")
     validator = reply.headers.get("ETag") or reply.headers.get("Last-Modified")
     if code == 206 and offset:
         match = re.fullmatch(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})", reply.headers.get("Content-Range", ""))
         first, last, total = map(int, match.groups()) if match else (-1, -1, -1)
-        whole = first == offset and last == total - 1
-        if not whole or (length.isdecimal() and int(length) != total - first):
+        complete = first == offset and last == total - 1
+        if not complete or (length.isdecimal() and int(length) != total - first):
             return None
-        return Answer(reply.raw, offset, Origin(url, validator, total))
+        return Response(reply.raw, offset, Origin(url, validator, total))
     if code == 416 and offset:
         if reply.headers.get("Content-Range") != f"bytes */{offset}":
             return None
-        return Answer(io.BytesIO(), offset, Origin(url, validator, offset))
+        return Response(io.BytesIO(), offset, Origin(url, validator, offset))
     if code != 200:
         kind = TransientError if code >= 500 or code == 429 else SourceError
         raise kind(f"HTTP {code} {responses.get(code, '')}".strip())
     if reply.headers.get("Content-Type", "").startswith("text/html"):
-        raise SourceError("answers with a web page instead of a file")  # a login page of the network, often
-    return Answer(reply.raw, 0, Origin(url, validator, int(length) if re.fullmatch(r"\d{1,18}", length) else None))
+        raise SourceError("sends a web page instead of a file")  # a login page of the network, often
+    return Response(reply.raw, 0, Origin(url, validator, int(length) if re.fullmatch(r"\d{1,18}", length) else None))
 
 
 def plain_reason(error: BaseException) -> str:
-    """The innermost cause in a few words: requests wraps it three times."""
+    """Return the innermost cause of an error in a few words: requests wraps it three times.
+
+    Args:
+        error: The error.
+
+    Returns:
+        The cause.
+    """
     while True:
         inner = getattr(error, "reason", None) or error.__cause__ or error.__context__
         if not isinstance(inner, BaseException):

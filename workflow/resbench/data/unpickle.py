@@ -1,8 +1,8 @@
 """Read the pickles of CIFAR-10's Python layout without `pickle`.
 
 A pickle is a program.  This is an interpreter of only those opcodes that a dictionary of numbers,
-text and arrays of integers needs: it cannot import or call anything.  The six callables that such
-pickles name are stood in for by values, so that no numpy code ever sees a hostile state.
+text and arrays of integers needs: it cannot import or call anything. Values represent the six callables that such
+pickles name, so that no numpy code ever receives a hostile state.
 
 Opcodes: CPython's Lib/pickletools.py.  Array state: numpy's `ndarray.__reduce__`.
 """
@@ -22,6 +22,8 @@ BATCH = "pickle a dictionary with data, numpy.uint8 (N, 3072), and labels, a lis
 
 
 class Callee(Enum):
+    """The functions and classes that pickles of image batches name."""
+
     reconstruct = "numpy's array constructor"
     ndarray = "numpy.ndarray"
     dtype = "numpy.dtype"
@@ -69,17 +71,19 @@ MARK = Mark()
 
 
 def unpickle(data: bytes, max_steps: int) -> dict[str, Any]:
-    """The dictionary that `data` describes, its top-level keys as text.
-
-    Values are int, bool, None, bytes, str, lists, tuples and dictionaries of these, or arrays of integers, read-only
-    and sharing memory with one copy of their bytes.  numpy's integers become int.
+    """Return the dictionary that a pickle describes.
 
     Args:
-        data: pickle of protocol 2 to 5.
-        max_steps: opcodes to allow, which bounds time and memory.
+        data: Pickle of protocol 2 to 5.
+        max_steps: The most opcodes to run, which limits time and memory.
+
+    Returns:
+        The dictionary, its top-level keys as text. Values are int, bool, None, bytes, str, lists, tuples and
+        dictionaries of these, or arrays of integers, read-only and sharing memory with one copy of their bytes. numpy's
+        integers become int.
 
     Raises:
-        ArchiveError: anything else, above all a name that is not in GLOBALS.
+        ArchiveError: The pickle needs anything else, above all a name that is not in GLOBALS.
     """
     try:
         result = _Machine(data).run(max_steps)
@@ -88,7 +92,7 @@ def unpickle(data: bytes, max_steps: int) -> dict[str, Any]:
             raise
         raise ArchiveError("is a damaged pickle") from error
     if type(result) is not dict:
-        raise ArchiveError("is a pickle of something else than a dictionary", BATCH)
+        raise ArchiveError("is a pickle of something other than a dictionary", BATCH)
     named = {key.decode("latin-1") if type(key) is bytes else key: value for key, value in result.items()}
     return {key: value.value if type(value) is Array else value for key, value in named.items()}
 
@@ -170,7 +174,7 @@ class _Machine:
         target = self.top(dict)
         for key, value in zip(items[::2], items[1::2], strict=True):
             if type(key) not in (bytes, str, int):  # hashing a deeply nested tuple overflows C's stack
-                raise ArchiveError("is a pickle with a key that is no text")
+                raise ArchiveError("is a pickle with a key that is not text")
             target[key] = value
 
     def global_name(self, module: Any, name: Any) -> None:
@@ -180,7 +184,7 @@ class _Machine:
         self.push(callee)
 
     def reduce(self) -> None:
-        """Stands in for calling: each case returns what the named function would have."""
+        """Replace a call: each case returns what the named function would have returned."""
         arguments, callee = self.pop(tuple), self.pop(Callee)
         match callee, arguments:
             case Callee.encode, (str() as text, ("latin1" | "latin-1")):
@@ -205,7 +209,7 @@ class _Machine:
                 _refuse(f"{callee.value} with unusual arguments")
 
     def build(self) -> None:
-        """Stands in for `__setstate__`."""
+        """Replace `__setstate__`."""
         state = self.pop(tuple)
         match self.stack[-1], state:
             # Version, byte order, then subarray, names and fields.

@@ -392,4 +392,4 @@ def report_row(entry: Entry) -> Row:
 def documentation() -> str:
     """Return the table of all columns for docs/methodology.md."""
     rows = [[f"`{column.name}`", column.unit, column.meaning] for column in COLUMNS]
-    return table(["column", "unit", "meaning"], rows, words=3)
+    return table(["column", "unit", "meaning"], rows, texts=3)

@@ -203,7 +203,7 @@ class Recommendations(Record):
 
 def documentation() -> str:
     """Return the table of the codes of findings, as Markdown."""
-    return table(["code", "meaning"], [(f"`{code}`", meaning) for code, meaning in MEANINGS.items()], words=2)
+    return table(["code", "meaning"], [(f"`{code}`", meaning) for code, meaning in MEANINGS.items()], texts=2)
 
 
 def json_schema() -> str:
