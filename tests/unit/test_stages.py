@@ -109,7 +109,7 @@ def test_a_digest_is_the_same_wherever_the_package_lies_and_whatever_its_dates(c
     ("name", "old", "new"),
     [
         ("training/job.py", '"""', '"""Once more: '),
-        ("training/job.py", "memory ran out;", "there is not enough memory:"),
+        ("training/job.py", "not enough memory;", "memory ran out:"),
         ("training/job.py", "import csv", "import csv  # a comment"),
         ("training/devices.py", "timeout=1", "timeout=2"),
         ("common/errors.py", "240", "250"),

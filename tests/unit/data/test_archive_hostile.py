@@ -80,7 +80,7 @@ def test_truncated(refused, keep):
         (b"<html>not found</html>", "is a web page"),
         (b"7z\xbc\xaf\x27\x1c" + bytes(600), "is a 7z archive, not a .tar"),
         (b"\x89HDF" + bytes(600), "is an HDF5 file"),
-        (b"anything else" * 60, "is of a format that is not read"),
+        (b"anything else" * 60, "is of an unsupported format"),
         (gzip.decompress(valid_archive())[:9000], "truncated"),
         (valid_archive() + b"rubbish", "corrupt"),
         (valid_archive()[:-8] + b"\0\0\0\0" + valid_archive()[-4:], "corrupt"),

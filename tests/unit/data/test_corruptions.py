@@ -87,7 +87,7 @@ def test_names_say_what_was_done():
     assert parse_name("cifar10.1") is parse_name("contrast-6") is None
     split = Split(IMAGES, np.zeros(8, np.uint8), np.array(["a", "b"]))
     assert corrupt_split(split, "contrast-5").labels is split.labels
-    with pytest.raises(ResbenchError, match="not CORRUPTION-SEVERITY"):
+    with pytest.raises(ResbenchError, match="not NAME-SEVERITY"):
         corrupt_split(split, "fog-3")
     with pytest.raises(ResbenchError, match="severity 6"):
         corrupt(IMAGES, CORRUPTIONS["contrast"], 6)

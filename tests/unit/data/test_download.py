@@ -386,7 +386,7 @@ def test_two_at_once(server, dest):
 
     dest.parent.mkdir()
     with open_partial(dest):
-        assert "another download" in refusal(dest, server.add("a", BODY))
+        assert "another process" in refusal(dest, server.add("a", BODY))
 
 
 def test_command_line_failure(server, dest):

@@ -1,4 +1,4 @@
-"""The networks.  Importing this package imports TensorFlow, whose start-up chatter is kept off stderr."""
+"""The networks.  Importing this package imports TensorFlow, without its start-up messages on stderr."""
 
 import os
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def _silenced_stderr() -> Iterator[None]:
-    """Send what C++ libraries write straight to file descriptor 2 nowhere; Python exceptions still pass."""
+    """Discard what C++ libraries write to file descriptor 2; Python exceptions still pass."""
     saved = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)

@@ -1,4 +1,4 @@
-"""What every network keeps to, so that whatever follows its training works: checked when it is built."""
+"""The contract of all networks, which makes everything after the training work; it is checked when one is built."""
 
 from pathlib import Path
 from types import ModuleType
@@ -15,10 +15,17 @@ INPUT = 'keras.Input((32, 32, 3), dtype="uint8")'
 
 
 def build(module: ModuleType, classes: int) -> keras.Model:
-    """Build a variant's network, once it is one that can be trained, saved, exported and deployed.
+    """Build a variant's network and check that it can be trained, saved, exported and deployed.
+
+    Args:
+        module: The variant's module.
+        classes: Number of classes.
+
+    Returns:
+        The network.
 
     Raises:
-        ResbenchError: `build` fails or returns something else; names the file and the remedy.
+        ResbenchError: `build` fails, or returns a network that breaks the contract; names the file and the remedy.
     """
     file = Path(str(module.__file__))
     try:
@@ -31,9 +38,16 @@ def build(module: ModuleType, classes: int) -> keras.Model:
 
 
 def find_fault(model: object, classes: int) -> str | None:
-    """Return what keeps a network from being a variant, and the remedy; None where nothing does.
+    """Return what keeps a network from being a variant, and the remedy.
 
-    Its shapes and layers are looked at; nothing is computed.
+    Its shapes and layers are checked; nothing is computed.
+
+    Args:
+        model: What `build` returned.
+        classes: Number of classes that it was asked for.
+
+    Returns:
+        The end of a sentence that begins with the file's name; None where the network keeps the contract.
     """
     if not isinstance(model, keras.Model):
         return f"build({classes}) returns {type(model).__name__}, not a keras.Model; return keras.Model(image, output)"
@@ -56,9 +70,16 @@ def find_fault(model: object, classes: int) -> str | None:
 
 
 def softmax_fault(probabilities: NDArray[np.float32]) -> str | None:
-    """Return why a network's outputs, (images, classes), are no class probabilities; None where they are."""
+    """Return why a network's outputs are not class probabilities.
+
+    Args:
+        probabilities: Outputs of an untrained network, float32 (images, classes).
+
+    Returns:
+        The end of a sentence that begins with the file's name; None where they are probabilities.
+    """
     if not np.isfinite(probabilities).all():
-        return "its untrained network answers NaN or infinity; check its initial weights and divisions"
+        return "its untrained network returns NaN or infinity; check its initial weights and divisions"
     if probabilities.min() < -1e-3 or np.abs(probabilities.sum(axis=1) - 1).max() > 1e-3:
         return (
             "its outputs are not probabilities: they do not sum to 1; "

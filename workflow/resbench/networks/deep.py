@@ -19,23 +19,39 @@ class Centre(layers.Layer):
     """Subtracts the training images' per-pixel mean, which training puts into `mean`, float32 (32, 32, 3)."""
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the weight that holds the mean.
+
+        Args:
+            input_shape: (batch, height, width, channels).
+        """
         self.mean = self.add_weight(shape=input_shape[1:], initializer="zeros", trainable=False, name="mean")
 
     def call(self, x: KerasTensor) -> KerasTensor:
+        """Subtract the mean.
+
+        Args:
+            x: Images (batch, height, width, channels).
+
+        Returns:
+            The same shape.
+        """
         return x - self.mean
 
 
 def deep_network(classes: int, depth: int, *, bottleneck: bool = False, preactivation: bool = False) -> keras.Model:
-    """Residual network of `depth` weighted layers: uint8 images in, class probabilities out.
+    """Return a residual network: uint8 images in, class probabilities out.
 
     Args:
-        classes: number of classes.
-        depth: 6n + 2 with plain blocks, 9n + 2 with bottleneck blocks, n blocks a stage.
-        bottleneck: 1×1, 3×3, 1×1 convolutions, the last four times as wide, in place of two 3×3.
-        preactivation: normalise and activate before each convolution instead of after it.
+        classes: Number of classes.
+        depth: Weighted layers: 6n + 2 with plain blocks, 9n + 2 with bottleneck blocks, n blocks in each stage.
+        bottleneck: Use blocks of 1×1, 3×3, 1×1 convolutions, the last four times as wide, instead of two 3×3.
+        preactivation: Normalise and activate before each convolution instead of after it.
+
+    Returns:
+        The untrained network.
 
     Raises:
-        ValueError: no whole number of blocks gives this depth.
+        ValueError: No integer number of blocks gives this depth.
     """
     layers_per_block = 3 if bottleneck else 2
     blocks, rest = divmod(depth - 2, 3 * layers_per_block)
@@ -50,7 +66,7 @@ def deep_network(classes: int, depth: int, *, bottleneck: bool = False, preactiv
     for stage, width in enumerate(INNER_WIDTHS):
         for index in range(blocks):
             stride = 2 if stage > 0 and index == 0 else 1
-            # The very first unit's activation serves its shortcut as well: nothing precedes it.
+            # The first unit's activation is applied before its shortcut, too: no other precedes it.
             x = _unit(x, width, stride, bottleneck, preactivation, shared=stage == 0 and index == 0)
     if preactivation:
         x = _activate(x)

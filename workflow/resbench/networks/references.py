@@ -1,4 +1,4 @@
-"""Published figures that a variant's results may be compared with."""
+"""Published figures that a variant's results can be compared with."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,12 +9,11 @@ class Reference:
     """A published figure for one variant on CIFAR-10, as `REFERENCE` in the variant's file.
 
     Attributes:
-        accuracy: published top-1 test accuracy, a fraction.
-        loss: published test loss (cross-entropy, nats); None where the source gives none.
-        protocol: name of the training protocol that the source used; None where it is none of this suite's, so that
-            no run of this suite repeats it.
-        source: publication and place in it.
-        kind: `result`, what the source measured; or `target`, a value that the source asks others to reach.
+        accuracy: Published top-1 test accuracy, a fraction.
+        loss: Published test loss (cross-entropy, nats); None where the source gives none.
+        protocol: Name of the training protocol that the source used; None where resbench does not have it.
+        source: Publication and place in it.
+        kind: `result`, what the source measured; or `target`, a value that the source requires.
     """
 
     accuracy: float

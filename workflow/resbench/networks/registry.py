@@ -1,4 +1,4 @@
-"""The variants there are: a file in variants/ is one, registered by being there."""
+"""The registry of variants: each file in variants/ is one."""
 
 import importlib
 import sys
@@ -20,9 +20,15 @@ COUNTED = frozenset({"Conv2D", "DepthwiseConv2dNative", "MatMul", "BatchMatMulV2
 
 
 def variant(name: str) -> ModuleType:
-    """Return the variant's module: `build(classes)`, and optionally REFERENCE, a `Reference`.
+    """Return a variant's module: `build(classes)`, and optionally REFERENCE, a `Reference`.
 
-    A variant in a folder of the user's own may import what lies beside it there.
+    A variant in the user's folder may import modules from that folder.
+
+    Args:
+        name: Name of the variant.
+
+    Returns:
+        The module.
 
     Raises:
         ResbenchError: There is no variant of that name, or its file cannot be imported or has no `build`.
@@ -44,32 +50,52 @@ def variant(name: str) -> ModuleType:
 
 
 def describe_error(error: Exception, file: Path) -> str:
-    """Return an error's kind and message, and the last line of the file that it passed."""
+    """Return an error's type and message, with the last line of a file that it passed.
+
+    Args:
+        error: The error.
+        file: The file.
+
+    Returns:
+        Text such as `line 3: NameError: name 'x' is not defined`.
+    """
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
     place = f"line {lines[-1]}: " if lines else ""
     return f"{place}{type(error).__name__}: {one_line(error)}"
 
 
 def reference(name: str) -> Reference | None:
-    """Return the published figures of a variant, None where nobody published any.
+    """Return the published figures of a variant.
+
+    Args:
+        name: Name of the variant.
+
+    Returns:
+        The figures; None where there are none.
 
     Raises:
-        ResbenchError: there is no variant of that name.
+        ResbenchError: There is no variant of that name.
     """
-    found: Reference | None = getattr(variant(name), "REFERENCE", None)
-    return found
+    published: Reference | None = getattr(variant(name), "REFERENCE", None)
+    return published
 
 
 def multiply_adds(model: keras.Model) -> int:
-    """Return the multiply-adds of one image's forward pass, as TensorFlow's profiler counts them.
+    """Return the multiply-adds (MACs) of one image's forward pass, as TensorFlow's profiler counts them.
 
-    Those of convolutions and products of matrices, as He et al. (2015) count: additions, normalisation and activations
-    are left out.  `resbench.export.counts` counts the exported graph, and a test holds the two together.
+    Those of convolutions and matrix products count, as in He et al. (2015), not additions, normalisation and
+    activations. `resbench.export.counts` counts the exported graph; a test makes sure that both agree.
+
+    Args:
+        model: The network.
+
+    Returns:
+        Their number.
     """
     tf.get_logger().setLevel("ERROR")  # the profiler warns of TensorFlow's own old functions
     call = tf.function(lambda image: model(image, training=False), autograph=False)
     eagerly = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)  # looks into what is compiled apart, as grouped convolutions are
+    tf.config.run_functions_eagerly(True)  # includes what is compiled separately, as grouped convolutions are
     try:
         graph = call.get_concrete_function(tf.TensorSpec((1, *model.input_shape[1:]), tf.uint8)).graph
     finally:
@@ -87,12 +113,23 @@ def _nested(node: Any) -> Iterator[Any]:
 
 
 def parameters(model: keras.Model) -> int:
-    """Trained values; the running statistics of batch normalisation are not among them."""
+    """Return the number of trained values, without the running statistics of batch normalisation.
+
+    Args:
+        model: The network.
+
+    Returns:
+        Their number.
+    """
     return sum(weight.shape.num_elements() for weight in model.trainable_weights)
 
 
 def describe_variants() -> Iterator[str]:
-    """A header and a line for each variant, for a terminal."""
+    """Describe all variants in a table for a terminal.
+
+    Yields:
+        A header, then a line for each variant.
+    """
     yield f"{'variant':<16}{'parameters':>12}{'multiply-adds':>16}{'published accuracy':>20}"
     for name in variant_names():
         module = variant(name)

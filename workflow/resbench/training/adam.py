@@ -1,4 +1,4 @@
-"""Adam as one operation a variable, where Keras has a dozen, each of which goes through all weights in memory."""
+"""Adam as one operation for each variable; Keras has a dozen, each of which reads all weights from memory."""
 
 from typing import Any
 
@@ -13,6 +13,13 @@ class FusedAdam(keras.optimizers.Adam):
     """
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Update one variable.
+
+        Args:
+            gradient: Its gradient.
+            variable: The variable.
+            learning_rate: The learning rate of this step.
+        """
         index = self._get_variable_index(variable)
         step = tf.cast(self.iterations + 1, variable.dtype)
         tf.raw_ops.ResourceApplyAdam(

@@ -1,4 +1,4 @@
-"""What a training job leaves behind after each epoch, so that a killed one goes on from there."""
+"""Checkpoints: the state of a training job after each epoch, from which a killed job continues."""
 
 import json
 import zipfile
@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from resbench.common.files import atomic
 from resbench.common.progress import say
 
-KEPT = 2  # a damaged newest one still leaves the one before it
+KEPT = 2  # where the newest is damaged, the one before it is used
 
 
 class State(NamedTuple):
     """Everything that the next epoch depends on.
 
-    weights: values of all of the model's variables, in their order: weights, running statistics, and the states of the
-    seed generators of Dropout and augmentation layers.  optimizer: values of its variables, in their order.
-    history: one row for each epoch done.
+    Attributes:
+        weights: Values of all of the model's variables, in their order: weights, running statistics, and the states of
+            the seed generators of Dropout and augmentation layers.
+        optimizer: Values of the optimiser's variables, in their order.
+        history: One row for each epoch done.
     """
 
     weights: list[NDArray[Any]]
@@ -34,14 +36,18 @@ class Folder:
 
     Attributes:
         path: The folder, made when the first state is saved.
-        fingerprint: Names the job: settings, data, device and network.
+        fingerprint: Identifies the job: settings, data, device and network.
     """
 
     path: Path
     fingerprint: str
 
     def save(self, state: State) -> None:
-        """Write the state after epoch len(state.history) and drop the oldest checkpoints."""
+        """Write the state after an epoch and delete all but the newest checkpoints.
+
+        Args:
+            state: The state.
+        """
         arrays: dict[str, Any] = {f"weights{i}": value for i, value in enumerate(state.weights)}
         arrays |= {f"optimizer{i}": value for i, value in enumerate(state.optimizer)}
         note = json.dumps({"fingerprint": self.fingerprint, "history": state.history})
@@ -51,25 +57,27 @@ class Folder:
             path.unlink()
 
     def load(self) -> State | None:
-        """Return the newest usable state of the very same job, or None.
+        """Return the newest usable state of the same job.
 
-        A checkpoint that is damaged, or was left by a job with other settings, data or network, is passed over with a
-        message.
+        A checkpoint that is damaged, or of a job with other settings, data or network, is ignored with a message.
+
+        Returns:
+            The state; None where there is no usable one.
         """
         for path in self._newest_first():
             try:
                 with np.load(path, allow_pickle=False) as arrays:
                     note = json.loads(str(arrays["note"]))
                     if note["fingerprint"] != self.fingerprint:
-                        say(f"{path}: left by a job with other settings, data or network; not used")
+                        say(f"{path}: of a job with other settings, data or network; not used")
                         continue
                     return State(_numbered(arrays, "weights"), _numbered(arrays, "optimizer"), note["history"])
             except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-                say(f"{path}: damaged checkpoint ({error}); falling back to the one before it")
+                say(f"{path}: damaged checkpoint ({error}); the one before it is used")
         return None
 
     def remove(self) -> None:
-        """Remove the checkpoints, and the folder where nothing else is in it."""
+        """Delete the checkpoints, and the folder if it is then empty."""
         for path in self.path.glob("*epoch*.npz"):
             path.unlink()
         if self.path.is_dir() and not any(self.path.iterdir()):
@@ -80,6 +88,6 @@ class Folder:
 
 
 def _numbered(arrays: Any, name: str) -> list[NDArray[Any]]:
-    """Arrays name0, name1, …: every one is read, which checks its CRC."""
+    """Return the arrays name0, name1, …; each is read completely, which checks its CRC."""
     count = sum(key.startswith(name) for key in arrays.files)
     return [arrays[f"{name}{i}"] for i in range(count)]

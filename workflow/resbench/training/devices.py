@@ -1,4 +1,4 @@
-"""Which processor trains, and with how many threads."""
+"""The device that trains, and its number of threads."""
 
 import os
 import tempfile
@@ -18,12 +18,15 @@ from resbench.common.system import available_cores, cards
 def claim_device(device: str, threads: int | None) -> Iterator[None]:
     """Set TensorFlow up for one job: its threads, and one GPU or none.
 
-    Must come before the first TensorFlow operation.  CUDA_VISIBLE_DEVICES, set by a scheduler, is
-    respected; without it, jobs on a machine with several GPUs take one each, by a lock file a card.
+    It must be called before the first TensorFlow operation. CUDA_VISIBLE_DEVICES, set by a scheduler, is respected;
+    without it, jobs on a machine with several GPUs take one each, by a lock file for each card.
 
     Args:
         device: `gpu`, `cpu`, or `auto` for the GPU where there is one.
-        threads: of each of TensorFlow's two pools; None is every core this process may use.
+        threads: Size of each of TensorFlow's two thread pools; None takes every core this process may use.
+
+    Yields:
+        Nothing; the card is released when the block ends.
 
     Raises:
         ResbenchError: `gpu` was asked for and TensorFlow finds none.
@@ -49,7 +52,7 @@ def _set_up_tensorflow(device: str, threads: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)  # else one job takes the whole card
+        tf.config.experimental.set_memory_growth(gpu, True)  # otherwise one job takes all of its memory
     if device == "gpu" and not gpus:
         raise ResbenchError(
             "--device gpu: TensorFlow finds no GPU; check that `nvidia-smi` lists one and that the GPU lock file "

@@ -47,8 +47,16 @@ HISTORY_COLUMNS = (
 class Job:
     """What decides the resulting weights, together with the images and the number of threads.
 
-    epochs and batch_size None are the protocol's; limit None is every image; xla None is on where it pays, on a GPU;
-    mixed_precision None is float16 there and none on a CPU.
+    Attributes:
+        variant: Name of the network.
+        protocol: Name of the training protocol.
+        seed: Seed of initial weights, order and augmentation.
+        epochs: Passes over the images; None takes the protocol's number.
+        batch_size: Images in a step; None takes the protocol's number.
+        limit: Use only the first images; None uses all.
+        validation: How many of these are held out.
+        xla: Whether to compile with XLA; None does so on a GPU only.
+        mixed_precision: A key of POLICIES; None takes `float16` on a GPU and `none` on a CPU.
     """
 
     variant: str
@@ -71,16 +79,24 @@ def run_job(
     test_path: Path | None,
     checkpoints_folder: Path | None,
 ) -> None:
-    """Train and write the model and its history; with checkpoints, go on where a killed run stopped.
+    """Train a network and write the model and its history; with checkpoints, continue where a killed run stopped.
+
+    Args:
+        job: What to train.
+        data_path: Training images, .npz.
+        model_path: Model to write, .keras.
+        history_path: History to write, .csv.
+        test_path: Test images, measured once, after the last epoch; None for none.
+        checkpoints_folder: Folder for checkpoints; None keeps none.
 
     Raises:
-        ResbenchError: unknown variant or protocol, unusable data or names of outputs, a loss that is not finite, no
-            memory, or whatever else TensorFlow fails at.
+        ResbenchError: An unknown variant or protocol, unusable data or names of outputs, a loss that is not finite, too
+            little memory, or any other failure of TensorFlow.
     """
     try:
         _run(job, data_path, model_path, history_path, test_path, checkpoints_folder)
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-        raise ResbenchError(f"{job.variant}: memory ran out; train with a smaller --batch-size") from error
+        raise ResbenchError(f"{job.variant}: not enough memory; train with a smaller --batch-size") from error
     except tf.errors.OpError as error:
         raise ResbenchError(
             f"{job.variant}: TensorFlow failed ({one_line(error)}); try --no-xla, or --device cpu"
@@ -112,12 +128,12 @@ class Plan(NamedTuple):
 
     @property
     def title(self) -> str:
-        """Name the job in messages."""
+        """Return the job's name in messages."""
         return f"{self.job.variant} seed {self.job.seed}"
 
     @property
     def steps(self) -> int:
-        """Number of steps of the whole run."""
+        """Return the number of steps of the complete run."""
         return self.epochs * -(-self.images // self.batch_size)
 
 
@@ -129,7 +145,7 @@ class Network(NamedTuple):
 
 
 class Pace(NamedTuple):
-    """Seconds per step, and steps in one execution."""
+    """Speed of the training: seconds per step, and steps in one execution."""
 
     step_seconds: float
     steps: int
@@ -171,7 +187,16 @@ def _run(
 
 
 def make_plan(job: Job, recipe: Protocol, training: Split) -> Plan:
-    """Fill in what the job leaves to the protocol, the images and the device."""
+    """Fill in what the job leaves to the protocol, the images and the device.
+
+    Args:
+        job: What was asked for.
+        recipe: Its protocol.
+        training: Its training images.
+
+    Returns:
+        The job with every choice made.
+    """
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     return Plan(
         job=job,
@@ -186,10 +211,18 @@ def make_plan(job: Job, recipe: Protocol, training: Split) -> Plan:
 
 
 def build_network(plan: Plan, module: ModuleType, training: Split) -> Network:
-    """Build the model from the job's seed, and its optimizer.
+    """Build the model from the job's seed, and its optimiser.
+
+    Args:
+        plan: The job.
+        module: The variant's module.
+        training: Its training images, of which some networks take the mean.
+
+    Returns:
+        Model and optimiser.
 
     Raises:
-        ResbenchError: The model is none that can be trained and exported.
+        ResbenchError: The network breaks the contract for variants.
     """
     keras.utils.set_random_seed(plan.job.seed)
     keras.mixed_precision.set_global_policy(POLICIES[plan.mixed_precision])
@@ -203,7 +236,15 @@ def build_network(plan: Plan, module: ModuleType, training: Split) -> Network:
 
 
 def describe(plan: Plan, data_path: Path) -> dict[str, Any]:
-    """Return what the model's file says about how it was made."""
+    """Return the record of how the model was made, for its file.
+
+    Args:
+        plan: The job.
+        data_path: Its training images.
+
+    Returns:
+        Values that JSON can hold.
+    """
     return asdict(plan.job) | {
         "epochs": plan.epochs,
         "batch_size": plan.batch_size,
@@ -219,7 +260,16 @@ def describe(plan: Plan, data_path: Path) -> dict[str, Any]:
 
 
 def resume(plan: Plan, network: Network, saved: checkpoints.Folder | None) -> History:
-    """Bring the network to where a killed run of the same job stopped, and return the history until there."""
+    """Restore the state in which a killed run of the same job stopped.
+
+    Args:
+        plan: The job.
+        network: Its network, which is changed.
+        saved: Its checkpoints; None where it has none.
+
+    Returns:
+        The history until then; empty for a new job.
+    """
     state = saved.load() if saved else None
     if not state:
         return []
@@ -230,7 +280,16 @@ def resume(plan: Plan, network: Network, saved: checkpoints.Folder | None) -> Hi
 
 
 def measure_pace(plan: Plan, network: Network, run_steps: loop.RunSteps) -> Pace:
-    """Time a few steps, and choose how many make an execution of EXECUTION_SECONDS."""
+    """Time a few steps, and choose how many make an execution of EXECUTION_SECONDS.
+
+    Args:
+        plan: The job.
+        network: Its network, which is left unchanged.
+        run_steps: Its training function.
+
+    Returns:
+        The pace.
+    """
     seconds = loop.seconds_per_step(run_steps, *network, plan.batch_size, plan.images)
     return Pace(seconds, int(np.clip(EXECUTION_SECONDS / seconds, 1, MOST_STEPS)))
 
@@ -244,7 +303,17 @@ def train(
     validation: Split | None,
     saved: checkpoints.Folder | None,
 ) -> None:
-    """Train the epochs that the history lacks, adding a row for each, and save after all but the last."""
+    """Train the epochs that the history lacks, adding a row for each, and save after all but the last.
+
+    Args:
+        plan: The job.
+        network: Its network.
+        run_steps: Its training function.
+        pace: How many steps make an execution.
+        history: Rows of the epochs done; it is extended.
+        validation: Held-out images to measure after each epoch; None for none.
+        saved: Where checkpoints are saved; None for none.
+    """
     for epoch in range(len(history) + 1, plan.epochs + 1):
         title = f"{plan.title} epoch {epoch}/{plan.epochs}"
         order, draws = loop.epoch_plan(plan.job.seed, epoch, plan.images)
@@ -279,7 +348,15 @@ def seconds_left(history: History, epochs: int) -> float:
 def write_outputs(
     model: keras.Model, record: dict[str, Any], history: History, model_path: Path, history_path: Path
 ) -> None:
-    """Write the model, with the record of how it was made, and its history: both or neither."""
+    """Write the model, with the record of how it was made, and its history: both or neither.
+
+    Args:
+        model: The trained model.
+        record: How it was made.
+        history: Rows, by HISTORY_COLUMNS.
+        model_path: File to write, .keras.
+        history_path: File to write, .csv.
+    """
     with atomic(model_path) as new_model, atomic(history_path) as new_history:
         model.save(new_model)
         add_record(new_model, record)
@@ -290,7 +367,19 @@ def write_outputs(
 
 
 def split(data: Split, limit: int | None, validation: int) -> tuple[Split, Split | None]:
-    """The first `limit` images, less the last `validation` of them, which are held out."""
+    """Divide images into those that are trained on and those that are held out.
+
+    Args:
+        data: All images.
+        limit: Use only the first ones; None uses all.
+        validation: How many of these, from the end, are held out.
+
+    Returns:
+        Training images, and validation images or None.
+
+    Raises:
+        ResbenchError: No image is left to train on.
+    """
     count = min(limit or len(data.images), len(data.images))
     if validation >= count:
         raise ResbenchError(f"--validation {validation} leaves none of {count} images to train on")
@@ -300,7 +389,12 @@ def split(data: Split, limit: int | None, validation: int) -> tuple[Split, Split
 
 
 def set_centre(model: keras.Model, training: Split) -> None:
-    """Put the training images' per-pixel mean, scaled to [0, 1], where a network subtracts it."""
+    """Put the training images' per-pixel mean, scaled to [0, 1], where a network subtracts it.
+
+    Args:
+        model: The network.
+        training: The images.
+    """
     for layer in model._flatten_layers():
         if isinstance(layer, Centre):
             total = np.zeros(training.images.shape[1:], np.int64)
@@ -310,7 +404,16 @@ def set_centre(model: keras.Model, training: Split) -> None:
 
 
 def in_float32(model: keras.Model, build: Callable[[int], keras.Model], plan: Plan) -> keras.Model:
-    """Return the same weights in a network that computes in float32, whatever it was trained in."""
+    """Return the same weights in a network that computes in float32, whatever it was trained in.
+
+    Args:
+        model: The trained network.
+        build: Builds it for a number of classes.
+        plan: The job.
+
+    Returns:
+        The network to save.
+    """
     if plan.mixed_precision == "none":
         return model
     keras.mixed_precision.set_global_policy("float32")
@@ -320,9 +423,9 @@ def in_float32(model: keras.Model, build: Callable[[int], keras.Model], plan: Pl
 
 
 def _fingerprint(how: dict[str, Any], model: keras.Model) -> str:
-    """Names the job whose checkpoints may be resumed: settings, data, device and the network's structure.
+    """Return what identifies the job whose checkpoints may be resumed: settings, data, device and network structure.
 
-    The number of variables is among it, since the states of random layers' seed generators are variables too.
+    The number of variables is included, since the states of random layers' seed generators are variables, too.
     """
     text = json.dumps(how, sort_keys=True) + model.to_json() + str(len(model.variables))
     return hashlib.sha256(text.encode()).hexdigest()

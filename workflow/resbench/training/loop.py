@@ -1,4 +1,4 @@
-"""The training loop: images stay uint8 on the device, and several steps make one execution."""
+"""The training loop: images stay uint8 on the device, and several steps are one execution."""
 
 from collections.abc import Callable
 from time import perf_counter
@@ -22,7 +22,13 @@ RunSteps = Callable[[NDArray[np.int32], NDArray[np.int32]], tuple[tf.Tensor, tf.
 
 
 class Epoch(NamedTuple):
-    """loss and accuracy: means over the epoch's images, as they were when each was trained on."""
+    """The result of one epoch.
+
+    Attributes:
+        loss: Mean over the images, each as it was when it was trained on.
+        accuracy: Likewise, a fraction.
+        seconds: Duration, s.
+    """
 
     loss: float
     accuracy: float
@@ -34,13 +40,19 @@ def training_steps(
 ) -> RunSteps:
     """Put the images on the device, once, and compile the steps over them.
 
-    Without XLA, every operation is made deterministic, so that a seed gives the same weights on the
-    same device; XLA refuses to compile the gradient of max pooling that way, and goes without.
+    Without XLA, every operation is deterministic, so that a seed gives the same weights on the same device. XLA cannot
+    compile the gradient of max pooling that way; with it, results may differ.
+
+    Args:
+        model: The network.
+        optimizer: Its optimiser.
+        protocol: How it is trained.
+        data: Training images.
+        xla: Whether to compile with XLA.
 
     Returns:
-        A function of image indices, int32 (steps, batch), and their random draws, int32
-        (steps, batch, 3), that trains a step on each row and returns the sum of the losses and the
-        number of correct predictions over all images.
+        A function of image indices, int32 (steps, batch), and their random draws, int32 (steps, batch, 3), that trains
+        a step on each row and returns the sum of the losses and the number of correct predictions over all images.
     """
     if not xla:
         tf.config.experimental.enable_op_determinism()
@@ -64,7 +76,7 @@ def training_steps(
         correct = tf.equal(tf.argmax(probabilities, axis=1, output_type=tf.int32), truth)
         return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(correct, tf.int32))
 
-    # Without autograph, which writes the code that it makes into the temporary folder: so the loop is spelt out.
+    # Without autograph, which writes generated code into the temporary folder; therefore the loop is explicit.
     @tf.function(
         input_signature=[tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None, None, 3), tf.int32)],
         autograph=False,
@@ -82,10 +94,16 @@ def training_steps(
 
 
 def pad_crop_flip(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-    """Pad each image by 4 black pixels, crop it back to its size at a drawn place, and mirror it where drawn.
+    """Pad each image by 4 black pixels, crop it to its size at a random position, and mirror half of them.
 
-    He et al. (2015), §4.2.  Args: images (batch, height, width, 3), any dtype; draws int32 (batch, 3):
-    row and column of the crop in [0, 8], and 1 to mirror.
+    He et al. (2015), §4.2.
+
+    Args:
+        images: (batch, height, width, 3), any dtype.
+        draws: int32 (batch, 3): row and column of the crop in [0, 8], and 1 to mirror.
+
+    Returns:
+        The shape of the images.
     """
     height, width = images.shape[1], images.shape[2]
     padded = tf.pad(images, [(0, 0), (PAD, PAD), (PAD, PAD), (0, 0)])
@@ -95,10 +113,15 @@ def pad_crop_flip(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
 
 
 def epoch_plan(seed: int, epoch: int, count: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Everything random in one epoch, from (seed, epoch) alone, so that a resumed job repeats it.
+    """Return everything random in one epoch, from (seed, epoch) alone, so that a resumed job repeats it.
+
+    Args:
+        seed: The job's seed.
+        epoch: Number of the epoch, from 1.
+        count: Number of images.
 
     Returns:
-        The order of `count` images, int32 (count,), and their draws for `pad_crop_flip`, int32 (count, 3).
+        The order of the images, int32 (count,), and their draws for `pad_crop_flip`, int32 (count, 3).
     """
     random = np.random.default_rng((seed, epoch))
     order = random.permutation(count).astype(np.int32)
@@ -109,7 +132,18 @@ def epoch_plan(seed: int, epoch: int, count: int) -> tuple[NDArray[np.int32], ND
 def seconds_per_step(
     run_steps: RunSteps, model: keras.Model, optimizer: keras.Optimizer, batch_size: int, count: int
 ) -> float:
-    """Time a few steps, after one that compiles them; model and optimizer are left as they were."""
+    """Time a few steps, after one that compiles them.
+
+    Args:
+        run_steps: The training function.
+        model: The network, which is left unchanged.
+        optimizer: Its optimiser, which is left unchanged.
+        batch_size: Images in a step.
+        count: Number of training images.
+
+    Returns:
+        Seconds.
+    """
     variables = model.variables + optimizer.variables
     before = values(variables)
     indices = np.arange(4 * batch_size, dtype=np.int32).reshape(4, batch_size) % count
@@ -123,10 +157,24 @@ def seconds_per_step(
 
 
 def values(variables: list[keras.Variable]) -> list[NDArray[Any]]:
+    """Return the values of variables.
+
+    Args:
+        variables: The variables.
+
+    Returns:
+        Their values, in the same order.
+    """
     return [variable.numpy() for variable in variables]
 
 
 def assign(variables: list[keras.Variable], new: list[NDArray[Any]]) -> None:
+    """Set variables to new values.
+
+    Args:
+        variables: The variables.
+        new: Their values, in the same order.
+    """
     for variable, value in zip(variables, new, strict=True):
         variable.assign(value)
 
@@ -139,10 +187,21 @@ def run_epoch(
     steps: int,
     progress: Progress,
 ) -> Epoch:
-    """One pass over the images in `order`, `steps` steps an execution; a last, smaller batch takes what is left.
+    """Train on each image once; a last, smaller batch takes the rest.
+
+    Args:
+        run_steps: The training function.
+        order: Order of the images, int32 (N,).
+        draws: Their random draws, int32 (N, 3).
+        batch_size: Images in a step.
+        steps: Steps in one execution.
+        progress: Shows the progress.
+
+    Returns:
+        The result of the epoch.
 
     Raises:
-        ResbenchError: the loss is not finite any more.
+        ResbenchError: The loss is no longer finite.
     """
     start = perf_counter()
     done, loss, correct = 0, 0.0, 0
@@ -155,7 +214,7 @@ def run_epoch(
         if not np.isfinite(loss):
             raise ResbenchError(
                 f"training diverged: the loss is {loss} after {done} images of this epoch; "
-                "try another seed or protocol, or --mixed-precision none where another is used"
+                "try another seed or protocol, or --mixed-precision none if another is used"
             )
         progress.update(done / len(order), f"loss {loss / done:.4f}")
     progress.clear()
@@ -163,12 +222,28 @@ def run_epoch(
 
 
 def measure(model: keras.Model, data: Split) -> tuple[float, float]:
-    """Top-1 accuracy and mean loss over all images of `data`."""
+    """Return top-1 accuracy and mean loss.
+
+    Args:
+        model: The network.
+        data: The images.
+
+    Returns:
+        The accuracy, a fraction, and the loss in nats.
+    """
     return accuracy_and_loss(predict(model, data.images), data.labels)
 
 
 def predict(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Class probabilities, float32 (N, classes), of uint8 images (N, 32, 32, 3)."""
+    """Return class probabilities.
+
+    Args:
+        model: The network.
+        images: uint8 (N, 32, 32, 3).
+
+    Returns:
+        float32 (N, classes).
+    """
     call = tf.function(lambda batch: model(batch, training=False), autograph=False, reduce_retracing=True)
     parts = [call(tf.constant(images[i : i + BATCH])).numpy() for i in range(0, len(images), BATCH)]
     return np.concatenate(parts)

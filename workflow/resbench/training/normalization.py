@@ -1,4 +1,4 @@
-"""Batch normalisation as one operation, where Keras has a dozen, each of which goes through all activations."""
+"""Batch normalisation as one operation; Keras has a dozen, each of which reads all activations from memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +13,16 @@ FUSED_RANK = 4
 
 @contextmanager
 def fused_batch_normalization(model: keras.Model) -> Iterator[None]:
-    """Let the model's batch normalisation train by TensorFlow's fused kernel; the layers stay Keras's.
+    """Train the model's batch normalisation with TensorFlow's fused kernel; the layers remain Keras's.
 
-    Training steps take two thirds of the time on a CPU (perf/train.py).  The formula, the moving averages and what
-    is saved are Keras's; sums are added in another order.  Layers that the kernel does not cover are left alone.
+    Training steps take two thirds of the time on a CPU (perf/train.py). The formula, the moving averages and what is
+    saved are Keras's; sums are added in another order. Layers that the kernel does not support are left unchanged.
+
+    Args:
+        model: The network.
+
+    Yields:
+        Nothing; the layers are restored when the block ends.
     """
     layers = [layer for layer in model._flatten_layers() if _fits(layer)]
     for layer in layers:

@@ -1,4 +1,4 @@
-"""The record inside a .keras file of how its model was made; read without TensorFlow."""
+"""The record in a .keras file of how its model was made; it is read without TensorFlow."""
 
 import json
 import zipfile
@@ -9,7 +9,7 @@ from resbench.common.errors import ResbenchError, one_line
 
 RECORD = "resbench.json"  # the file's member
 MAX_RECORD = 1 << 20  # bytes
-# What every stage may rely on, with the types of its values.
+# Keys that every record has, with the types of their values.
 NEEDED: dict[str, tuple[type, ...]] = {
     "variant": (str,),
     "protocol": (str,),
@@ -23,13 +23,24 @@ NEEDED: dict[str, tuple[type, ...]] = {
 
 
 def add_record(model_path: Path, record: dict[str, Any]) -> None:
-    """Put the record into a model file that Keras wrote."""
+    """Put the record into a model file that Keras wrote.
+
+    Args:
+        model_path: The file, .keras.
+        record: Values that JSON can hold.
+    """
     with zipfile.ZipFile(model_path, "a") as archive:
         archive.writestr(RECORD, json.dumps(record))
 
 
 def read_record(model_path: Path) -> dict[str, Any]:
     """Return how a model was made: the job, its data and its device.
+
+    Args:
+        model_path: The file, .keras.
+
+    Returns:
+        The record.
 
     Raises:
         ResbenchError: The file is not one that `resbench train` wrote.
@@ -43,7 +54,7 @@ def read_record(model_path: Path) -> dict[str, Any]:
             raise ValueError(f"{RECORD} is no object")
         wrong = [name for name, kinds in NEEDED.items() if type(record.get(name)) not in kinds]
         if wrong:
-            raise ValueError(f"{RECORD} lacks a sound {wrong[0]!r}")
+            raise ValueError(f"{RECORD} has no valid {wrong[0]!r}")
         return record
     except Exception as error:  # zipfile, zlib and json raise a dozen types on hostile bytes
         raise ResbenchError(

@@ -10,13 +10,13 @@ from keras import ops
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     """One linear cycle of the learning rate: from a tenth of `peak` up to it, then down to almost nothing.
 
-    Smith & Topin, "Super-Convergence" (2018), whose cycle ends before the run does, with a few steps at rates far
-    below it; here the fall goes on to a hundredth of where it began, in one line.
+    In Smith & Topin, "Super-Convergence" (2018), the cycle ends before the run does, and a few steps at far lower rates
+    follow; here the rate falls in one line to a hundredth of where it began.
 
     Args:
-        peak: the highest learning rate.
-        steps: of the whole run.
-        rise: fraction of the steps before the peak.
+        peak: The highest learning rate.
+        steps: Steps of the run.
+        rise: Fraction of the steps before the peak.
     """
 
     def __init__(self, peak: float, steps: int, rise: float = 0.3) -> None:
@@ -29,4 +29,9 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         return self.peak * ops.minimum(up, down)
 
     def get_config(self) -> dict[str, float]:
+        """Return what Keras saves of the schedule.
+
+        Returns:
+            The arguments of the constructor.
+        """
         return {"peak": self.peak, "steps": self.steps, "rise": self.rise}

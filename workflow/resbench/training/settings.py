@@ -1,4 +1,4 @@
-"""Names of training settings that are no part of a protocol; importable without TensorFlow."""
+"""Names of training settings that do not belong to a protocol; importable without TensorFlow."""
 
 DEVICES = ("auto", "gpu", "cpu")
 # The arithmetic of the layers, whose weights stay float32, with Keras's name of the policy.
