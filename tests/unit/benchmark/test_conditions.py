@@ -44,18 +44,18 @@ def test_battery_governor_and_load_warn_before(monkeypatch):
     steps = iter([BEFORE, BEFORE._replace(wall=100.5, busy=50.5)])
     monkeypatch.setattr(conditions, "read_counters", lambda: next(steps))
     monkeypatch.setattr(conditions, "governor", lambda: "powersave")
-    monkeypatch.setattr(conditions, "GLANCE_S", 0.0)
+    monkeypatch.setattr(conditions, "SAMPLE_S", 0.0)
     monkeypatch.setattr(psutil, "sensors_battery", lambda: SimpleNamespace(power_plugged=False), raising=False)
     battery, clock, load = conditions.warnings_before()
     assert battery.startswith("on battery")
     assert "governor is powersave" in clock
-    assert "others use 1.0 cores" in load
+    assert "other processes use 1.0 cores" in load
 
 
 def test_a_quiet_machine_does_not_warn(monkeypatch):
     monkeypatch.setattr(conditions, "read_counters", lambda: BEFORE)
     monkeypatch.setattr(conditions, "governor", lambda: None)
-    monkeypatch.setattr(conditions, "GLANCE_S", 0.0)
+    monkeypatch.setattr(conditions, "SAMPLE_S", 0.0)
     monkeypatch.setattr(psutil, "sensors_battery", lambda: None, raising=False)
     assert conditions.warnings_before() == []
     assert warnings_after([Disturbance(0.0, 0.1, False)] * 3) == []

@@ -249,7 +249,7 @@ def test_predictions_must_be_of_these_models_and_images(tmp_path, images):
     evaluate_model(models[0], images, "cpu", tmp_path / "a.npz", threads=1)
     given = {"data": images, "predictions": [tmp_path / "a.npz"]}
     refused(tmp_path, models, r"b\.onnx: none of the --predictions are of it", **given)
-    refused(tmp_path, models[1:], r"a\.npz: of none of the models given", **given)
+    refused(tmp_path, models[1:], r"a\.npz: of none of these models", **given)
     refused(tmp_path, models[:1], r"a\.npz: of other images than --data", **given | {"data": None})
     refused(tmp_path, models[:1], r"gone\.npz: no such file", data=images, predictions=[tmp_path / "gone.npz"])
     (tmp_path / "cut.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:100])
@@ -314,7 +314,7 @@ def test_provider_that_cannot_be_had_is_refused(tmp_path, no_gpu):
 
 def test_model_that_fails_in_its_process_is_named(tmp_path):
     model = tiny_model(tmp_path / "m.onnx", scale=float("inf"))
-    refused(tmp_path, [model], r"m\.onnx: answers NaN")
+    refused(tmp_path, [model], r"m\.onnx: returns NaN")
 
 
 @pytest.mark.parametrize(
@@ -340,12 +340,12 @@ def test_process_that_hangs_is_killed(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(python))
     monkeypatch.setattr(process, "TIMEOUT_S", 0.2)
     before = psutil.Process().children()
-    refused(tmp_path, [tiny_model(tmp_path / "m.onnx")], "no end after")
+    refused(tmp_path, [tiny_model(tmp_path / "m.onnx")], "did not end within")
     assert psutil.Process().children() == before
 
 
 WORKER = (
-    "from resbench.benchmark.process import answer_parent; import time; answer_parent(dict, lambda *_: time.sleep(60))"
+    "from resbench.benchmark.process import serve_parent; import time; serve_parent(dict, lambda *_: time.sleep(60))"
 )
 PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1], '{}'], stdin=subprocess.DEVNULL)"
 

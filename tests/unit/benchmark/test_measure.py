@@ -79,7 +79,7 @@ def test_a_model_that_computes_another_function_here_is_refused(run, tmp_path):
     path = run / "predictions/pool/seed0/fp32-cpu.npz"
     stored = load_predictions(path)
     save_predictions(path, stored._replace(probabilities=stored.probabilities[:, ::-1].copy()))
-    refused(tmp_path, [run / "onnx/pool/seed0/fp32.onnx"], "computes another function here")
+    refused(tmp_path, [run / "onnx/pool/seed0/fp32.onnx"], "computes a different function here")
 
 
 def test_what_does_not_belong_together_is_refused(run, tmp_path):

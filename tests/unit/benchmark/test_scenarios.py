@@ -112,5 +112,5 @@ def test_what_cannot_run_is_refused_and_nothing_is_written(tmp_path, images, no_
     refused(tmp_path, images, r"bad\.onnx: not a model", tmp_path / "bad.onnx")
     half = tiny_model(tmp_path / "half.onnx", precision="fp16")
     refused(tmp_path, images, "none of the models' precisions is measured on", half)
-    refused(tmp_path, images, r"broken\.onnx: answers NaN", tiny_model(tmp_path / "broken.onnx", scale=float("inf")))
+    refused(tmp_path, images, r"broken\.onnx: returns NaN", tiny_model(tmp_path / "broken.onnx", scale=float("inf")))
     refused(tmp_path, images, "no NVIDIA GPU here", tiny_model(tmp_path / "m.onnx"), "cuda")

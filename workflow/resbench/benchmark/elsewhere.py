@@ -1,4 +1,4 @@
-"""Folders that `resbench measure` wrote, on whichever machine, as parts of a report."""
+"""Folders that `resbench measure` wrote on other machines, as parts of a report."""
 
 from pathlib import Path
 
@@ -6,15 +6,18 @@ from resbench.common.errors import ResbenchError
 
 
 def measured_timings(folder: Path) -> list[tuple[Path, Path]]:
-    """Return the samples.csv and host.json of each provider that was measured, by name.
+    """Return the samples.csv and host.json of each provider that was measured on another machine.
 
     Args:
         folder: What `resbench measure` wrote.
 
+    Returns:
+        Pairs of paths, sorted by the provider's name.
+
     Raises:
-        ResbenchError: There is none.
+        ResbenchError: The folder has none.
     """
-    found = sorted(folder.glob("latency/*/samples.csv"))
-    if not found:
+    samples = sorted(folder.glob("latency/*/samples.csv"))
+    if not samples:
         raise ResbenchError(f"{folder}: holds no latency/PROVIDER/samples.csv; name a folder of `resbench measure`")
-    return [(samples, samples.with_name("host.json")) for samples in found]
+    return [(path, path.with_name("host.json")) for path in samples]

@@ -1,4 +1,4 @@
-"""What a measurement was taken on: without it a latency is a number without a unit."""
+"""Description of the environment that a measurement was taken in."""
 
 import importlib.metadata
 import os
@@ -19,7 +19,7 @@ PACKAGES = (
     *("resbench", "onnxruntime", "onnxruntime-gpu", "openvino", "numpy", "tensorflow", "mlcommons-loadgen"),
     *("nvidia-cuda-runtime-cu12", "nvidia-cudnn-cu12", "tensorrt", "tensorrt-cu12"),
 )
-# What a scheduler calls the job: SLURM, PBS, LSF.
+# Environment variables with the job's number: SLURM, PBS, LSF.
 JOB_IDS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")
 GPU_QUERY = {
     "name": "name",
@@ -35,13 +35,18 @@ TIMEOUT_S = 30  # git, on a file system that does not answer
 
 
 def describe_host(provider: str) -> dict[str, Any]:
-    """Processor, memory, GPU, software, commit and job, ready for JSON.
+    """Describe processor, memory, GPU, software, commit and job.
 
-    `name` is short, for a column of a table: the GPU where one is measured, then processor and
-    cores.  `environment` adds the runtime: figures of two environments are never ranked together.
-    `runtime` and `runtime_version` say what executes models; `cuda` is the version that it was built for; CUDA's and
-    cuDNN's libraries are under `packages`.  What cannot be found is None.  Memory in 10^9 bytes; load averages over
-    1, 5 and 15 minutes.
+    `name` is short, for a table's column: the GPU where one is measured, then processor and cores. `environment` adds
+    the runtime: figures of two environments are never ranked together. `runtime` and `runtime_version` describe what
+    executes models; `cuda` is the version that it was built for; CUDA's and cuDNN's libraries are under `packages`.
+    Values that are not known are None. Memory is in 10^9 bytes; load averages are over 1, 5 and 15 minutes.
+
+    Args:
+        provider: A name in `PROVIDERS`.
+
+    Returns:
+        Values that JSON can hold.
     """
     processor, cores, quota = _processor(), available_cores(), cpu_quota()
     gpus = _gpus()
@@ -78,7 +83,11 @@ def describe_host(provider: str) -> dict[str, Any]:
 
 
 def governor() -> str | None:
-    """The policy of the first available core's clock; None where the kernel, or a hypervisor, shows none."""
+    """Return the frequency governor of the first available core.
+
+    Returns:
+        Its name; None where the kernel, or a hypervisor, shows none.
+    """
     return _read(SYSTEM_CORES / f"cpu{min(core_numbers())}/cpufreq/scaling_governor")
 
 
@@ -94,13 +103,13 @@ def _processor() -> str:
 
 
 def _smt() -> bool | None:
-    """Whether two threads share a core."""
+    """Return whether two threads share a core."""
     active = _read(SYSTEM_CORES / "smt/active")
     return None if active is None else active == "1"
 
 
 def _gpus() -> list[dict[str, str]]:
-    """What nvidia-smi says of each card, as text; clocks are those of this moment."""
+    """Return what nvidia-smi reports of each card, as text; clocks are momentary."""
     return [dict(zip(GPU_QUERY, row, strict=True)) for row in cards(list(GPU_QUERY.values()))]
 
 
@@ -119,7 +128,7 @@ def _read(path: Path) -> str | None:
 
 
 def _version(package: str) -> str | None:
-    """From the installed metadata: importing TensorFlow for its version would take seconds."""
+    """Return a package's version from its metadata: importing TensorFlow for it would take seconds."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -127,15 +136,19 @@ def _version(package: str) -> str | None:
 
 
 def git_state() -> dict[str, Any] | None:
-    """Commit of the code that runs, and whether tracked files differ from it; None outside a checkout."""
+    """Return the commit of the running code, and whether tracked files differ from it.
+
+    Returns:
+        `commit` and `dirty`; None outside a checkout.
+    """
     commit = _git("rev-parse", "HEAD")
     if commit is None:
         return None
     return {"commit": commit, "dirty": _git("status", "--porcelain", "--untracked-files=no") != ""}
 
 
-def _git(*words: str) -> str | None:
-    command = ["git", "-C", str(Path(__file__).parent), *words]
+def _git(*arguments: str) -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired):

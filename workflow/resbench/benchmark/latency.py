@@ -36,22 +36,20 @@ def measure_latency(
     checkpoints: Path | None = None,
     notes: Sequence[str] = (),
 ) -> None:
-    """Time every model at every batch size and thread count, once a round, each in a fresh process.
+    """Time every model at every batch size and thread count, once in each round, in fresh processes.
 
-    Each round visits all combinations in its own random order, the same in every run, so that a
-    machine that slows down for a while slows all models down and not one.  Writes both files, or
-    neither:
+    Each round visits all combinations in a random order of its own, the same in every run, so that a machine that slows
+    down for a while slows down all models and not one. Both files are written, or neither:
 
-    - samples: one row for each timed call, `COLUMNS`; latencies in ms, memory in 10^6 bytes, round and
-      call from 1.
+    - samples: one row for each timed call, `COLUMNS`; latencies in ms, memory in 10^6 bytes, round and call from 1.
     - host: `describe_host` and `summarize`.
 
     Args:
         models, request, data, predictions: See `plan_latency`.
         samples_path: File to write, .csv.
         host_path: File to write, .json.
-        checkpoints: Folder that keeps finished rounds until all are done, to go on from.
-        notes: Lines to keep with the host, such as what was left out and why.
+        checkpoints: Folder that keeps finished rounds until all are done, to continue from; None keeps none.
+        notes: Lines to keep in host_path, such as what was left out and why.
 
     Raises:
         ResbenchError: See `plan_latency`; or a model's outputs are not the predicted ones, or a process fails.
@@ -73,6 +71,13 @@ def measure_latency(
 
 def time_setting(plan: Plan, setting: Setting) -> Timing:
     """Time one setting in a process of its own.
+
+    Args:
+        plan: The measurement.
+        setting: What to time.
+
+    Returns:
+        The timing.
 
     Raises:
         ResbenchError: The process fails, or the model's outputs are not the expected ones.
@@ -97,13 +102,23 @@ def time_setting(plan: Plan, setting: Setting) -> Timing:
 def measure_rounds(
     settings: list[Setting], rounds: int, finished: Rounds, measure: Callable[[Setting], Timing]
 ) -> list[Measurement]:
-    """Measure every setting once a round, in the order of `schedule`; finished rounds are taken as they are."""
+    """Measure every setting once in each round, in the order of `schedule`.
+
+    Args:
+        settings: What to time.
+        rounds: Number of rounds.
+        finished: Rounds of an interrupted measurement, which are not measured again.
+        measure: Times one setting.
+
+    Returns:
+        One measurement for each setting and round.
+    """
     progress, measured = Progress("latency"), []
     orders = schedule(settings, rounds)
     kept = [finished.load(number, len(order)) for number, order in enumerate(orders, 1)]
     already = sum(timings is not None for timings in kept)
     if already:
-        say(f"latency: {already} of {rounds} rounds were measured before; going on")
+        say(f"latency: {already} of {rounds} rounds were measured before; continuing")
         progress = Progress("latency", already / rounds)
     done = already * len(settings)
     for number, (order, timings) in enumerate(zip(orders, kept, strict=True), 1):
@@ -121,18 +136,31 @@ def measure_rounds(
 
 
 def schedule(settings: list[Setting], rounds: int) -> list[list[Setting]]:
-    """Return the order of measurement: every setting once a round, shuffled anew in each; the same in every run."""
+    """Return the order of measurement: every setting once in each round, shuffled, the same in every run.
+
+    Args:
+        settings: What to time.
+        rounds: Number of rounds.
+
+    Returns:
+        The settings in order, for each round.
+    """
     order = random.Random(0)
     return [order.sample(settings, len(settings)) for _ in range(rounds)]
 
 
 def summarize(plan: Plan, measured: list[Measurement]) -> dict[str, Any]:
-    """Return what a reader needs to judge the measurement, ready for JSON.
+    """Return what a reader needs to judge the measurement.
 
-    Keys: `preset`; `rounds`; `images`, where they came from; `outputs`, what they were checked against;
-    `copies`, what a call includes on a GPU; `provider_options`, those in effect; `tf32`, None where the
-    provider has no such option; `load_average_after`; `stable`; `models`, the files that
-    were timed; `settings` and `measurements`, see `summary`.
+    Args:
+        plan: The measurement.
+        measured: Its timings.
+
+    Returns:
+        Values that JSON can hold: `preset`; `rounds`; `images`, where they came from; `outputs`, how they were checked;
+        `copies`, what a call includes on a GPU; `provider_options`, those in effect; `tf32`, None where the provider
+        has no such option; `load_average_after`; `stable`; `models`, the files that were timed; `settings` and
+        `measurements`, see `summary`.
     """
     summaries = summarize_settings(measured, plan.identities, plan.provider.name)
     in_effect = measured[0].timing.options
@@ -153,7 +181,15 @@ def summarize(plan: Plan, measured: list[Measurement]) -> dict[str, Any]:
 
 
 def sample_rows(plan: Plan, measured: list[Measurement]) -> list[list[Any]]:
-    """Return one row for each timed call, `COLUMNS`."""
+    """Return the rows of samples.csv.
+
+    Args:
+        plan: The measurement.
+        measured: Its timings.
+
+    Returns:
+        One row for each timed call, `COLUMNS`.
+    """
     rows: list[list[Any]] = []
     for number, (model, batch_size, threads), timing in measured:
         identity = plan.identities[model]
@@ -175,7 +211,7 @@ def _write(samples_path: Path, host_path: Path, rows: list[list[Any]], host: dic
 
 
 def _fingerprint(host: dict[str, Any]) -> dict[str, Any]:
-    """What of the machine two rounds must share; clocks are those of the moment, and do not count."""
+    """Return what of the machine two rounds must share; clocks are momentary and do not count."""
     return {
         "host": {key: host[key] for key in ("name", "runtime", "runtime_version", "kernel", "packages", "git")},
         "gpus": [(gpu["name"], gpu["driver"]) for gpu in host["gpus"]],

@@ -1,7 +1,7 @@
 """Time one model at one setting, in a process that does nothing else.
 
-Several sessions in one process share its memory and fight over cores with their spinning threads,
-so `latency` starts this module anew for each measurement: the job is JSON in the first argument,
+Several sessions in one process share its memory, and their spinning threads compete for cores,
+so `latency` starts this module again for each measurement: the job is JSON in the first argument,
 images and expected outputs are raw bytes on stdin, the result is JSON on stdout.
 """
 
@@ -22,7 +22,7 @@ import numpy as np
 
 from resbench import IMAGE_SHAPE
 from resbench.benchmark.conditions import disturbance, read_counters
-from resbench.benchmark.process import answer_parent
+from resbench.benchmark.process import serve_parent
 from resbench.common.errors import ResbenchError, one_line
 from resbench.runtime.backend import Session, load_backend
 from resbench.runtime.providers import PROVIDERS
@@ -33,9 +33,9 @@ from resbench.runtime.sessions import (
     open_session,
 )
 
-# Warm-up ends when this many stretches of calls in a row were no faster than the fastest before:
-# caches are full, the processor has left its idle state, a GPU library has picked its algorithms.
-WARMUP_STRETCH_S = 0.1
+# Warm-up ends when this many groups of calls in a row were no faster than the fastest before:
+# caches are full, the processor has left its idle state, a GPU library has chosen its algorithms.
+WARMUP_GROUP_S = 0.1
 WARMUP_PATIENCE = 2
 WARMUP_GAIN = 0.05
 WARMUP_LIMIT_S = 10.0
@@ -44,9 +44,19 @@ WARMUP_LIMIT_S = 10.0
 class Job(NamedTuple):
     """What to time.
 
-    On stdin are `inputs` batches of images, uint8 (inputs, batch_size, 32, 32, 3), which calls take
-    in turn, and then, unless nothing is known, their probabilities, float32 (inputs, batch_size, C).
-    They may differ by `tolerance`.  Timing takes at least `calls` calls and `seconds` seconds.
+    On stdin are `inputs` batches of images, uint8 (inputs, batch_size, 32, 32, 3), which calls use in turn, and then,
+    where they are known, their probabilities, float32 (inputs, batch_size, C).
+
+    Attributes:
+        model: Path of the .onnx file.
+        provider: A name in `PROVIDERS`.
+        options: Options of the provider.
+        tolerance: Largest accepted difference of a probability.
+        threads: Threads that one call may use.
+        batch_size: Images in one call.
+        inputs: Number of different batches.
+        calls: The fewest calls to time.
+        seconds: The shortest time to time calls for, s.
     """
 
     model: str
@@ -61,11 +71,20 @@ class Job(NamedTuple):
 
 
 class Timing(NamedTuple):
-    """load_ms: making the session, without importing the runtime; first_ms: the first call; then steady state.
+    """What one process measured.
 
-    warmed_up: whether warm-up ended by itself, and not by its limit.  nodes: of the graph, by the runtime's
-    names of providers.  options: the provider's, with its defaults.  peak_rss_mb: 10^6
-    bytes.  steal, others, throttled: see `Disturbance`; during the timed calls.
+    Attributes:
+        pid: Number of the process.
+        time_utc: When it began.
+        load_ms: Opening the session, without importing the runtime.
+        first_ms: First inference.
+        warmup_calls: Calls until warm-up ended.
+        warmed_up: Whether it ended by itself, and not by its time limit.
+        latency_ms: Duration of each timed call.
+        peak_rss_mb: Largest memory of the process, 10^6 bytes.
+        nodes: Nodes of the graph on each provider, by the runtime's names.
+        options: Options of the provider in effect.
+        steal, others, throttled: See `Disturbance`; during the timed calls.
     """
 
     pid: int
@@ -84,7 +103,7 @@ class Timing(NamedTuple):
 
 
 class _Caller:
-    """A model that is called with batches in turn; keeps the last output, to be checked when no clock runs."""
+    """A model that is called with batches in turn; keeps the last output, which is checked outside of the timing."""
 
     def __init__(self, session: Session, job: Job, data: bytes) -> None:
         pixels = job.inputs * job.batch_size * math.prod(IMAGE_SHAPE)
@@ -107,26 +126,33 @@ class _Caller:
         return elapsed
 
     def check(self) -> None:
-        """Raise ResbenchError where the last output is not probabilities, or not the expected ones."""
+        """Refuse a last output that is not probabilities, or not the expected ones."""
         turn, output = self._last
         model = Path(self._job.model)
-        found = check_probabilities(output, self._job.batch_size, class_count(self._session), model)
+        outputs = check_probabilities(output, self._job.batch_size, class_count(self._session), model)
         if self._expected is not None:
-            check_outputs(found, self._expected[turn], self._job.tolerance, model)
+            check_outputs(outputs, self._expected[turn], self._job.tolerance, model)
 
 
 def time_model(job: Job, data: bytes) -> Timing:
-    """Load, call once, check the output, warm up, then time calls one by one.
+    """Load a model, call it once, check the output, warm up, then time calls one by one.
 
-    A call is what a caller waits for: from an array in the computer's memory to an array there.  On
-    a GPU that includes both copies in full.
+    A call is what a caller waits for: from an array in the computer's memory to an array there. On a GPU that includes
+    both copies.
+
+    Args:
+        job: What to time.
+        data: Images and expected probabilities; see `Job`.
+
+    Returns:
+        The timing.
 
     Raises:
         ResbenchError: See `open_session`; the model fails, or its outputs are not the expected ones.
     """
     model = Path(job.model)
     time_utc = datetime.now(UTC).isoformat(timespec="seconds")
-    load_backend(PROVIDERS[job.provider])  # importing the runtime is no part of loading a model
+    load_backend(PROVIDERS[job.provider])  # importing the runtime does not belong to loading a model
     start = time.perf_counter_ns()
     session = open_session(model, job.provider, job.threads, job.options)
     load_ms = _since(start)
@@ -162,11 +188,21 @@ def time_model(job: Job, data: bytes) -> Timing:
     )
 
 
-def check_outputs(found: Probabilities, expected: Probabilities, tolerance: float, model: Path) -> None:
-    """Raise ResbenchError where any probability is further than `tolerance` from the stored one."""
-    if found.shape != expected.shape:
+def check_outputs(outputs: Probabilities, expected: Probabilities, tolerance: float, model: Path) -> None:
+    """Refuse outputs that differ from the stored predictions.
+
+    Args:
+        outputs: Probabilities, (N, C).
+        expected: Stored probabilities, (N, C).
+        tolerance: Largest accepted difference.
+        model: The model's file, for messages.
+
+    Raises:
+        ResbenchError: They differ by more.
+    """
+    if outputs.shape != expected.shape:
         raise ResbenchError(f"{model}: its predictions are of {expected.shape[-1]} classes; evaluate it again")
-    worst = float(np.abs(found - expected).max())
+    worst = float(np.abs(outputs - expected).max())
     if worst > tolerance:
         raise ResbenchError(
             f"{model}: not timed, since its outputs differ by {worst:.2g} from its predictions; evaluate it again"
@@ -176,11 +212,11 @@ def check_outputs(found: Probabilities, expected: Probabilities, tolerance: floa
 def warm_up(call: Callable[[], float]) -> tuple[int, bool]:
     """Call until calls have stopped getting faster.
 
-    The rule looks at speed-ups alone: a machine that slows down for a while, or wanders, does not
-    hold it up.  A stretch's median counts as faster when it is WARMUP_GAIN below the fastest so far.
+    The rule considers only speed-ups: a machine that slows down for a while does not prolong the warm-up. The median of
+    some calls counts as faster when it is WARMUP_GAIN below the fastest so far.
 
     Args:
-        call: makes one call and returns its milliseconds.
+        call: Makes one call and returns its duration in ms.
 
     Returns:
         How many calls that took, and whether it ended before WARMUP_LIMIT_S.
@@ -190,18 +226,27 @@ def warm_up(call: Callable[[], float]) -> tuple[int, bool]:
     while idle < WARMUP_PATIENCE:
         if time.monotonic() - start > WARMUP_LIMIT_S:
             return calls, False
-        stretch: list[float] = []
-        while sum(stretch) < WARMUP_STRETCH_S * 1e3:
-            stretch.append(call())
-        calls += len(stretch)
-        median = statistics.median(stretch)
+        group: list[float] = []
+        while sum(group) < WARMUP_GROUP_S * 1e3:
+            group.append(call())
+        calls += len(group)
+        median = statistics.median(group)
         idle = 0 if median < best * (1 - WARMUP_GAIN) else idle + 1
         best = min(best, median)
     return calls, True
 
 
 def time_calls(call: Callable[[], float], calls: int, seconds: float) -> list[float]:
-    """Return the milliseconds of each of at least `calls` calls and `seconds` seconds."""
+    """Time calls.
+
+    Args:
+        call: Makes one call and returns its duration in ms.
+        calls: The fewest calls.
+        seconds: The shortest time, s.
+
+    Returns:
+        The duration of each call in ms.
+    """
     start = time.monotonic()
     samples: list[float] = []
     while len(samples) < calls or time.monotonic() - start < seconds:
@@ -210,10 +255,13 @@ def time_calls(call: Callable[[], float], calls: int, seconds: float) -> list[fl
 
 
 def peak_rss_mb() -> float:
-    """Return the largest resident memory of this process so far, in units of 10^6 bytes.
+    """Return the largest resident memory of this process so far.
 
-    Linux keeps `ru_maxrss` across exec, so there it would show the parent's memory where that was
-    larger; VmHWM begins anew (proc(5)).
+    Linux keeps `ru_maxrss` across exec, where it would show the parent's memory if that was larger; VmHWM starts again
+    (proc(5)).
+
+    Returns:
+        Memory in 10^6 bytes.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -228,4 +276,4 @@ def _since(start_ns: int) -> float:
 
 
 if __name__ == "__main__":
-    answer_parent(Job, time_model)
+    serve_parent(Job, time_model)

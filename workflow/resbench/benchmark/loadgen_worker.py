@@ -1,10 +1,10 @@
 """Run one of MLPerf's scenarios on one model under MLCommons LoadGen, in a process that does nothing else.
 
-LoadGen issues the queries, keeps the clock and gives the verdict; this module answers them.  The
+LoadGen issues the queries, keeps the clock and gives the verdict; this module responds to them.  The
 job is JSON in the first argument, the images are raw bytes on stdin, the result is JSON on the last
 line of stdout.
 
-LoadGen itself is imported where it runs: the page reads the results without it.
+LoadGen is imported only where it runs: the page reads the results without it.
 """
 
 import json
@@ -20,21 +20,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resbench.benchmark.latency_worker import warm_up
-from resbench.benchmark.process import answer_parent
+from resbench.benchmark.process import serve_parent
 from resbench.common.errors import ResbenchError, one_line
 from resbench.runtime.backend import Session
 from resbench.runtime.sessions import infer, open_session
 
-# LoadGen lays out the queries before it starts, by the speed it is told; too few would end the run early.
+# LoadGen plans the queries before it starts, by the expected speed; too few would end the run early.
 HEADROOM = 2.0
 
 
 class Job(NamedTuple):
     """What to run.
 
-    The images on stdin are uint8 (N, 32, 32, 3).  `batch_size` is that of Offline; the other
-    scenarios send single images.  `rate`, queries a second, and `bound_ms`, which the 99th
-    percentile must keep, are Server's.  `seconds` and `queries` are the least that a run takes.
+    The images on stdin are uint8 (N, 32, 32, 3).
+
+    Attributes:
+        model: Path of the .onnx file.
+        provider: A name in `PROVIDERS`.
+        options: Options of the provider.
+        threads: Threads that one call may use.
+        batch_size: Images in one call in Offline; the other scenarios send single images.
+        bound_ms: Largest 99th percentile that Server may have.
+        scenario: `SingleStream`, `Offline` or `Server`.
+        seconds: The shortest run, s.
+        queries: The fewest queries.
+        rate: Queries per second in Server.
     """
 
     model: str
@@ -50,11 +60,17 @@ class Job(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """LoadGen's result: its verdict, VALID or INVALID, and why it is INVALID; latencies as it counts them.
+    """LoadGen's result, with latencies as it counts them.
 
-    rate_ips: images a second; those completed, or, for Server, those scheduled.  A latency runs from
-    the time that a query was scheduled for; in Offline, where all are scheduled at once, it says
-    when in the run an image was done.
+    A latency runs from the time that a query was scheduled for; in Offline, where all are scheduled at once, it is the
+    time from the beginning of the run until an image was done.
+
+    Attributes:
+        verdict: `VALID` or `INVALID`.
+        reason: Why it is INVALID.
+        rate_ips: Images per second: those completed or, in Server, those scheduled.
+        p50_ms, p90_ms, p99_ms: Percentiles of the latency.
+        version: LoadGen's version.
     """
 
     verdict: str
@@ -73,10 +89,11 @@ RATE_KEYS = {
 }
 
 
-class Answerer:
-    """A model that answers LoadGen's queries: at once in its thread, or from a queue in one of our own.
+class Responder:
+    """A model that responds to LoadGen's queries.
 
-    The queue is for Server alone, where LoadGen must go on issuing by its schedule meanwhile.
+    It does so in LoadGen's thread or, for Server, from a queue in a thread of its own, since LoadGen must be able to
+    issue queries by its schedule at the same time.
     """
 
     def __init__(self, session: Session, images: NDArray[np.uint8], job: Job) -> None:
@@ -85,13 +102,17 @@ class Answerer:
         self.batch_size = job.batch_size if job.scenario == "Offline" else 1
         self.waiting: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
         self.failure: Exception | None = None
-        self.issue: Callable[[list[Any]], None] = self.answer
+        self.issue: Callable[[list[Any]], None] = self.respond
         if job.scenario == "Server":
             threading.Thread(target=self._serve, daemon=True).start()
             self.issue = self.waiting.put
 
-    def answer(self, samples: list[Any]) -> None:
-        """Answer in batches.  LoadGen waits for every sample, so a failure is kept and answered all the same."""
+    def respond(self, samples: list[Any]) -> None:
+        """Run the samples in batches; LoadGen waits for every sample, so a failure is kept and responded to as well.
+
+        Args:
+            samples: LoadGen's samples.
+        """
         import mlperf_loadgen as loadgen
 
         for start in range(0, len(samples), self.batch_size):
@@ -104,22 +125,29 @@ class Answerer:
 
     def _serve(self) -> None:
         while True:
-            self.answer(self.waiting.get())
+            self.respond(self.waiting.get())
 
 
 def run_scenario(job: Job, data: bytes) -> Outcome:
     """Open the model, warm it up and run the scenario.
 
+    Args:
+        job: What to run.
+        data: Images, uint8 (N, 32, 32, 3).
+
+    Returns:
+        The outcome.
+
     Raises:
-        ResbenchError: see `open_session`; or the model fails.
+        ResbenchError: See `open_session`; or the model fails.
     """
     import mlperf_loadgen as loadgen
 
     model = Path(job.model)
     session = open_session(model, job.provider, job.threads, job.options)
     images = np.frombuffer(data, np.uint8).reshape(-1, 32, 32, 3)
-    answerer = Answerer(session, images, job)
-    batch = images[np.arange(answerer.batch_size) % len(images)]
+    responder = Responder(session, images, job)
+    batch = images[np.arange(responder.batch_size) % len(images)]
     infer(session, model, batch)
     shortest = float("inf")
 
@@ -148,36 +176,44 @@ def run_scenario(job: Job, data: bytes) -> Outcome:
         log = loadgen.LogSettings()
         log.log_output = output
         log.enable_trace = False
-        sut = loadgen.ConstructSUT(answerer.issue, lambda: None)
+        sut = loadgen.ConstructSUT(responder.issue, lambda: None)
         library = loadgen.ConstructQSL(len(images), len(images), lambda _: None, lambda _: None)
         loadgen.StartTestWithLogSettings(sut, library, settings, log)
         loadgen.DestroyQSL(library)
         loadgen.DestroySUT(sut)
         details = (Path(folder) / "mlperf_log_detail.txt").read_text()
-    if answerer.failure:
-        raise ResbenchError(f"{model}: fails in {job.scenario} ({one_line(answerer.failure)})") from answerer.failure
+    if responder.failure:
+        raise ResbenchError(f"{model}: fails in {job.scenario} ({one_line(responder.failure)})") from responder.failure
     return read_outcome(details, job.scenario)
 
 
 def read_outcome(details: str, scenario: str) -> Outcome:
-    """LoadGen's result from its detailed log, in which each line is one key and its value as JSON."""
+    """Read LoadGen's result from its detailed log, in which each line is one key and its value as JSON.
+
+    Args:
+        details: The log.
+        scenario: Name of the scenario.
+
+    Returns:
+        The outcome.
+    """
     lines = (line.removeprefix(":::MLLOG ") for line in details.splitlines() if line.startswith(":::MLLOG "))
-    found = {entry["key"]: entry["value"] for entry in map(json.loads, lines)}
+    values = {entry["key"]: entry["value"] for entry in map(json.loads, lines)}
     reasons = [
-        found.get("result_invalid_reason", ""),
-        "" if found["early_stopping_met"] else found["early_stopping_result"],
+        values.get("result_invalid_reason", ""),
+        "" if values["early_stopping_met"] else values["early_stopping_result"],
     ]
-    valid = found["result_validity"] == "VALID"
+    valid = values["result_validity"] == "VALID"
     return Outcome(
-        verdict=found["result_validity"],
-        reason="" if valid else " ".join(word for reason in reasons for word in reason.split()),
-        rate_ips=found[RATE_KEYS[scenario]],
-        p50_ms=found["result_50.00_percentile_latency_ns"] / 1e6,
-        p90_ms=found["result_90.00_percentile_latency_ns"] / 1e6,
-        p99_ms=found["result_99.00_percentile_latency_ns"] / 1e6,
-        version=found["loadgen_version"].split()[0],
+        verdict=values["result_validity"],
+        reason="" if valid else " ".join(part for reason in reasons for part in reason.split()),
+        rate_ips=values[RATE_KEYS[scenario]],
+        p50_ms=values["result_50.00_percentile_latency_ns"] / 1e6,
+        p90_ms=values["result_90.00_percentile_latency_ns"] / 1e6,
+        p99_ms=values["result_99.00_percentile_latency_ns"] / 1e6,
+        version=values["loadgen_version"].split()[0],
     )
 
 
 if __name__ == "__main__":
-    answer_parent(Job, run_scenario)
+    serve_parent(Job, run_scenario)

@@ -18,12 +18,18 @@ from resbench.runtime.providers import BASE_PROVIDER, PROVIDERS, Provider
 from resbench.runtime.sessions import Identity, check_provider
 from resbench.statistics.metrics import agreement
 
-# Of the images; smaller precisions round otherwise on other processors, fp32 is held to its provider's tolerance.
+# Share of the images; smaller precisions round differently on other processors, and fp32 has its provider's tolerance.
 LEAST_AGREEMENT = 0.95
 
 
 class Source(NamedTuple):
-    """A model to measure; `predictions` are the stored ones of `images`, both None for a model that stands alone."""
+    """A model to measure.
+
+    Attributes:
+        model: Its .onnx file.
+        images: Images that it was evaluated on, .npz; None for a model alone.
+        predictions: Its stored predictions of these; None for a model alone.
+    """
 
     model: Path
     images: Path | None = None
@@ -31,30 +37,30 @@ class Source(NamedTuple):
 
 
 def measure_models(paths: list[Path], output: Path, request: LatencyRequest) -> None:
-    """Check and time models on this machine and write a folder that a report can take in.
+    """Check and time models on this machine and write a folder that a report can include.
 
-    The folder, which appears whole or not at all, is laid out as a results folder: `latency/PROVIDER/samples.csv` and
-    `host.json` (see `measure_latency`), `predictions/VARIANT/seedN/PRECISION-PROVIDER.npz`, made here, and
-    `agreement.json`: for each model how far they are from the stored ones.  Finished rounds of an interrupted
-    measurement are kept in a hidden folder next to `output`, and the same command goes on from there.
+    The folder, which appears complete or not at all, is laid out as a results folder: `latency/PROVIDER/samples.csv`
+    and `host.json` (see `measure_latency`), `predictions/VARIANT/seedN/PRECISION-PROVIDER.npz`, made here, and
+    `agreement.json`: for each model, how far these are from the stored ones. Finished rounds of an interrupted
+    measurement are kept in a hidden folder next to `output`, and the same command continues from there.
 
     Args:
-        paths: Results folders, bundles and .onnx files, in any mixture; see `find_sources`.
+        paths: Results folders, bundles and .onnx files; see `find_sources`.
         output: Folder to write; it must not exist yet.
         request: How they are measured; models in precisions that the provider is not measured in are left out.
 
     Raises:
-        ResbenchError: A path holds no model, the provider cannot be had, the models are not of the same images, or
-            a model computes another function here than where it was exported.
+        ResbenchError: A path holds no model, the provider is not available, the models are not of the same images, or a
+            model computes a different function here than where it was exported.
     """
     check_provider(request.provider, request.options)
     provider = PROVIDERS[request.provider]
-    found = [source for path in paths for source in find_sources(path, provider)]
-    identities = identify_all([source.model for source in found])
-    chosen = [source for source in found if provider.supports(identities[source.model].precision)]
+    sources = [source for path in paths for source in find_sources(path, provider)]
+    identities = identify_all([source.model for source in sources])
+    chosen = [source for source in sources if provider.supports(identities[source.model].precision)]
     notes = [
         f"{source.model} was left out: {identities[source.model].precision} is not measured on {provider.name}"
-        for source in found
+        for source in sources
         if source not in chosen
     ]
     if not chosen:
@@ -91,6 +97,9 @@ def find_sources(path: Path, provider: Provider) -> list[Source]:
             file in a results folder, or any other .onnx file, which then has no stored predictions.
         provider: Whose stored predictions are preferred to those of the provider that every install has.
 
+    Returns:
+        The models.
+
     Raises:
         ResbenchError: It is none of these.
     """
@@ -120,7 +129,7 @@ def _seed(folder: Path) -> int:
 
 
 def _of_results(root: Path, model: Path, provider: Provider) -> Source:
-    """The model with its stored predictions: of this provider, or of the one that every install has."""
+    """Return the model with its stored predictions: of this provider, or of the one that every install has."""
     variant, seed = model.absolute().parent.parent.name, model.absolute().parent.name
     for name in (provider.name, BASE_PROVIDER.name):
         stored = root / "predictions" / variant / seed / f"{model.stem}-{name}.npz"
@@ -130,17 +139,17 @@ def _of_results(root: Path, model: Path, provider: Provider) -> Source:
 
 
 def _shared_images(sources: list[Source]) -> Path | None:
-    """The file of images that all models were evaluated on; None where no model has stored predictions.
+    """Return the file of images that all models were evaluated on; None where no model has stored predictions.
 
     Raises:
         ResbenchError: Only some have, or two files are of different images.
     """
-    first, *others = sources
+    first, *rest = sources
     shared = load_split(first.images) if first.images else None
-    for other in others:
+    for other in rest:
         split = load_split(other.images) if other.images else None
         if not _same(shared, split):
-            raise ResbenchError(f"{other.model}: not of the same test images as {first.model}; measure them apart")
+            raise ResbenchError(f"{other.model}: not of the same test images as {first.model}; measure them separately")
     return first.images
 
 
@@ -168,7 +177,7 @@ def _evaluate(
     exact = identity.precision in ("", "fp32")
     if same < LEAST_AGREEMENT or (exact and not difference <= provider.tolerance):
         raise ResbenchError(
-            f"{source.model}: computes another function here: {same:.2%} of the classes are those of "
+            f"{source.model}: computes a different function here: {same:.2%} of the classes are those of "
             f"{stored.provider} where it was evaluated, and a probability differs by {difference:.2g}"
         )
     say(f"{source.model}: {same:.2%} of the classes are the stored ones, largest difference {difference:.2g}")
@@ -182,7 +191,7 @@ def _evaluate(
     }
 
 
-def _compare(model: Path, found: Predictions, stored: Predictions) -> tuple[float, float]:
-    if found.probabilities.shape != stored.probabilities.shape or not np.array_equal(found.labels, stored.labels):
-        raise ResbenchError(f"{model}: its stored predictions are of other images than those beside it")
-    return agreement(stored.probabilities, found.probabilities)
+def _compare(model: Path, made: Predictions, stored: Predictions) -> tuple[float, float]:
+    if made.probabilities.shape != stored.probabilities.shape or not np.array_equal(made.labels, stored.labels):
+        raise ResbenchError(f"{model}: its stored predictions are of other images than those next to it")
+    return agreement(stored.probabilities, made.probabilities)

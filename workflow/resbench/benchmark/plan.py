@@ -1,4 +1,4 @@
-"""What a latency measurement will do: everything that can be refused is refused here, before the first process."""
+"""The plan of a latency measurement: everything that can be refused is refused here, before the first process."""
 
 import hashlib
 import math
@@ -21,7 +21,7 @@ from resbench.runtime.sessions import Identity, Probabilities, check_provider, i
 
 Item = TypeVar("Item", bound=np.generic)
 
-# Different inputs in turn: one alone would stay in the caches, which no deployment enjoys.
+# Different inputs in turn: a single one would stay in the caches, unlike in a deployment.
 INPUTS = 8
 
 
@@ -35,7 +35,7 @@ class Setting(NamedTuple):
 
 @dataclass(frozen=True)
 class LatencyRequest:
-    """What a caller asks of a latency measurement, whichever models it is of.
+    """How a caller wants latency to be measured, whatever the models.
 
     Attributes:
         provider: A name in `PROVIDERS`.
@@ -56,7 +56,7 @@ class LatencyRequest:
 
 @dataclass(frozen=True)
 class Plan:
-    """A measurement that can begin.
+    """A measurement that can start.
 
     Attributes:
         identities: What each model says it is, in the order given.
@@ -69,7 +69,7 @@ class Plan:
         calls: The fewest calls that each process times.
         seconds: The shortest time that each process times calls for.
         images: What they are timed on, uint8 (N, 32, 32, 3).
-        real: Whether these are images and no random pixels.
+        real: Whether these are images instead of random pixels.
         expected: The stored predictions of each model, float32 (N, C); empty where none were given.
     """
 
@@ -87,11 +87,19 @@ class Plan:
     expected: dict[Path, Probabilities]
 
     def most_threads(self) -> int:
-        """Return the largest thread count of any setting."""
+        """Return the largest thread count of any setting.
+
+        Returns:
+            The number.
+        """
         return max(setting.threads for setting in self.settings)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what two measurements must share for their rounds to belong together, ready for JSON."""
+        """Return what two measurements must share for their rounds to belong together.
+
+        Returns:
+            Values that JSON can hold.
+        """
         largest = max(setting.batch_size for setting in self.settings)
         return {
             "models": list(self.hashes.values()),
@@ -143,12 +151,16 @@ def plan_latency(
 
 
 def identify_all(models: list[Path]) -> dict[Path, Identity]:
-    """Check every model before the first is timed.
+    """Check every model before the first is timed, on the CPU, so that this process takes no GPU memory.
 
-    On the provider that every install has, so that this process holds no GPU memory.
+    Args:
+        models: .onnx files.
+
+    Returns:
+        What each model is.
 
     Raises:
-        ResbenchError: One is no model of this kind, or two are the same.
+        ResbenchError: A file is not a model of this kind, or two are the same model.
     """
     owners: dict[Identity, Path] = {}
     for model in models:
@@ -163,7 +175,15 @@ def identify_all(models: list[Path]) -> dict[Path, Identity]:
 
 
 def rotate(items: NDArray[Item], batch_size: int) -> NDArray[Item]:
-    """Return INPUTS batches, shape (INPUTS, batch_size, ...), of the items in turn, reused where they run out."""
+    """Return INPUTS batches of the items in turn, which are repeated where there are too few.
+
+    Args:
+        items: (N, ...).
+        batch_size: Items in a batch.
+
+    Returns:
+        (INPUTS, batch_size, ...).
+    """
     return items[np.arange(INPUTS * batch_size) % len(items)].reshape(INPUTS, batch_size, *items.shape[1:])
 
 
@@ -181,9 +201,9 @@ def _match_predictions(
         stored = load_predictions(path)
         model = owners.get(stored.model_sha256)
         if model is None:
-            raise ResbenchError(f"{path}: of none of the models given, or of an older file; evaluate again")
+            raise ResbenchError(f"{path}: of none of these models, or of an older file; evaluate again")
         if stored.provider != provider:
-            raise ResbenchError(f"{path}: made on {stored.provider}, not on {provider}; evaluate there")
+            raise ResbenchError(f"{path}: made on {stored.provider}, not on {provider}; evaluate it there")
         if split is None or not np.array_equal(stored.labels, split.labels):
             raise ResbenchError(f"{path}: of other images than --data; name the file it was evaluated on")
         expected[model] = stored.probabilities

@@ -1,4 +1,4 @@
-"""What a model says about a whole test set: into a file, and back."""
+"""Predictions of a model for a complete test set: writing and reading their file."""
 
 import zipfile
 from pathlib import Path
@@ -21,10 +21,15 @@ MAIN_TEST_SET = "test"
 
 
 class Predictions(NamedTuple):
-    """One model's answers to every test image.
+    """One model's class probabilities for every test image.
 
-    probabilities: float32 (N, C); labels: uint8 (N,), the truth; model_bytes: the .onnx file's size;
-    the rest says which model this was, and which test set: the name of its file.
+    Attributes:
+        probabilities: float32 (N, C).
+        labels: uint8 (N,), the true classes.
+        model_bytes: Size of the .onnx file.
+        variant, seed, precision, provider: Which model this was, and where it ran.
+        model_sha256: SHA-256 of the .onnx file.
+        test_set: Name of the test set's file.
     """
 
     probabilities: Probabilities
@@ -47,7 +52,19 @@ def evaluate_model(
     threads: int | None,
     options: dict[str, str] | None = None,
 ) -> None:
-    """Run `model` over all images of `data` and write a `Predictions` file; see `evaluate_test_sets`."""
+    """Run a model over one test set; see `evaluate_test_sets`.
+
+    Args:
+        model: The .onnx file.
+        data: Images, .npz.
+        provider: A name in `PROVIDERS`.
+        predictions_path: File to write, .npz.
+        threads: Threads that one call may use; None takes all cores.
+        options: Options of the provider, by the runtime's names.
+
+    Raises:
+        ResbenchError: See `evaluate_test_sets`.
+    """
     evaluate_test_sets(model, [(data, predictions_path)], provider, threads=threads, options=options)
 
 
@@ -59,14 +76,17 @@ def evaluate_test_sets(
     threads: int | None,
     options: dict[str, str] | None = None,
 ) -> None:
-    """Run `model` over all images of each test set and write a `Predictions` file for it.
+    """Run a model over all images of each test set and write a `Predictions` file for it.
 
     Args:
-        test_sets: Images that `convert` or another stage of the data wrote, and the file to write.
+        model: The .onnx file.
+        test_sets: Images that a data stage wrote, and the file to write, for each.
+        provider: A name in `PROVIDERS`.
+        threads: Threads that one call may use; None takes all cores.
+        options: Options of the provider, by the runtime's names.
 
     Raises:
-        ResbenchError: see `open_session`, `load_split` and `infer`; or model and data have
-            different classes.
+        ResbenchError: See `open_session`, `load_split` and `infer`; or model and data have different classes.
     """
     session = open_session(model, provider, threads, options)
     identity = identify(session, model)
@@ -86,19 +106,29 @@ def evaluate_test_sets(
 
 
 def save_predictions(path: Path, predictions: Predictions) -> None:
-    """Write a `Predictions` file, whole or not at all."""
+    """Write a `Predictions` file, completely or not at all.
+
+    Args:
+        path: File to write, .npz.
+        predictions: Its content.
+    """
     with atomic(path) as temporary, temporary.open("wb") as stream:  # a path would get a suffix
         np.savez(stream, **predictions._asdict())
 
 
 def predict(session: Session, model: Path, images: NDArray[np.uint8]) -> Probabilities:
-    """Class probabilities, float32 (N, C), of any number of images, uint8 (N, 32, 32, 3), batch by batch.
+    """Return class probabilities of any number of images, batch by batch.
 
     Args:
-        model: what to call the session's model where it fails.
+        session: The loaded model.
+        model: Its file, for messages.
+        images: uint8 (N, 32, 32, 3).
+
+    Returns:
+        float32 (N, C).
 
     Raises:
-        ResbenchError: see `infer`.
+        ResbenchError: See `infer`.
     """
     progress = Progress(f"evaluate {model}")
     parts = []
@@ -112,18 +142,24 @@ def predict(session: Session, model: Path, images: NDArray[np.uint8]) -> Probabi
 def load_predictions(path: Path) -> Predictions:
     """Read what `evaluate_model` wrote.
 
+    Args:
+        path: The file.
+
+    Returns:
+        The predictions.
+
     Raises:
-        ResbenchError: the file is missing, damaged, or holds something else.
+        ResbenchError: The file is missing, damaged, or holds something else.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-                raise ValueError("compressed, which evaluate never writes")  # so that nothing can unfold
+                raise ValueError("compressed, which evaluate never writes")  # no decompression bombs
         with np.load(path, allow_pickle=False) as arrays:
             probabilities, labels = arrays["probabilities"], arrays["labels"]
             model_bytes = int(arrays["model_bytes"])
-            found = {key: arrays[key] for key in TEXTS if key in arrays}
-            texts = {key: str(text) for key, text in found.items() if text.shape == () and text.dtype.kind == "U"}
+            fields = {key: arrays[key] for key in TEXTS if key in arrays}
+            texts = {key: str(text) for key, text in fields.items() if text.shape == () and text.dtype.kind == "U"}
         if probabilities.dtype != np.float32 or labels.dtype != np.uint8:
             raise ValueError("arrays of the wrong type")
         if probabilities.ndim != 2 or not len(labels) or labels.shape != probabilities.shape[:1]:

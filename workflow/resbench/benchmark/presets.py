@@ -4,7 +4,13 @@ from typing import NamedTuple
 
 
 class Preset(NamedTuple):
-    """rounds: fresh processes for each setting.  In all of them together at least `calls`; in each `seconds`."""
+    """How much is measured.
+
+    Attributes:
+        rounds: Fresh processes for each setting.
+        calls: The fewest timed calls in all of them together.
+        seconds: The shortest time in each, s.
+    """
 
     rounds: int
     calls: int
@@ -12,7 +18,12 @@ class Preset(NamedTuple):
 
 
 class Size(NamedTuple):
-    """The least that a run takes: seconds, and queries (in Offline: images)."""
+    """The smallest size of a run.
+
+    Attributes:
+        seconds: Its shortest duration, s.
+        queries: Its fewest queries; in Offline, images.
+    """
 
     seconds: float
     queries: int

@@ -1,6 +1,6 @@
-"""Measurements in processes of their own: started fresh, killed with their parent, silent but for a result.
+"""Measurements in processes of their own, which end with their parent and print only a result.
 
-`run_fresh` is the parent's end, `answer_parent` that of the process.
+The parent calls `run_fresh`, the process `serve_parent`.
 """
 
 import ctypes
@@ -15,22 +15,25 @@ from typing import Any
 
 from resbench.common.errors import ResbenchError
 
-# Far above any measurement (TensorRT builds an engine for minutes): only a hanging model gets here.
+# Far longer than any measurement (TensorRT builds an engine for minutes): only a model that hangs takes as long.
 TIMEOUT_S = 3600
 
 
 def run_fresh(module: str, job: dict[str, Any], data: bytes) -> dict[str, Any]:
-    """Run `python -m module JOB` and return what its last line on stdout says, as JSON.
+    """Run `python -m module JOB` and return its result.
 
     An exception here, Ctrl-C included, kills the process.
 
     Args:
-        module: of this package.
-        job: its argument as JSON; `job["model"]` is what errors name.
-        data: its stdin.
+        module: A module of this package.
+        job: Its argument as JSON; messages name `job["model"]`.
+        data: Its stdin.
+
+    Returns:
+        The last line of its stdout, read as JSON.
 
     Raises:
-        ResbenchError: it failed (then this is its last line on stderr), was killed, or hung.
+        ResbenchError: It failed (then this is its last line on stderr), was killed, or did not end.
     """
     package_parent = str(Path(__file__).parents[2])
     try:
@@ -43,7 +46,7 @@ def run_fresh(module: str, job: dict[str, Any], data: bytes) -> dict[str, Any]:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise ResbenchError(f"{job['model']}: no end after {TIMEOUT_S} s; export the model again") from error
+        raise ResbenchError(f"{job['model']}: did not end within {TIMEOUT_S} s; export the model again") from error
     if worker.returncode < 0:
         name = signal.Signals(-worker.returncode).name
         raise ResbenchError(f"{job['model']}: its process was killed ({name}); give it more memory, or smaller batches")
@@ -54,10 +57,14 @@ def run_fresh(module: str, job: dict[str, Any], data: bytes) -> dict[str, Any]:
     return result
 
 
-def answer_parent(make_job: Callable[..., Any], run: Callable[[Any, bytes], Any]) -> None:
-    """Print as JSON the named tuple that `run` makes of the job in the first argument and the bytes on stdin.
+def serve_parent(make_job: Callable[..., Any], run: Callable[[Any, bytes], Any]) -> None:
+    """Do the job in the first argument on the bytes on stdin and print the result as JSON.
 
     A ResbenchError ends the process with its text on stderr.
+
+    Args:
+        make_job: Makes the job of its fields.
+        run: Does it and returns a named tuple.
     """
     _die_with_parent()
     job = make_job(**json.loads(sys.argv[1]))
@@ -69,7 +76,7 @@ def answer_parent(make_job: Callable[..., Any], run: Callable[[Any, bytes], Any]
 
 
 def _die_with_parent() -> None:
-    """On Linux, also where the parent is killed and cannot say so: see prctl(2), PR_SET_PDEATHSIG."""
+    """End this process when its parent is killed; on Linux only, see prctl(2), PR_SET_PDEATHSIG."""
     library = ctypes.CDLL(None)
     if hasattr(library, "prctl"):
         library.prctl(1, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Where a model's time goes: the share of each operator and layer, from ONNX Runtime's profiler."""
+"""The share of each operator and layer in a model's time, by ONNX Runtime's profiler."""
 
 import csv
 from pathlib import Path
@@ -23,16 +23,16 @@ COLUMNS = [
 def profile_models(models: list[Path], operators: Path, *, data: Path | None, batch_size: int, threads: int) -> None:
     """Profile every model in a process of its own and write one row for each operator that was executed.
 
-    Profiling slows calls down, so that the rows give shares of the time in operators and no latencies.  Columns beside
-    the model's: `layer`, the node's name in the file, or the runtime's where it made the node; `operator`, what the
-    runtime executed; `share`, a fraction; `macs` of the call, and `gmacs_per_s`, for convolutions and matrix products;
-    `peak_gmacs_per_s`, of a large matrix product in the same arithmetic with as many threads, measured in the same
-    process; `unfused`, 1 where the model asks for integers and the operator computed in float.
+    Profiling slows calls down, so the rows give shares of the time in operators instead of latencies. The columns after
+    those of the model: `layer`, the node's name in the file, or the runtime's where it made the node; `operator`, what
+    the runtime executed; `share`, a fraction; `macs` of the call, and `gmacs_per_s`, for convolutions and matrix
+    products; `peak_gmacs_per_s`, of a large matrix product in the same arithmetic with as many threads, measured in the
+    same process; `unfused`, 1 where the model asks for integers and the operator computed in float.
 
     Args:
-        models: .onnx files, each of another variant, seed or precision.
+        models: .onnx files that differ in variant, seed or precision.
         operators: Table to write, .csv.
-        data: .npz whose first images are taken; None takes random pixels.
+        data: .npz file whose first images are used; None takes random pixels.
         batch_size: Images in one call.
         threads: Threads that one call may use.
 
@@ -60,7 +60,7 @@ def profile_models(models: list[Path], operators: Path, *, data: Path | None, ba
 
 
 def _values(operator: dict[str, Any], profile: Profile) -> list[Any]:
-    """The cells of one operator, six significant digits."""
+    """Return the cells of one operator, with six significant digits."""
     total = sum(one["ms"] for one in profile.operators)
     macs, integer = operator["macs"], operator["integer"]
     speed = macs / operator["ms"] / 1e6 if macs else None

@@ -17,13 +17,13 @@ import onnxruntime as ort
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from resbench import IMAGE_SHAPE
-from resbench.benchmark.process import answer_parent
+from resbench.benchmark.process import serve_parent
 from resbench.common.errors import ResbenchError, one_line
 from resbench.runtime.providers import BASE_PROVIDER
 
 WARM_UP_CALLS = 5
 CALLS = 30
-KERNEL = "_kernel_time"  # the end of an event's name; before it stands the node's
+KERNEL = "_kernel_time"  # the end of an event's name; the node's name comes before it
 SUFFIX = re.compile(r"(_nchwc|_nhwc|_token_\d+)+$")  # what layout transformations append to a node's name
 PRODUCT_SIZE = 384  # of the square matrices whose product gives the peak: below a millisecond, and in the caches
 PRODUCT_S = 0.5
@@ -38,7 +38,13 @@ class Job(NamedTuple):
 
 
 class Profile(NamedTuple):
-    """operators: layer, operator, ms (median over calls), macs, integer and unfused; peaks in 10^9 MACs a second."""
+    """What one process measured.
+
+    Attributes:
+        operators: For each: layer, operator, ms (median over calls), macs, integer and unfused.
+        float_peak: Speed of a large float matrix product, 10^9 MACs/s.
+        integer_peak: The same with integers.
+    """
 
     operators: list[dict[str, Any]]
     float_peak: float
@@ -47,6 +53,13 @@ class Profile(NamedTuple):
 
 def profile_model(job: Job, data: bytes) -> Profile:
     """Run the model under the profiler, then large matrix products in its arithmetic.
+
+    Args:
+        job: What to profile.
+        data: One batch, uint8 (batch_size, 32, 32, 3).
+
+    Returns:
+        The profile.
 
     Raises:
         ResbenchError: The model fails.
@@ -63,7 +76,7 @@ def profile_model(job: Job, data: bytes) -> Profile:
 
 
 def _kernel_events(model: Path, images: np.ndarray, threads: int) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Return each executed node's name with its events, one a call after warm-up, in the order of execution."""
+    """Return each executed node's name with its events, one for each call after warm-up, in the order of execution."""
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = threads
     settings.inter_op_num_threads = 1
@@ -74,15 +87,15 @@ def _kernel_events(model: Path, images: np.ndarray, threads: int) -> list[tuple[
         for _ in range(WARM_UP_CALLS + CALLS):
             session.run(["probabilities"], {"image": images})
         events = json.loads(Path(session.end_profiling()).read_text())
-    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    kernels: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for event in events:
         if event.get("cat") == "Node" and event["name"].endswith(KERNEL):
-            found.setdefault((event["name"], event["args"]["node_index"]), []).append(event)
-    return [(name.removesuffix(KERNEL), runs[WARM_UP_CALLS:]) for (name, _), runs in found.items()]
+            kernels.setdefault((event["name"], event["args"]["node_index"]), []).append(event)
+    return [(name.removesuffix(KERNEL), runs[WARM_UP_CALLS:]) for (name, _), runs in kernels.items()]
 
 
 class Layers:
-    """The nodes of a model's file, by the names that the runtime gives to what it made of them."""
+    """The nodes of a model's file, by the runtime's names of the operators that it made of them."""
 
     def __init__(self, graph: ModelProto) -> None:
         """`graph` has the shapes of its tensors inferred."""
@@ -94,7 +107,14 @@ class Layers:
             self._shapes[value.name] = [size.dim_value for size in value.type.tensor_type.shape.dim]
 
     def find(self, name: str) -> NodeProto | None:
-        """Return the node; a convolution fused with what follows is named for the last tensor of these."""
+        """Return the node that an executed operator came from.
+
+        Args:
+            name: The runtime's name of it; a convolution fused with later nodes is named for the last tensor of these.
+
+        Returns:
+            The node of the file; None where there is none.
+        """
         plain = SUFFIX.sub("", name.removeprefix("fused "))
         node = self._nodes.get(plain) or self._producers.get(plain)
         while node is not None and node.op_type in ("Relu", "Clip", "Add") and plain not in self._nodes:
@@ -102,7 +122,14 @@ class Layers:
         return node
 
     def macs(self, node: NodeProto) -> int:
-        """Return the multiply-adds for one image; 0 for what multiplies no weights, or where a shape is not known."""
+        """Return the multiply-adds for one image.
+
+        Args:
+            node: A node of the file.
+
+        Returns:
+            Their number; 0 where it multiplies no weights, or where a shape is unknown.
+        """
         output, weights = self._shapes.get(node.output[0], []), self._shapes.get(self._weights(node), [])
         if not weights or len(output) < 2:
             return 0
@@ -111,7 +138,14 @@ class Layers:
         return math.prod(weights) if node.op_type in ("Gemm", "MatMul") and len(weights) == 2 else 0
 
     def quantized(self, node: NodeProto) -> bool:
-        """Return whether the file gives it integers alone: its first two inputs, or its only one, are dequantised."""
+        """Return whether the file gives a node only integers.
+
+        Args:
+            node: A node of the file.
+
+        Returns:
+            True where its first two inputs, or its only one, are dequantised.
+        """
         sources = [self._producers.get(name) for name in node.input[:2]]
         return bool(sources) and all(one is not None and one.op_type == "DequantizeLinear" for one in sources)
 
@@ -131,7 +165,7 @@ def _describe(name: str, runs: list[dict[str, Any]], layers: Layers, batch_size:
     return {
         "layer": node.name if node is not None and node.name else name,
         "operator": operator,
-        "ms": max(float(np.median([run["dur"] for run in runs])), 0.5) / 1e3,  # the profiler counts whole µs
+        "ms": max(float(np.median([run["dur"] for run in runs])), 0.5) / 1e3,  # the profiler counts in µs
         "macs": 0 if node is None or converts else layers.macs(node) * batch_size,
         "integer": integer,
         "unfused": node is not None and not converts and not integer and layers.quantized(node),
@@ -165,4 +199,4 @@ def _peak(threads: int, operator: str) -> float:
 
 
 if __name__ == "__main__":
-    answer_parent(Job, profile_model)
+    serve_parent(Job, profile_model)

@@ -1,4 +1,4 @@
-"""Finished rounds of a measurement, kept so that an interrupted one goes on where it stopped."""
+"""Finished rounds of a measurement, kept so that an interrupted one can continue."""
 
 import hashlib
 import json
@@ -12,20 +12,33 @@ from resbench.common.files import read_json, write_json
 
 
 class Rounds:
-    """One file a round in `folder`/KEY, where KEY names everything that two comparable rounds must share.
+    """Finished rounds of a measurement: one file for each in `folder`/KEY.
 
-    A round counts only as a whole: its ratios between models hold because they were measured within
-    minutes of each other.  Without a folder nothing is kept.
+    KEY stands for everything that two comparable rounds must share. A round counts only when it is complete: its ratios
+    between models are valid because they were measured within minutes of each other. Without a folder nothing is kept.
     """
 
     def __init__(self, folder: Path | None, conditions: dict[str, Any]) -> None:
-        """`conditions`: models, images, settings and host, as JSON can hold them."""
+        """Choose the folder of these conditions.
+
+        Args:
+            folder: Folder for all conditions; None keeps nothing.
+            conditions: Models, images, settings and host, as JSON can hold them.
+        """
         key = hashlib.sha256(json.dumps(conditions, sort_keys=True).encode()).hexdigest()[:16]
         self.parent = folder
         self.folder = folder / key if folder else None
 
     def load(self, number: int, measurements: int) -> list[Timing] | None:
-        """The timings of a finished round in the order they were taken; None where it is to be measured (again)."""
+        """Return the timings of a finished round.
+
+        Args:
+            number: Number of the round, from 1.
+            measurements: How many timings it must have.
+
+        Returns:
+            The timings in the order they were taken; None where the round is to be measured.
+        """
         if self.folder is None or not self._file(number).exists():
             return None
         try:
@@ -36,11 +49,17 @@ class Rounds:
         return timings if len(timings) == measurements else None
 
     def save(self, number: int, timings: list[Timing]) -> None:
+        """Keep a finished round.
+
+        Args:
+            number: Number of the round, from 1.
+            timings: Its timings in the order they were taken.
+        """
         if self.folder is not None:
             write_json(self._file(number), [timing._asdict() for timing in timings])
 
     def remove(self) -> None:
-        """Once the results are written: these rounds, and those of other conditions."""
+        """Delete these rounds, and those of other conditions, once the results are written."""
         if self.parent is not None:
             shutil.rmtree(self.parent, ignore_errors=True)
 

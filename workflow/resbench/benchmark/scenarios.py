@@ -22,14 +22,14 @@ COLUMNS = [
     *("verdict", "reason", "rate_ips", "p50_ms", "p90_ms", "p99_ms", "p99_bound_ms", "loadgen", "host"),
 ]
 
-# So many images that no cache holds them all; MLPerf asks the same of its image classifier.
+# Too many for any cache; MLPerf requires the same number for its image classifier.
 IMAGES = 1024
-# The rate is halved until it is kept, and the step above it then bisected: to 3 to 6 % of it.
+# The rate is halved until it is VALID; then the last step is bisected, down to 3 to 6 % of the rate.
 HALVINGS = 12
 BISECTIONS = 4
-# A rate that only just held in a short trial may fail the long run; then a little less is tried.
-RETREAT = 0.95
-RETREATS = 4
+# A rate that was just VALID in a short trial may fail in the long run; then slightly lower ones are tried.
+REDUCTION = 0.95
+REDUCTIONS = 4
 
 
 def measure_scenarios(
@@ -46,20 +46,24 @@ def measure_scenarios(
 ) -> None:
     """Run every model through SingleStream, Offline and Server, each in a fresh process; one row each, `COLUMNS`.
 
-    Server's row is of the highest rate whose 99th percentile stays within `bound_ms`.  One session
-    answers one image at a time there: batching is a server's own business.
+    Server's row is of the highest rate whose 99th percentile stays within `bound_ms`. One session takes one image at a
+    time there: batching belongs to a server.
 
     Args:
-        models: .onnx files; a precision that does not suit a provider is left out there.
-        data: .npz whose first images are sent.
-        preset: smoke, seconds a run, or mlperf, the official lengths.
-        batch_size: of Offline.
-        options: of each provider, by ONNX Runtime's names.
+        models: .onnx files; those in a precision that a provider is not measured in are left out there.
+        providers: Names in `PROVIDERS`.
+        results: Table to write, .csv.
+        data: .npz file whose first images are sent.
+        preset: `smoke`, seconds for each run, or `mlperf`, the official lengths.
+        threads: Threads that one call may use.
+        batch_size: Images in one call in Offline.
+        bound_ms: Largest 99th percentile in Server.
+        options: Options of each provider, by the runtime's names.
 
     Raises:
-        ResbenchError: a provider cannot be had, a model is bad, or a process fails.
+        ResbenchError: A provider is not available, a model is bad, or a process fails.
     """
-    import mlperf_loadgen  # noqa: F401  an extra: where it lacks, nothing is measured first
+    import mlperf_loadgen  # noqa: F401  an extra: where it is missing, fail before measuring
 
     for provider in providers:
         check_provider(provider, (options or {}).get(provider))
@@ -101,7 +105,16 @@ def measure_scenarios(
 
 
 def run_scenarios(job: Job, images: bytes, sizes: dict[str, Size]) -> dict[str, Outcome]:
-    """The outcome of each scenario; of Server, at the rate that `search_rate` finds."""
+    """Run a model through all scenarios; Server at the rate that `search_rate` finds.
+
+    Args:
+        job: The model and where it runs.
+        images: uint8 (N, 32, 32, 3), as bytes.
+        sizes: Smallest size of each run.
+
+    Returns:
+        The outcome of each scenario.
+    """
 
     def run(scenario: str, size: Size, rate: float = 0.0) -> Outcome:
         sized = job._replace(scenario=scenario, seconds=size.seconds, queries=size.queries, rate=rate)
@@ -116,9 +129,14 @@ def run_scenarios(job: Job, images: bytes, sizes: dict[str, Size]) -> dict[str, 
 
 
 def search_rate(trial: Callable[[float], Outcome], highest: float) -> tuple[float, Outcome]:
-    """The highest rate below `highest` that is VALID, to 3 to 6 %, and its outcome.
+    """Search the highest rate that is VALID, to 3 to 6 %.
 
-    Where none is, the lowest that was tried, which tells why.
+    Args:
+        trial: Runs Server at a rate, in queries per second.
+        highest: Upper limit of the rate.
+
+    Returns:
+        The rate and its outcome; where none is VALID, the lowest that was tried, whose outcome shows why.
     """
     rate = highest
     for _ in range(HALVINGS):
@@ -140,10 +158,18 @@ def search_rate(trial: Callable[[float], Outcome], highest: float) -> tuple[floa
 
 
 def confirm_rate(trial: Callable[[float], Outcome], rate: float) -> Outcome:
-    """A long run at `rate`, and at a little less while it is not VALID."""
+    """Make a long run at a rate, and at slightly lower ones while it is not VALID.
+
+    Args:
+        trial: Runs Server at a rate, in queries per second.
+        rate: The rate to begin with.
+
+    Returns:
+        The outcome of the last run.
+    """
     outcome = trial(rate)
-    for retreat in range(1, RETREATS + 1):
+    for reduction in range(1, REDUCTIONS + 1):
         if outcome.verdict == "VALID":
             break
-        outcome = trial(rate * RETREAT**retreat)
+        outcome = trial(rate * REDUCTION**reduction)
     return outcome

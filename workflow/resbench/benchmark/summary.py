@@ -1,4 +1,4 @@
-"""Summaries of timings: how well they repeated, what disturbed them, and which provider executed the nodes."""
+"""Summaries of timings: how well they repeat, what disturbed them, and which provider executed the nodes."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,12 +10,12 @@ from resbench.benchmark.latency_worker import Timing
 from resbench.benchmark.plan import Setting
 from resbench.runtime.sessions import Identity, provider_share
 
-# Rounds that scatter more do not repeat well enough to be quoted to two digits.
+# Rounds that scatter more are not repeatable enough for two significant digits.
 STABLE_SPREAD = 0.05
 
 
 class Measurement(NamedTuple):
-    """One fresh process; rounds count from 1."""
+    """What one fresh process measured; rounds count from 1."""
 
     round: int
     setting: Setting
@@ -23,10 +23,15 @@ class Measurement(NamedTuple):
 
 
 def describe_measurements(measured: list[Measurement], identities: dict[Path, Identity]) -> list[dict[str, Any]]:
-    """Return what each process met, in the order of measurement, ready for JSON.
+    """Return the conditions of each process, in the order of measurement.
 
-    Keys: the setting (`variant, seed, precision, batch_size, threads`), `round`, and of `Timing` all
-    but the calls and what is the same for all processes of a setting.
+    Args:
+        measured: The measurements.
+        identities: What each model is.
+
+    Returns:
+        For each: the setting (`variant, seed, precision, batch_size, threads`), `round`, and of `Timing` all but the
+        calls and what is the same for all processes of a setting.
     """
     own = ("time_utc", "warmup_calls", "warmed_up", "steal", "others", "throttled")
     return [
@@ -38,12 +43,18 @@ def describe_measurements(measured: list[Measurement], identities: dict[Path, Id
 def summarize_settings(
     measured: list[Measurement], identities: dict[Path, Identity], provider: str
 ) -> list[dict[str, Any]]:
-    """Return how well each setting repeated, and where its nodes ran, ready for JSON.
+    """Return how well each setting repeated, and where its nodes ran.
 
-    Keys: the setting as above; `median_spread` and `minimum_spread`, see `spread`, of the rounds'
-    medians and minima; `warmed_up`, in all rounds; `stable`: warmed up, and the
-    medians' spread is not above STABLE_SPREAD, None for one round; `nodes`, by the runtime's names of
-    providers, and `provider_share`, the fraction of them that `provider` ran.
+    Args:
+        measured: The measurements.
+        identities: What each model is.
+        provider: A name in `PROVIDERS`.
+
+    Returns:
+        For each: the setting as above; `median_spread` and `minimum_spread`, see `spread`, of the rounds' medians and
+        minima; `warmed_up`, in all rounds; `stable`: warmed up, and the medians' spread is not above STABLE_SPREAD,
+        None for one round; `nodes`, by the runtime's names of providers, and `provider_share`, the fraction of them
+        that `provider` ran.
     """
     summaries = []
     for setting in dict.fromkeys(one.setting for one in measured):
@@ -67,7 +78,14 @@ def summarize_settings(
 
 
 def spread(times: NDArray[np.float64]) -> float | None:
-    """Return the standard deviation of log times, shape (rounds,): their relative scatter.  None for one round."""
+    """Return the relative scatter of times: the standard deviation of their logarithms.
+
+    Args:
+        times: Shape (rounds,).
+
+    Returns:
+        The deviation; None for one round.
+    """
     return round(float(np.std(np.log(times), ddof=1)), 4) if len(times) > 1 else None
 
 

@@ -1,4 +1,4 @@
-"""The interface behind which a runtime executes a model, and the registry of runtimes.
+"""The interface of a runtime, which executes a model, and the registry of runtimes.
 
 Importing this module imports no runtime; `load_backend` imports the one that is asked for and no other.
 """
@@ -21,7 +21,13 @@ BACKENDS = {
 
 
 class Tensor(NamedTuple):
-    """An input or output of a model: `shape` has None where a dimension is free; `type` is as numpy names it."""
+    """An input or output of a model.
+
+    Attributes:
+        name: Its name.
+        type: Its type, as numpy names it.
+        shape: Its sizes; None for a free dimension.
+    """
 
     name: str
     type: str
@@ -29,7 +35,13 @@ class Tensor(NamedTuple):
 
 
 class Runtime(NamedTuple):
-    """What executes a model: `name` as its makers write it, and `cuda`, the CUDA version it was built for, or None."""
+    """What executes a model.
+
+    Attributes:
+        name: Its name as its makers write it.
+        version: Its version.
+        cuda: The CUDA version it was built for, or None.
+    """
 
     name: str
     version: str
@@ -41,38 +53,64 @@ class LoadError(Exception):
 
 
 class Session(Protocol):
-    """One model, loaded, whole, on one provider."""
+    """One model, loaded completely on one provider."""
 
     @property
     def inputs(self) -> list[Tensor]:
-        """The model's inputs."""
+        """Return the model's inputs."""
 
     @property
     def outputs(self) -> list[Tensor]:
-        """The model's outputs."""
+        """Return the model's outputs."""
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        """The custom metadata of the .onnx file, as untrusted as the file."""
+        """Return the custom metadata of the .onnx file, which is untrusted."""
 
     def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the output `probabilities`, shape (N, C), of `image`, shape (N, 32, 32, 3), in new memory."""
+        """Run the model on a batch.
+
+        Args:
+            images: uint8 (N, 32, 32, 3), the input `image`.
+
+        Returns:
+            float32 (N, C), the output `probabilities`, in new memory.
+        """
 
     def node_placement(self) -> dict[str, int]:
-        """Return how many nodes of the optimised graph each provider executes, by the runtime's names."""
+        """Return where the nodes of the optimised graph are executed.
+
+        Returns:
+            The number of nodes on each provider, by the runtime's names.
+        """
 
     def options(self) -> dict[str, str]:
-        """Return the provider's options in effect, its defaults included."""
+        """Return the provider's options in effect, its defaults included.
+
+        Returns:
+            Their values, by the runtime's names.
+        """
 
 
 class Backend(Protocol):
     """A runtime: what it needs, and how it loads a model."""
 
     def runtime(self) -> Runtime:
-        """Return its name and version."""
+        """Return its name and version.
+
+        Returns:
+            The description.
+        """
 
     def unavailable(self, provider: Provider) -> str | None:
-        """Return what this machine or this build lacks for `provider`, in one line, or None."""
+        """Return what this machine or this build lacks for a provider.
+
+        Args:
+            provider: One of this backend's.
+
+        Returns:
+            The reason in one line; None where nothing is known to be missing.
+        """
 
     def open(self, model: Path, provider: Provider, threads: int, options: Mapping[str, str]) -> Session:
         """Load a model so that all of it runs on `provider`.
@@ -81,15 +119,24 @@ class Backend(Protocol):
             model: An existing .onnx file, untrusted.
             provider: One of this backend's.
             threads: Threads that one call may use.
-            options: The provider's own, by the runtime's names; the provider's defaults are in.
+            options: Options of the provider, its defaults included, by the runtime's names.
+
+        Returns:
+            The session.
 
         Raises:
-            LoadError: The file is no model, or it cannot run on the provider.
+            LoadError: The file is not a model, or it cannot run on the provider.
         """
 
 
 def load_backend(provider: Provider) -> Backend:
-    """Import and return the runtime that executes `provider`.
+    """Import the runtime that executes a provider.
+
+    Args:
+        provider: The provider.
+
+    Returns:
+        The runtime.
 
     Raises:
         ImportError: It is not installed.

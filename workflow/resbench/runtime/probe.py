@@ -1,4 +1,4 @@
-"""Can this machine run a model on an execution provider?  In a process of its own, which a GPU library may stay in.
+"""Check whether this machine can run a model on a provider, in a process of its own: GPU libraries stay loaded.
 
     python -m resbench.runtime.probe cuda
 
@@ -17,7 +17,11 @@ from resbench.runtime.sessions import open_session
 
 
 def write_smallest_model(path: Path) -> None:
-    """Uniform probabilities of three classes, whatever the image."""
+    """Write a model that returns equal probabilities of three classes for every image.
+
+    Args:
+        path: File to write, .onnx.
+    """
     image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", 32, 32, 3])
     probabilities = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 3])
     nodes = [
@@ -30,6 +34,7 @@ def write_smallest_model(path: Path) -> None:
 
 
 def main() -> None:
+    """Open a session on the provider that the command line names, and exit with the reason where that fails."""
     provider = sys.argv[1]
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "probe.onnx"

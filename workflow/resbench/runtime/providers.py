@@ -1,6 +1,6 @@
 """Execution providers: one record each.  No other module compares provider names.
 
-Importing this module imports no runtime: the configuration and the command line list what there is without one.
+Importing this module imports no runtime: the configuration and the command line list the providers without one.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from resbench.common.errors import ResbenchError
 
 COARSE_TOLERANCE = 0.05  # of a probability, where arithmetic is int8, float16 or TF32
 
-_NEEDS_BOUND_BUFFERS = "replays calls on fixed device buffers, while every call here brings its own array"
+_NEEDS_BOUND_BUFFERS = "replays calls on fixed device buffers, but every call here has an array of its own"
 _IS_AN_ADDRESS = "is an address in another program's memory"
 _CUDA_REFUSED = MappingProxyType(
     {
@@ -33,7 +33,7 @@ _TENSORRT_REFUSED = MappingProxyType(
 )
 _OPENVINO_REFUSED = MappingProxyType(
     {
-        "DEVICE_ID": "would leave the processor that the provider stands for",
+        "DEVICE_ID": "would select another device than the processor",
         "INFERENCE_NUM_THREADS": "is set by the number of threads",
     }
 )
@@ -42,10 +42,10 @@ _OFF = ("", "0", "false", "none")
 
 @dataclass(frozen=True)
 class Provider:
-    """What the suite needs to know about one execution provider.
+    """What resbench needs to know about one execution provider.
 
     Attributes:
-        name: Name in the configuration, in file names and in report.csv; lower-case letters alone.
+        name: Name in the configuration, in file names and in report.csv; only lower-case letters.
         title: Name shown to readers.
         backend: Key of the runtime that executes it, in `resbench.runtime.backend.BACKENDS`.
         native_name: The runtime's own name of the provider or device.
@@ -55,7 +55,7 @@ class Provider:
         triton_kind: `KIND_CPU` or `KIND_GPU` in config.pbtxt.
         triton_accelerator: Triton's name of the accelerator that its ONNX Runtime backend uses; empty for its default.
         extra: The optional dependency of resbench that brings it; empty where the base install does.
-        default_options: Options that it gets where the user sets no other value.
+        default_options: Options that are set unless the user sets another value.
         refused_options: Options that cannot work with how models are called here, each with the reason.
     """
 
@@ -73,22 +73,36 @@ class Provider:
     refused_options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def supports(self, precision: str) -> bool:
-        """Return whether models of this precision are measured here; an unnamed precision counts as fp32."""
+        """Return whether models of a precision are measured on this provider.
+
+        Args:
+            precision: `fp32`, `int8` or `fp16`; empty counts as fp32.
+
+        Returns:
+            True where they are.
+        """
         return (precision or "fp32") in self.precisions
 
     def tolerance_of(self, precision: str) -> float:
-        """Return the largest accepted difference of a probability from a stored one, for models of this precision."""
+        """Return the largest accepted difference of a probability from a stored one.
+
+        Args:
+            precision: Precision of the model; empty counts as fp32.
+
+        Returns:
+            A probability.
+        """
         return self.tolerance if precision in ("", "fp32") else max(self.tolerance, COARSE_TOLERANCE)
 
     def refusal(self, option: str, value: str) -> str | None:
-        """Return why an option cannot be used with this value, or None.
+        """Return why an option cannot be used with a value.
 
         Args:
-            option: The option's name, as the runtime spells it.
+            option: Name of the option, as the runtime spells it.
             value: Its value as text; an option that is switched off is never refused.
 
         Returns:
-            The reason in one line, naming the option, or None where it may be passed on.
+            The reason in one line, naming the option; None where it can be used.
         """
         reason = self.refused_options.get(option)
         if reason is None or value.strip().lower() in _OFF:
@@ -152,21 +166,21 @@ PROVIDERS: dict[str, Provider] = {
     )
 }
 
-# The one that every install has: export compares its fp32 graph with Keras on it, and stages read models on it.
+# Every install has it: export compares the fp32 graph with Keras on it, and stages read models on it.
 BASE_PROVIDER = PROVIDERS["cpu"]
 
 
 def provider(name: str) -> Provider:
-    """Return the record of that name.
+    """Return the provider of that name.
 
     Args:
-        name: As in the configuration.
+        name: A key of `PROVIDERS`.
 
     Returns:
-        The record.
+        Its record.
 
     Raises:
-        ResbenchError: There is no such provider.
+        ResbenchError: There is no provider of that name.
     """
     if name not in PROVIDERS:
         raise ResbenchError(f"execution provider {name!r:.40} is unknown (known: {', '.join(PROVIDERS)})")

@@ -1,4 +1,4 @@
-"""Sessions that are what they say: the model keeps the contract, on the provider asked for, or there is an error."""
+"""Sessions whose model keeps the contract and runs on the requested provider; anything else is an error."""
 
 import json
 import re
@@ -22,7 +22,14 @@ Probabilities = NDArray[np.float32]
 
 
 class Identity(NamedTuple):
-    """What a model's metadata say it is.  A foreign model goes by its file's name; the rest is empty."""
+    """What a model's metadata say it is; a model from elsewhere has its file's name as variant, and nothing else.
+
+    Attributes:
+        variant: Name of the network.
+        seed: Seed of its training.
+        precision: `fp32`, `int8` or `fp16`.
+        classes: Names of its classes.
+    """
 
     variant: str
     seed: str
@@ -31,9 +38,15 @@ class Identity(NamedTuple):
 
 
 def missing(provider: str) -> str | None:
-    """Return what this machine or this installation lacks for `provider`; None where nothing is known to be.
+    """Return what this machine or this installation lacks for a provider.
 
-    A library that is not installed may show only when a session is opened: `open_session` says which.
+    A library that is not installed may be detected only when a session is opened; then `open_session` names it.
+
+    Args:
+        provider: A name in `PROVIDERS`.
+
+    Returns:
+        The reason in one line; None where nothing is known to be missing.
     """
     record = provider_record(provider)
     try:
@@ -43,14 +56,14 @@ def missing(provider: str) -> str | None:
 
 
 def check_provider(provider: str, options: Mapping[str, str] | None = None) -> None:
-    """Refuse a provider that cannot be had, and options that cannot work with how models are called here.
+    """Refuse a provider that is not available, and options that cannot work with how models are called here.
 
     Args:
         provider: A name in `PROVIDERS`.
-        options: The provider's own, by the runtime's names.
+        options: Options of the provider, by the runtime's names.
 
     Raises:
-        ResbenchError: It says what is missing, or why an option cannot be used.
+        ResbenchError: Something is missing, or an option cannot be used.
     """
     record = provider_record(provider)
     for name, value in (options or {}).items():
@@ -61,19 +74,19 @@ def check_provider(provider: str, options: Mapping[str, str] | None = None) -> N
 
 
 def open_session(model: Path, provider: str, threads: int | None, options: Mapping[str, str] | None = None) -> Session:
-    """Load a model and make sure that it runs, whole, on `provider`.
+    """Load a model and make sure that all of it runs on a provider.
 
     Args:
-        model: .onnx with `image: uint8[N,32,32,3]` in and `probabilities: float32[N,C]` out; untrusted.
+        model: .onnx with `image: uint8[N,32,32,3]` as input and `probabilities: float32[N,C]` as output; untrusted.
         provider: A name in `PROVIDERS`.
         threads: Threads that one call may use; None takes every core available to the process.
-        options: The provider's own, by the runtime's names; they override the record's defaults.
+        options: Options of the provider, by the runtime's names; they override the record's defaults.
 
     Returns:
-        The session, warm in no sense: the first call is still to come.
+        The session, before its first inference.
 
     Raises:
-        ResbenchError: The provider cannot be had, or the file is no model of this kind.
+        ResbenchError: The provider is not available, or the file is not a model of this kind.
     """
     check_provider(provider, options)
     record = PROVIDERS[provider]
@@ -89,24 +102,39 @@ def open_session(model: Path, provider: str, threads: int | None, options: Mappi
 
 
 def _refusal(record: Provider, error: LoadError, *, given: bool) -> str:
-    """On a processor the file is at fault, or an option where some are given; on a GPU a library may be missing."""
+    """Return why a model did not load: on a processor the file or an option is wrong, on a GPU a library may lack."""
     if not record.needs_gpu:
-        options = ", and see what --provider-option it was given" if given else ""
+        options = ", and check the values of --provider-option" if given else ""
         name = load_backend(record).runtime().name
         return f"not a model that loads in {name} ({error}); make it with `resbench export`{options}"
     return f"does not run on {record.name} ({error}); install resbench[{record.extra}], or use --provider cpu"
 
 
 def provider_share(nodes: dict[str, int], provider: str) -> float:
-    """Return the fraction of the nodes of a `Session.node_placement` that `provider` executes."""
+    """Return the fraction of the nodes that a provider executes.
+
+    Args:
+        nodes: What `Session.node_placement` returned.
+        provider: A name in `PROVIDERS`.
+
+    Returns:
+        The fraction.
+    """
     return nodes.get(PROVIDERS[provider].native_name, 0) / max(sum(nodes.values()), 1)
 
 
 def identify(session: Session, model: Path) -> Identity:
-    """Read the metadata that `resbench export` wrote, as untrusted as the rest of the file.
+    """Read the metadata that `resbench export` wrote, which are as untrusted as the rest of the file.
+
+    Args:
+        session: The loaded model.
+        model: Its file.
+
+    Returns:
+        What they say.
 
     Raises:
-        ResbenchError: they are there and malformed.
+        ResbenchError: They are malformed.
     """
     metadata = session.metadata
     try:
@@ -127,17 +155,32 @@ def identify(session: Session, model: Path) -> Identity:
 
 
 def class_count(session: Session) -> int:
-    """Return how many classes the model knows."""
+    """Return the number of a model's classes.
+
+    Args:
+        session: The loaded model.
+
+    Returns:
+        The number.
+    """
     classes = session.outputs[0].shape[1]
     assert classes is not None  # the contract
     return classes
 
 
 def infer(session: Session, model: Path, images: NDArray[np.uint8]) -> Probabilities:
-    """Class probabilities, float32 (N, C), of `images`, uint8 (N, 32, 32, 3).
+    """Return class probabilities and check them.
+
+    Args:
+        session: The loaded model.
+        model: Its file, for messages.
+        images: uint8 (N, 32, 32, 3).
+
+    Returns:
+        float32 (N, C).
 
     Raises:
-        ResbenchError: the model fails on them or answers anything but probabilities.
+        ResbenchError: The model fails on the images, or returns anything but probabilities.
     """
     try:
         output = session.run(images)
@@ -147,14 +190,24 @@ def infer(session: Session, model: Path, images: NDArray[np.uint8]) -> Probabili
 
 
 def check_probabilities(output: Any, images: int, classes: int, model: Path) -> Probabilities:
-    """`output` itself, once it is float32 (images, classes) and each row is a distribution.
+    """Check a model's output; the tolerance of 0.01 accepts float16 arithmetic and refuses logits.
 
-    The tolerance of 0.01 lets float16 arithmetic pass and stops logits.
+    Args:
+        output: What the model returned.
+        images: Number of images, N.
+        classes: Number of classes, C.
+        model: Its file, for messages.
+
+    Returns:
+        The output, float32 (N, C).
+
+    Raises:
+        ResbenchError: It has another shape, is not finite, or a row does not sum to 1.
     """
     if output.shape != (images, classes):
-        raise ResbenchError(f"{model}: answers {images} images with shape {output.shape}; export it again")
+        raise ResbenchError(f"{model}: returns shape {output.shape} for {images} images; export it again")
     if not np.isfinite(output).all():
-        raise ResbenchError(f"{model}: answers NaN or infinity; train the model again, with a lower learning rate")
+        raise ResbenchError(f"{model}: returns NaN or infinity; train the model again, with a lower learning rate")
     if output.min() < -0.01 or np.abs(output.sum(axis=1) - 1).max() > 0.01:
         raise ResbenchError(f"{model}: its output is not probabilities (rows must sum to 1); export it again")
     probabilities: Probabilities = output
@@ -178,7 +231,7 @@ def _check_contract(session: Session, model: Path) -> None:
 
 
 def _signature(tensors: list[Tensor]) -> str:
-    """As in `image: uint8[?,32,32,3]`, with ? for a free dimension; names are the file's, untrusted."""
+    """Return text such as `image: uint8[?,32,32,3]`, with ? for a free dimension; names are the file's, untrusted."""
     shapes = [",".join("?" if size is None else str(size) for size in tensor.shape) for tensor in tensors]
     text = ", ".join(f"{one.name}: {one.type}[{shape}]" for one, shape in zip(tensors, shapes, strict=True))
     return "".join(c for c in text or "nothing" if c.isprintable())[:200].replace("'", "")

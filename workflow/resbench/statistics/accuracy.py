@@ -1,4 +1,4 @@
-"""What accuracies show about networks: over the seeds they were trained from and the images they were tested on.
+"""Comparison of accuracies of networks, over the seeds they were trained from and the images they were tested on.
 
 Correctness is a table of seeds × images, both drawn from larger populations: crossed random effects
 (Searle, Casella & McCulloch, Variance Components, 1992, ch. 4).  An image that is hard for one
@@ -26,10 +26,10 @@ from resbench.statistics.intervals import LEVEL, Hits, discordant, paired_interv
 from resbench.statistics.verdicts import ACCURACY_MARGIN
 
 POWER = 0.8  # probability with which `seeds_needed` seeds show a difference
-MOST_SEEDS = 100  # more than anybody trains
+MOST_SEEDS = 100  # more than anyone trains
 SMALLEST_P = 1e-12  # smaller ones are given as this
 
-Correct = NDArray[np.bool_]  # (seeds, images): is the likeliest class the right one?
+Correct = NDArray[np.bool_]  # (seeds, images): whether the most probable class is right
 
 
 class Variances(NamedTuple):
@@ -38,7 +38,7 @@ class Variances(NamedTuple):
     Attributes:
         seeds: For each independent set of trainings, the variance of a single seed's figure, and the number of seeds,
             at least 2.
-        images: What the choice of test images adds, however many seeds there are.
+        images: What the choice of test images adds, whatever the number of seeds.
     """
 
     seeds: tuple[tuple[float, int], ...]
@@ -51,9 +51,9 @@ class Difference(NamedTuple):
     Attributes:
         estimate: A fraction.
         low, high: Its 95 % interval.
-        p_value: Of the hypothesis of no difference.
-        p_equivalence: Of the hypothesis of a difference of the margin or more, in either direction.
-        variances: None where one seed cannot show how far seeds differ: all else is then about these two models alone.
+        p_value: P-value of the hypothesis of no difference.
+        p_equivalence: P-value of the hypothesis of a difference of the margin or more, in either direction.
+        variances: None with one seed, which cannot show how far seeds differ; the rest is then about these two models.
     """
 
     estimate: float
@@ -65,9 +65,15 @@ class Difference(NamedTuple):
 
 
 def accuracy_interval(correct: Correct) -> tuple[float, float]:
-    """Return the 95 % interval of a network's accuracy over seeds and images alike.
+    """Return the 95 % confidence interval of a network's accuracy over seeds and images.
 
     With one seed it is Wilson's (1927), which is about this model alone.
+
+    Args:
+        correct: (seeds, images).
+
+    Returns:
+        Lower and upper end, fractions.
     """
     if len(correct) == 1:
         return wilson_interval(correct[0])
@@ -79,7 +85,13 @@ def accuracy_interval(correct: Correct) -> tuple[float, float]:
 def next_run_interval(correct: Correct) -> tuple[float, float]:
     """Return the 95 % prediction interval of the accuracy of one more seed on the same test images.
 
-    With one seed it is Wilson's interval, for want of anything that shows how far seeds differ.
+    With one seed it is Wilson's interval, since nothing shows how far seeds differ.
+
+    Args:
+        correct: (seeds, images).
+
+    Returns:
+        Lower and upper end, fractions.
     """
     if len(correct) == 1:
         return accuracy_interval(correct)
@@ -92,12 +104,15 @@ def next_run_interval(correct: Correct) -> tuple[float, float]:
 def compare_networks(first: Correct, second: Correct, margin: float = ACCURACY_MARGIN) -> Difference:
     """Compare two networks that were trained independently of each other and tested on the same images.
 
-    Where either has one seed only, the first model of each is compared: McNemar's exact test (1947)
-    on the images where one is right and the other wrong, and the interval of Agresti & Min (2005).
+    Where either has only one seed, the first model of each is compared: McNemar's exact test (1947) on the images where
+    one is right and the other wrong, and the interval of Agresti & Min (2005).
 
     Args:
         first, second: (seeds, images), over the same images.
-        margin: within which accuracies are equivalent, a fraction.
+        margin: Equivalence margin, a fraction.
+
+    Returns:
+        The difference of their accuracies.
     """
     if min(len(first), len(second)) == 1:
         return _compare_two_models(first[0], second[0], margin)
@@ -106,7 +121,15 @@ def compare_networks(first: Correct, second: Correct, margin: float = ACCURACY_M
 
 
 def compare_precisions(first: Correct, second: Correct, margin: float = ACCURACY_MARGIN) -> Difference:
-    """Compare the same trained models, seed by seed, at two precisions; one seed as in `compare_networks`."""
+    """Compare the same trained models, seed by seed, in two precisions; one seed as in `compare_networks`.
+
+    Args:
+        first, second: (seeds, images), over the same seeds and images.
+        margin: Equivalence margin, a fraction.
+
+    Returns:
+        The difference of their accuracies.
+    """
     if len(first) == 1:
         return _compare_two_models(first[0], second[0], margin)
     variances = _variances(first.astype(np.int8) - second.astype(np.int8))
@@ -114,7 +137,14 @@ def compare_precisions(first: Correct, second: Correct, margin: float = ACCURACY
 
 
 def adjust(p_values: list[float]) -> list[float]:
-    """Return Holm's (1979) adjusted p-values: at most 5 % of such families have any false verdict at p < 0.05."""
+    """Return Holm's (1979) adjusted p-values: at most 5 % of such families have any false verdict at p < 0.05.
+
+    Args:
+        p_values: P-values of all comparisons in a family.
+
+    Returns:
+        Their adjusted values, in the same order.
+    """
     return [float(p) for p in multipletests(p_values, LEVEL, method="holm")[1]] if p_values else []
 
 
@@ -122,12 +152,12 @@ def seeds_needed(difference: Difference, tests: int) -> int | None:
     """Return how many seeds of each would show the difference with 80 % probability, if the estimate is the truth.
 
     Args:
-        difference: what was measured.
-        tests: the number of comparisons in the family, each of which is then held to LEVEL / tests.
+        difference: What was measured.
+        tests: Number of comparisons in the family, each of which is then tested at LEVEL / tests.
 
     Returns:
-        None for more than MOST_SEEDS, and with one seed.  Where the test images alone leave the
-        difference in doubt, no number of seeds is enough.
+        None for more than MOST_SEEDS, and with one seed. Where the test images alone leave the difference undecided, no
+        number of seeds is enough.
     """
     if difference.variances is None:
         return None
@@ -155,7 +185,7 @@ def _variances(*sets: NDArray[np.int8]) -> Variances:
         total = np.count_nonzero(values) - images * np.sum(of_seeds**2) - count * np.sum(of_each**2)
         squares = max(0.0, total + count * images * values.mean() ** 2)  # rounding alone can make it negative
         residual = squares / ((count - 1) * max(1, images - 1))
-        # Seeds that agree exactly do so by chance: the residual variance is the least that they differ by.
+        # Seeds that agree exactly do so by chance: their variance is at least the residual variance.
         variance = of_seeds.var(ddof=1) if np.ptp(of_seeds) else residual / images
         seeds.append((float(variance), count))
         residuals += residual / (count * images)

@@ -1,31 +1,51 @@
-"""95 % intervals of one model's accuracy, and of two models' difference, over the choice of test images alone."""
+"""95 % confidence intervals of one model's accuracy, and of two models' difference, over the choice of test images."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 from statsmodels.stats.proportion import proportion_confint
 
-LEVEL = 0.05  # intervals cover 1 - LEVEL, tests are held to it
+LEVEL = 0.05  # intervals cover with probability 1 - LEVEL, tests are at this level
 
-Hits = NDArray[np.bool_]  # (images,): is the likeliest class the right one?
+Hits = NDArray[np.bool_]  # (images,): whether the most probable class is right
 
 
 def wilson_interval(correct: Hits) -> tuple[float, float]:
-    """Of one model's accuracy (Wilson, Probable inference, JASA 22, 1927)."""
+    """Return the Wilson score interval of one model's accuracy (Wilson, Probable inference, JASA 22, 1927).
+
+    Args:
+        correct: (images,).
+
+    Returns:
+        Lower and upper end, fractions.
+    """
     low, high = proportion_confint(int(correct.sum()), correct.size, LEVEL, method="wilson")
     return float(low), float(high)
 
 
 def discordant(first: Hits, second: Hits) -> tuple[int, int]:
-    """How many images the first alone gets right, and how many the second alone."""
+    """Count the images that only one of two models gets right.
+
+    Args:
+        first, second: (images,), over the same images.
+
+    Returns:
+        How many only the first gets right, and how many only the second.
+    """
     return int((first & ~second).sum()), int((second & ~first).sum())
 
 
 def paired_interval(first: Hits, second: Hits) -> tuple[float, float]:
-    """Of the accuracy of `first` less that of `second` on the same images.
+    """Return the 95 % confidence interval of the accuracy of `first` less that of `second` on the same images.
 
-    Agresti & Min, Simple improved confidence intervals for comparing matched proportions,
-    Statistics in Medicine 24, 2005.
+    Agresti & Min, Simple improved confidence intervals for comparing matched proportions, Statistics in Medicine 24,
+    2005.
+
+    Args:
+        first, second: (images,), over the same images.
+
+    Returns:
+        Lower and upper end, fractions.
     """
     only_first, only_second = discordant(first, second)
     images, gap = len(first), only_first - only_second

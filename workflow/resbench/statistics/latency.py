@@ -1,4 +1,4 @@
-"""Latency samples in a few numbers that claim no more than the samples can carry."""
+"""Summaries and comparisons of latency samples that claim no more than the samples support."""
 
 import math
 from typing import Any, NamedTuple
@@ -12,21 +12,20 @@ from resbench.statistics.intervals import LEVEL
 from resbench.statistics.verdicts import LATENCY_MARGIN
 
 # With this many independent samples, order statistics bound the percentile on both sides with 95 %
-# probability (David & Nagaraja, Order Statistics, §7.1), with some to spare.  With fewer, the
-# percentile is not reported.
+# probability (David & Nagaraja, Order Statistics, §7.1). With fewer, the percentile is not reported.
 FEWEST_FOR_P90 = 46
 FEWEST_FOR_P99 = 482
 FEWEST_FOR_P999 = 4_840
-# With fewer rounds, simulated intervals cover less than they say (tests/unit/statistics/test_latency_statistics.py).
+# With fewer rounds, simulated intervals cover less than 95 % (tests/unit/statistics/test_latency_statistics.py).
 FEWEST_ROUNDS = 3  # of a ratio
 FEWEST_ROUNDS_FOR_P50 = 5
 FEWEST_ROUNDS_FOR_P90 = 10
 
-TRIM = 0.2  # of the rounds, on each side: what a machine that was busy for a while can spoil
+TRIM = 0.2  # share of the rounds on each side, which a machine that was busy for a while may have disturbed
 
 
 class Interval(NamedTuple):
-    """An estimate and its 95 % interval; low and high are None where the rounds are too few or too unlike."""
+    """An estimate and its 95 % interval; low and high are None where the rounds are too few or differ too much."""
 
     estimate: float
     low: float | None
@@ -34,10 +33,19 @@ class Interval(NamedTuple):
 
 
 class SettingSummary(NamedTuple):
-    """One model at one setting.  Milliseconds, but for the numbers of calls and rounds.
+    """Latency of one model at one setting, in ms.
 
-    load, first: medians over processes.  Percentiles are of all calls, interpolated linearly
-    (Hyndman & Fan's type 7, numpy's default); None where they are too few.
+    Percentiles are of all calls, interpolated linearly (Hyndman & Fan's type 7, numpy's default); None where the calls
+    are too few.
+
+    Attributes:
+        calls: Number of calls.
+        rounds: Number of rounds.
+        load: Session load time, median over processes.
+        first: First inference, median over processes.
+        minimum: The shortest call.
+        p50, p90: Median and 90th percentile, with their intervals.
+        p99, p999: 99th and 99.9th percentile.
     """
 
     calls: int
@@ -52,7 +60,14 @@ class SettingSummary(NamedTuple):
 
 
 def summarize_setting(calls: pd.DataFrame) -> SettingSummary:
-    """Everything that is told of the calls of one model at one setting, rows of samples.csv."""
+    """Summarise the calls of one model at one setting.
+
+    Args:
+        calls: Their rows of samples.csv.
+
+    Returns:
+        The summary.
+    """
     processes = calls.drop_duplicates(["variant", "seed", "round"])
     times = calls["latency_ms"].to_numpy(np.float64)
     return SettingSummary(
@@ -69,13 +84,16 @@ def summarize_setting(calls: pd.DataFrame) -> SettingSummary:
 
 
 def p50_interval(calls: pd.DataFrame) -> Interval:
-    """The median of all calls in ms and its interval, see `_half_width`.
+    """Return the median of all calls and its 95 % confidence interval; see `_half_width`.
 
-    The interval's ends are taken on the logit scale, where they cannot leave the samples: of five
-    rounds that share little, they come close to the fastest and the slowest round.
+    The interval's ends are computed on the logit scale, where they cannot leave the samples: of five rounds that differ
+    much, they come close to the fastest and the slowest round.
 
     Args:
-        calls: of one model at one setting, with the columns `round` and `latency_ms`.
+        calls: Calls of one model at one setting, with the columns `round` and `latency_ms`.
+
+    Returns:
+        The median in ms.
     """
     rounds, times = calls["round"].to_numpy(), calls["latency_ms"].to_numpy(np.float64)
     estimate = float(np.median(times))
@@ -86,10 +104,15 @@ def p50_interval(calls: pd.DataFrame) -> Interval:
 
 
 def p90_interval(calls: pd.DataFrame) -> Interval:
-    """The 90th percentile of all calls in ms and its interval, as `p50_interval`.
+    """Return the 90th percentile of all calls and its 95 % confidence interval, as `p50_interval`.
 
-    Without an interval where its upper end would lie beyond all calls: the rounds are then too
-    unlike to say how slow the slowest tenth of the calls is.
+    There is no interval where its upper end would lie beyond all calls: the rounds then differ too much.
+
+    Args:
+        calls: Calls of one model at one setting, with the columns `round` and `latency_ms`.
+
+    Returns:
+        The percentile in ms.
     """
     rounds, times = calls["round"].to_numpy(), calls["latency_ms"].to_numpy(np.float64)
     estimate = float(np.quantile(times, 0.9))
@@ -102,7 +125,7 @@ def p90_interval(calls: pd.DataFrame) -> Interval:
 
 
 def _half_width(rounds: NDArray[Any], below: NDArray[np.bool_]) -> float:
-    """Half the 95 % interval of the share of calls that are `below` a threshold.
+    """Return half the 95 % interval of the share of calls that are `below` a threshold.
 
     Calls of one round are not independent, so a round counts as one draw: what varies is its share
     of calls below the threshold.  A percentile's interval is where the samples reach the ends of
@@ -110,8 +133,8 @@ def _half_width(rounds: NDArray[Any], below: NDArray[np.bool_]) -> float:
     is how survey statistics treats clusters.  A round with more calls weighs more.
 
     Args:
-        rounds: the round of each call; two at least.
-        below: whether each is, both of shape (calls,).
+        rounds: Round of each call, shape (calls,); at least two rounds.
+        below: Whether each call is below it, shape (calls,).
     """
     _, member = np.unique(rounds, return_inverse=True)
     counts = np.bincount(member)
@@ -121,15 +144,18 @@ def _half_width(rounds: NDArray[Any], below: NDArray[np.bool_]) -> float:
 
 
 def round_minima(calls: pd.DataFrame) -> NDArray[np.float64]:
-    """Return the shortest call of each round in ms, shape (rounds,), in the order of the rounds.
+    """Return the shortest call of each round, in the order of the rounds.
 
-    Whatever disturbs a call (other processes, interrupts, a lower clock) adds to its time, so that
-    the shortest is the one least disturbed (Chen & Revels, Robust benchmarking in noisy
-    environments, 2016).  It compares models; it is not what a caller sees.  The shortest of all
-    rounds ranks them; `latency_ratio` of these says whether the difference is more than noise.
+    Whatever disturbs a call (other processes, interrupts, a lower clock) adds to its time, so the shortest is the one
+    least disturbed (Chen & Revels, Robust benchmarking in noisy environments, 2016). It is for comparing models; it is
+    not what a caller sees. The shortest call of all rounds ranks them; `latency_ratio` of the rounds' minima shows
+    whether a difference is more than noise.
 
     Args:
-        calls: of one model at one setting, with the columns `round` and `latency_ms`.
+        calls: Calls of one model at one setting, with the columns `round` and `latency_ms`.
+
+    Returns:
+        ms, shape (rounds,).
     """
     return calls.groupby("round", sort=True)["latency_ms"].min().to_numpy(np.float64)
 
@@ -140,8 +166,8 @@ class Ratio(NamedTuple):
     Attributes:
         estimate: Above 1 where the first is slower.
         low, high: Its 95 % interval.
-        p_value: Of the hypothesis of no difference, a ratio of 1.
-        p_equivalence: Of the hypothesis of a ratio of 1 + margin or more, in either direction.
+        p_value: P-value of the hypothesis of no difference, a ratio of 1.
+        p_equivalence: P-value of the hypothesis of a ratio of 1 + margin or more, in either direction.
 
     All but the estimate are None where the rounds are too few.
     """
@@ -156,15 +182,18 @@ class Ratio(NamedTuple):
 def latency_ratio(first: NDArray[np.float64], second: NDArray[np.float64], margin: float = LATENCY_MARGIN) -> Ratio:
     """Compare two models by their times in the same rounds.
 
-    What slows a whole round down slows both alike and cancels in the round's ratio.  The estimate
-    is the 20 % trimmed mean of the ratios on the log scale, so that one round in five may be spoilt
-    and the ratio inverts when both change places.  Its interval is Student's with the winsorized
-    variance (Tukey & McLaughlin 1963; Yuen 1974).  Equivalence is two one-sided tests (Schuirmann 1987) at 2.5 % each:
-    p_equivalence is below 5 % exactly where the 95 % interval lies within [1 / (1 + margin), 1 + margin].
+    What slows a complete round down slows both models and cancels in the round's ratio. The estimate is the 20 %
+    trimmed mean of the ratios on the log scale, so that one round in five may be disturbed, and the ratio is inverted
+    when both change places. Its interval is Student's with the winsorized variance (Tukey & McLaughlin 1963; Yuen
+    1974). Equivalence is two one-sided tests (Schuirmann 1987) at 2.5 % each: p_equivalence is below 5 % exactly where
+    the 95 % interval lies within [1 / (1 + margin), 1 + margin].
 
     Args:
         first, second: ms, shape (rounds,), rounds ≥ 1, in the same order.
-        margin: within which latencies are equivalent, a fraction of the shorter one.
+        margin: Equivalence margin, a fraction of the shorter latency.
+
+    Returns:
+        The ratio of the first to the second; without interval and p-values where the rounds are too few.
     """
     mean, error, freedom = trimmed_mean(np.log(first) - np.log(second))
     if len(first) < FEWEST_ROUNDS:
@@ -178,7 +207,7 @@ def latency_ratio(first: NDArray[np.float64], second: NDArray[np.float64], margi
 class Trimmed(NamedTuple):
     """A trimmed mean, its standard error by the winsorized variance, and its degrees of freedom.
 
-    The error is infinite where one value alone is left.
+    The error is infinite where only one value remains.
     """
 
     mean: float
@@ -187,7 +216,14 @@ class Trimmed(NamedTuple):
 
 
 def trimmed_mean(values: NDArray[np.float64]) -> Trimmed:
-    """Return the mean without the lowest and the highest 20 % (Tukey & McLaughlin 1963)."""
+    """Return the mean without the lowest and the highest 20 % (Tukey & McLaughlin 1963).
+
+    Args:
+        values: Shape (n,).
+
+    Returns:
+        The mean with its standard error.
+    """
     ordered, n = np.sort(values), len(values)
     cut = int(TRIM * n)
     kept = n - 2 * cut

@@ -1,8 +1,8 @@
-"""Latencies of two runs at different times: what counts as a difference, beyond what the machine's state does.
+"""Comparison of latencies of two runs at different times, which must exceed what the machine's state changes.
 
-Two runs share no rounds, so nothing cancels: clock, memory layout and neighbours of each occasion are in its figures.
-How far the same model lies apart on two occasions was measured (perf/occasions.py, docs/methodology.md), and every
-interval here covers it.
+Two runs share no rounds, so nothing cancels: the clock, the memory layout and other processes of each occasion are in
+its figures. How far the same model's latencies differ between occasions was measured (perf/occasions.py,
+docs/methodology.md), and every interval here covers it.
 """
 
 from typing import NamedTuple
@@ -20,7 +20,7 @@ SMALLEST_P = 1e-12  # smaller ones are given as this
 
 
 class Spread(NamedTuple):
-    """How far a model's latency moves from one occasion to the next.
+    """How far a model's latencies differ between occasions.
 
     Attributes:
         deviation: Standard deviation of the logarithm of its latency over occasions: 0.05 is about 5 %.
@@ -36,17 +36,27 @@ BETWEEN_OCCASIONS = Spread(deviation=0.042, occasions=20)
 
 
 def estimate_spread(latencies: NDArray[np.float64]) -> Spread:
-    """Return how far latencies move between occasions, pooled over models.
+    """Return how far latencies differ between occasions, pooled over models.
 
     Args:
         latencies: ms, shape (occasions, models): of the same models at the same settings on each occasion.
+
+    Returns:
+        The spread.
     """
     variances = np.log(latencies).var(axis=0, ddof=1)
     return Spread(float(np.sqrt(variances.mean())), len(latencies))
 
 
 def occasion_latency(minima: NDArray[np.float64]) -> float:
-    """Return the latency of one occasion in ms: the trimmed mean, on the log scale, of its rounds' shortest calls."""
+    """Return the latency of one occasion: the trimmed mean, on the log scale, of its rounds' shortest calls.
+
+    Args:
+        minima: Shortest call of each round in ms, shape (rounds,).
+
+    Returns:
+        ms.
+    """
     return float(np.exp(trimmed_mean(np.log(minima)).mean))
 
 

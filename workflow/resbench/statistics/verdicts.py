@@ -15,8 +15,8 @@ class Verdict(StrEnum):
         BETTER: It is more accurate, or faster.
         WORSE: It is less accurate, or slower.
         EQUIVALENT: The difference lies within the equivalence margin.
-        UNDECIDED: None of these is shown: the models may differ, and they may not.
-        NOT_COMPARABLE: The two may not be held against each other; a reason says why.
+        UNDECIDED: None of these is shown: the models may or may not differ.
+        NOT_COMPARABLE: The two must not be compared; a reason says why.
     """
 
     BETTER = "better"
@@ -29,12 +29,15 @@ class Verdict(StrEnum):
 def judge(gain: float, p_value: float, p_equivalence: float) -> Verdict:
     """Return what two tests show together.
 
-    Equivalence comes first: a difference that is shown to be real, and to be smaller than the margin, does not matter.
+    Equivalence comes first: a difference that is real, but smaller than the margin, does not matter.
 
     Args:
-        gain: any number that is positive where the first model is the better one.
-        p_value: of the hypothesis that the models do not differ.
-        p_equivalence: of the hypothesis that they differ by the margin or more.
+        gain: Any number that is positive where the first model is the better one.
+        p_value: P-value of the hypothesis that the models do not differ.
+        p_equivalence: P-value of the hypothesis that they differ by the margin or more.
+
+    Returns:
+        The verdict on the first model.
     """
     if p_equivalence < LEVEL:
         return Verdict.EQUIVALENT
