@@ -40,7 +40,7 @@ def test_kinds_add_up_and_speed_is_all_multiply_adds_by_all_time(operators):
     ((kinds, _),) = operator_tables(read_operators(operators))
     assert kinds.caption == "Share of the time in operators, with the CPU provider, one image at a time on 1 thread"
     fp32, int8 = cells(kinds), cells(kinds, 1)
-    shares = ("Convolutions", "Pooling", "Conversions", "Others")
+    shares = ("Convolutions", "Pooling", "Conversions", "Other")
     assert [fp32[name] for name in shares] == [["75.00"], ["20.00"], ["1.00"], ["4.00"]]
     assert [int8[name] for name in shares] == [["90.00"], ["0.00"], ["10.00"], ["0.00"]]
     # 3 and 1 million in 3/60 and 1/40 ms: 4 million in 0.075 ms
@@ -48,7 +48,7 @@ def test_kinds_add_up_and_speed_is_all_multiply_adds_by_all_time(operators):
     assert int8["Speed"] == ["80.0", "27 % of 300"]
     assert (fp32["Not fused"], int8["Not fused"]) == (["0"], ["1"])
     assert "Matrix products" not in fp32  # none has any
-    assert next(h.meaning for h in kinds.headings if h.title == "Others") == "the runtime's Strange"
+    assert next(h.meaning for h in kinds.headings if h.title == "Other") == "the runtime's Strange"
 
 
 def test_the_longest_layers_come_first(operators):
@@ -82,7 +82,7 @@ def test_settings_have_tables_of_their_own(operators):
     [
         ("share", "part", "no column share"),
         ("0.25", "much", "could not convert string to float"),
-        ("0.25", "25", "share is not a fraction everywhere"),
+        ("0.25", "25", "a value of share is not a fraction"),
         (PROFILE[len(COLUMNS) :], "\n", "no row"),
     ],
 )

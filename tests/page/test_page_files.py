@@ -64,7 +64,7 @@ def test_the_recommendation_comes_before_everything_but_the_warnings(tmp_path):
         "<h2>The table",
         "<h2>Accuracy against",
     ]
-    order += ["<h2>How they learn", "<h2>What they get wrong", "<h2>Comparisons", "<h2>Where the numbers come from"]
+    order += ["<h2>Training curves", "<h2>Mistakes", "<h2>Comparisons", "<h2>Where the numbers come from"]
     positions = [text.index(words) for words in order]
     assert positions == sorted(positions)
     assert f"the warnings above: Not CIFAR-10, shortened training, unstable timing on {HOST}." in text
@@ -107,9 +107,12 @@ def test_a_precision_that_does_not_pay_is_said_so_with_the_figure(tmp_path, page
     write_page(tmp_path / "report.html", tmp_path / "figures", experiment.inputs())
     text = (tmp_path / "report.html").read_text()
     assert '<details class="precisions" open>' in text
-    assert re.search(r"<dd>pool int8 does not pay against fp32: slower by a factor of 1\.2[^<]*</dd>", text)
+    assert re.search(r"<dd>pool int8 is not shown to be faster than fp32: slower by a factor of 1\.2[^<]*</dd>", text)
     assert '<details class="precisions">' in page.read_text()
-    assert "pool int8 does not pay against fp32: slower by a factor of 1.2" in (tmp_path / "report.md").read_text()
+    assert (
+        "pool int8 is not shown to be faster than fp32: slower by a factor of 1.2"
+        in (tmp_path / "report.md").read_text()
+    )
 
 
 def test_a_model_that_was_not_timed_stands_with_its_providers_host(experiment: Experiment):
@@ -138,12 +141,12 @@ def spoil(path, old, new):
         (
             lambda e: spoil(e.report, "5238474", "many"),
             "report.csv",
-            "parameters in row 1 is 'many', but must be a whole number",
+            "parameters in row 1 is 'many', but must be an integer",
         ),
         (
             lambda e: spoil(e.report, "5238474", "5238474.5"),
             "report.csv",
-            "row 1 is '5238474.5', but must be a whole number",
+            "row 1 is '5238474.5', but must be an integer",
         ),
         (lambda e: spoil(e.report, "5238474", ""), "report.csv", "parameters in row 1 is empty"),
         (
@@ -162,7 +165,7 @@ def spoil(path, old, new):
         (
             lambda e: spoil(e.report, "5238474", "inf"),
             "report.csv",
-            "parameters in row 1 is 'inf', but must be a whole number",
+            "parameters in row 1 is 'inf', but must be an integer",
         ),
         (lambda e: e.report.write_text(e.report.read_text().splitlines()[0]), "report.csv", "no row"),
         (lambda e: e.report.write_bytes(b"\xff\x00\xfe"), "report.csv", "not readable"),

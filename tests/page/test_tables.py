@@ -106,7 +106,7 @@ def test_scenarios_stand_beside_our_own_p90(experiment: Experiment):
         "Variant": ["basic"],
         "Precision": ["fp32"],
         "SingleStream": [f"{ours / 1.02:.1f}", "VALID"],
-        "Our p90": [f"{ours:.1f}", "+2\u00a0%"],
+        "resbench's p90": [f"{ours:.1f}", "+2\u00a0%"],
         "Offline": [f"{1200 / ours * 1.02:.1f}", "VALID"],
         "Server": [f"{700 / ours * 1.02:.1f}", "VALID", "p99 88.0, bound 100 ms"],
     }
@@ -117,11 +117,11 @@ def test_scenarios_of_another_place_are_not_compared_and_gaps_are_dashes(experim
     inputs = experiment.inputs()
     for elsewhere in ({"host": "another"}, {"threads": 2.0}, {"provider": "cuda"}):
         (view,) = scenario_views(inputs.scenarios.assign(**elsewhere), inputs.report)
-        assert lines(view.table)["Our p90"] == ["–"]
+        assert lines(view.table)["resbench's p90"] == ["–"]
     only = inputs.scenarios[inputs.scenarios["scenario"] == "Offline"]
     (view,) = scenario_views(only, inputs.report)
     assert (lines(view.table)["SingleStream"], lines(view.table)["Server"]) == (["–"], ["–"])
-    assert len(lines(view.table)["Our p90"]) == 1
+    assert len(lines(view.table)["resbench's p90"]) == 1
     seeds = pd.concat([inputs.scenarios, inputs.scenarios.assign(seed="1")])
     (view,) = scenario_views(seeds, inputs.report)
     assert [lines(view.table, n)["Seed"] for n in (0, 6)] == [["0"], ["1"]]
@@ -145,8 +145,8 @@ def test_without_scenarios_the_page_is_silent_about_them(experiment: Experiment,
     [
         ("rate_ips", "rate", "no column rate_ips"),
         ("VALID,,", "FINE,,", "a verdict is neither VALID nor INVALID"),
-        (",smoke,32,", ",smoke,,", "batch_size is not a positive number everywhere"),
-        (",smoke,32,", ",smoke,-32,", "batch_size is not a positive number everywhere"),
+        (",smoke,32,", ",smoke,,", "a value of batch_size is not a positive number"),
+        (",smoke,32,", ",smoke,-32,", "a value of batch_size is not a positive number"),
         ("Offline", "Server", "two rows are of the same model and scenario"),
     ],
 )

@@ -72,11 +72,11 @@ def test_given_values_stay() -> None:
             "config: zzz: unknown key (known: data, variants, seeds, training, precisions, quantization, benchmark,"
             " deployment, pathvars)",
         ),
-        ("training: {epochs: ten}", "config: training.epochs: 'ten' is not a whole number or null"),
-        ("training: {epochs: 10.0}", "config: training.epochs: 10.0 is not a whole number or null"),
-        ("training: {epochs: true}", "config: training.epochs: True is not a whole number or null"),
+        ("training: {epochs: ten}", "config: training.epochs: 'ten' is not an integer or null"),
+        ("training: {epochs: 10.0}", "config: training.epochs: 10.0 is not an integer or null"),
+        ("training: {epochs: true}", "config: training.epochs: True is not an integer or null"),
         ("training: {epochs: 0}", "config: training.epochs: 0 is less than 1"),
-        ("training: {batch_size: many}", "config: training.batch_size: 'many' is not a whole number or null"),
+        ("training: {batch_size: many}", "config: training.batch_size: 'many' is not an integer or null"),
         ("training:", "config: training: None is not a mapping"),
         ("variants: {basic: {}}", "config: variants: {'basic': {}} is not a list"),
         ("variants: []", "config: variants: is empty"),
@@ -94,7 +94,7 @@ def test_given_values_stay() -> None:
             "config: training.True: unknown key (known: protocol, epochs, batch_size, limit,"
             " validation, device, xla, mixed_precision)",
         ),
-        ("precisions: [int8]", "config: precisions: ['int8'] lacks fp32, which the others are made from"),
+        ("precisions: [int8]", "config: precisions: ['int8'] lacks fp32, from which the other precisions are made"),
         ("benchmark: {server_p99_ms: 0}", "config: benchmark.server_p99_ms: 0 is not more than 0.0"),
         ("data: {name: ''}", "config: data.name: is empty"),
         (
@@ -185,16 +185,16 @@ def test_the_schema_accepts_what_the_model_accepts_in_the_files_of_the_project()
 @pytest.mark.parametrize(
     ("text", "lines"),
     [
-        ("seeds: [0]\ntraining: {limit: 1}\nseeds: [1]\n", ["seeds stands twice, in line 1 and in line 3; keep one"]),
+        ("seeds: [0]\ntraining: {limit: 1}\nseeds: [1]\n", ["seeds is given twice, in line 1 and in line 3; keep one"]),
         (
             "training:\n  epochs: 1\n  limit: 2\n  epochs: 3\n",
-            ["training.epochs stands twice, in line 2 and in line 4; keep one"],
+            ["training.epochs is given twice, in line 2 and in line 4; keep one"],
         ),
         (
             "benchmark:\n  providers:\n    - {name: cuda, name: cpu}\n",
-            ["benchmark.providers.name stands twice, in line 3 and in line 3; keep one"],
+            ["benchmark.providers.name is given twice, in line 3 and in line 3; keep one"],
         ),
-        ('{"seeds": [0], "seeds": [1]}', ["seeds stands twice, in line 1 and in line 1; keep one"]),
+        ('{"seeds": [0], "seeds": [1]}', ["seeds is given twice, in line 1 and in line 1; keep one"]),
         ("base: &base {a: 1}\nother: {<<: *base, a: 2}\n", []),
         ("training: {epochs: 1}\nquantization: {images: 1}\n", []),
         ("", []),

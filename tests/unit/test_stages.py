@@ -1,4 +1,4 @@
-"""The digest of a stage's code: it changes with what shapes the result, and with nothing else."""
+"""The digest of a stage's code: it changes with what affects the result, and with nothing else."""
 
 import ast
 import re
@@ -48,23 +48,21 @@ def commands() -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("stage", stages.STAGES)
-def test_what_a_sub_command_imports_belongs_to_its_stage_or_shapes_nothing(stage: str) -> None:
+def test_what_a_sub_command_imports_belongs_to_its_stage_or_is_neutral(stage: str) -> None:
     modules = {name for name in commands()[stage] if name.startswith("resbench")}
     files = stages.stage_files(stage)
-    assert {
-        name for name in modules - stages.SHAPE_NOTHING if PACKAGE / stages._module_path(name) not in files
-    } == set()
+    assert {name for name in modules - stages.NEUTRAL if PACKAGE / stages._module_path(name) not in files} == set()
 
 
 @pytest.mark.parametrize(
     "stage", ["convert", "evaluate", "latency", "profile", "scenarios", "collate", "page", "bundle"]
 )
-def test_whatever_a_stage_imports_belongs_to_it_or_shapes_nothing(stage: str) -> None:
+def test_whatever_a_stage_imports_belongs_to_it_or_is_neutral(stage: str) -> None:
     """Imported for real, so that an import that the syntax does not show is found, too."""
     imports = "".join(f"import {name}\n" for name in stages.STAGES[stage].modules)
     listing = "import sys; print(*(m for m in sys.modules if m.split('.')[0] == 'resbench'))"
     answer = subprocess.run([sys.executable, "-c", imports + listing], capture_output=True, text=True, check=True)
-    shaping = {name for name in answer.stdout.split() if name not in stages.SHAPE_NOTHING}
+    shaping = {name for name in answer.stdout.split() if name not in stages.NEUTRAL}
     files = stages.stage_files(stage)
     packages = {name for name in shaping if (PACKAGE / stages._module_path(name)).name == "__init__.py"}
     assert shaping - packages
@@ -79,8 +77,8 @@ def test_no_module_is_imported_by_a_name_that_is_computed_except_variants_and_ru
     }
 
 
-def test_the_modules_that_shape_nothing_are_there() -> None:
-    assert {name for name in stages.SHAPE_NOTHING if not (PACKAGE / stages._module_path(name)).is_file()} == set()
+def test_neutral_modules_exist() -> None:
+    assert {name for name in stages.NEUTRAL if not (PACKAGE / stages._module_path(name)).is_file()} == set()
 
 
 def test_every_file_of_data_belongs_to_a_stage() -> None:
@@ -116,7 +114,7 @@ def test_a_digest_is_the_same_wherever_the_package_lies_and_whatever_its_dates(c
         ("networks/variants/basic.py", "def build(", "WIDTH = 3\n\n\ndef build("),
     ],
 )
-def test_what_shapes_nothing_changes_no_digest(copied: Path, name: str, old: str, new: str) -> None:
+def test_what_affects_no_result_changes_no_digest(copied: Path, name: str, old: str, new: str) -> None:
     before = digest(copied, "train", variant="pool", protocol="notebook")
     edit(copied / name, old, new)
     assert digest(copied, "train", variant="pool", protocol="notebook") == before
@@ -130,14 +128,14 @@ def test_what_shapes_nothing_changes_no_digest(copied: Path, name: str, old: str
         ("networks/variants/pool.py", "def build(", "WIDTH = 3\n\n\ndef build("),
     ],
 )
-def test_an_edit_of_what_shapes_the_result_changes_the_digest(copied: Path, name: str, old: str, new: str) -> None:
+def test_an_edit_of_what_affects_the_result_changes_the_digest(copied: Path, name: str, old: str, new: str) -> None:
     before = digest(copied, "train", variant="pool", protocol="notebook")
     edit(copied / name, old, new)
     assert digest(copied, "train", variant="pool", protocol="notebook") != before
 
 
 @pytest.mark.parametrize("words", ["from my_blocks import stem", "import my_blocks", "from .my_blocks import stem"])
-def test_a_module_that_lies_beside_a_variant_of_the_users_own_belongs_to_it(tmp_path: Path, words: str) -> None:
+def test_a_module_next_to_a_variant_of_the_user_belongs_to_it(tmp_path: Path, words: str) -> None:
     (tmp_path / "mine.py").write_text(f"{words}\n\n\ndef build(classes): ...\n")
     (tmp_path / "my_blocks.py").write_text("from deeper import WIDTH\n\n\ndef stem(): ...\n")
     (tmp_path / "deeper.py").write_text("WIDTH = 8\n")

@@ -1,9 +1,9 @@
-"""The code that shapes each stage's result, as one digest: a stage is due again exactly when its digest changes.
+"""The code that affects each stage's result, as one digest: a stage runs again exactly when its digest changes.
 
-A stage declares in STAGES the modules that do its work.  What they import, directly or through others, belongs to it
-as well, except for the modules in SHAPE_NOTHING.  A digest depends on the content of these files alone: not on
-their dates, on where the checkout is, nor on the working directory.  Comments, docstrings, layout and the wording of
-errors and progress messages do not count.
+A stage declares in STAGES the modules that do its work. What they import, directly or indirectly, belongs to it, too,
+except for the modules in NEUTRAL. A digest depends only on the content of these files: not on their dates, the place of
+the checkout or the working directory. Comments, docstrings, layout and the text of errors and progress messages do not
+count.
 """
 
 import ast
@@ -23,8 +23,8 @@ PACKAGE = Path(__file__).parent
 NETWORKS = "resbench.networks"
 PROTOCOLS = "resbench.training.protocols"
 
-# Modules that a stage may import without depending on them.
-SHAPE_NOTHING = frozenset(
+# Modules that do not affect results: a stage may import them without depending on them.
+NEUTRAL = frozenset(
     {
         "resbench.common.errors",
         "resbench.common.files",
@@ -34,11 +34,11 @@ SHAPE_NOTHING = frozenset(
         "resbench.common.variants",
         "resbench.networks",  # imports TensorFlow quietly
         "resbench.stages",
-        "resbench.training.checkpoints",  # a resumed training gives the weights of an uninterrupted one
-        "resbench.training.devices",  # which processor: not a part of the result, as `training.device` is not
+        "resbench.training.checkpoints",  # a resumed training gives the same weights as an uninterrupted one
+        "resbench.training.devices",  # the device does not belong to the result, as `training.device` does not
     }
 )
-MESSAGES = frozenset({"say", "Progress"})  # calls whose arguments only a reader sees
+MESSAGES = frozenset({"say", "Progress"})  # functions whose arguments are only messages
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Stage:
     """What a stage's result depends on besides its inputs.
 
     Attributes:
-        modules: Modules that do the work; what they import is found.
+        modules: Modules that do the work; what they import is included automatically.
         files: Patterns of further files, relative to the package: templates.
         without: Packages of which only the module that is in use counts, which `code_digest` is given by name.
     """
@@ -56,8 +56,8 @@ class Stage:
     without: tuple[str, ...] = (NETWORKS,)
 
 
-# By the name of the rule, which is that of the sub-command.  `download` is none of them: its result is what was asked
-# for, whichever code fetched it.
+# By the name of the rule, which is that of the sub-command. `download` is not one of them: its result is the requested
+# file, whichever code fetched it.
 STAGES = {
     "digits": Stage(("resbench.data.digits",)),
     "convert": Stage(("resbench.data.convert",)),
@@ -81,7 +81,7 @@ STAGES = {
 def code_digest(
     stage: str, *, variant: str | None = None, protocol: str | None = None, providers: tuple[str, ...] = ()
 ) -> str:
-    """Return the digest of the code that shapes a stage's result.
+    """Return the digest of the code that affects a stage's result.
 
     Args:
         stage: A key of STAGES.
@@ -93,19 +93,26 @@ def code_digest(
         16 hexadecimal digits.
 
     Raises:
-        ResbenchError: There is no such variant, or a file is no Python.
+        ResbenchError: There is no such variant, or a file is not valid Python.
     """
-    shaping = stage_files(stage) | (variant_files(variant) if variant else frozenset())
+    files = stage_files(stage) | (variant_files(variant) if variant else frozenset())
     used = [BACKENDS[PROVIDERS[name].backend] for name in providers] + ([f"{PROTOCOLS}.{protocol}"] if protocol else [])
-    shaping |= _closure([PACKAGE / _module_path(name) for name in used])
-    # The digests of the files alone, in their own order: neither names nor places decide.
-    parts = sorted(_file_digest(path) for path in shaping)
+    files |= _closure([PACKAGE / _module_path(name) for name in used])
+    # Only the digests of the files, sorted: names and places do not matter.
+    parts = sorted(_file_digest(path) for path in files)
     return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
 
 
 @cache
 def stage_files(stage: str) -> frozenset[Path]:
-    """Return the files of a stage's code, without that of the networks, which belongs to one variant at a time."""
+    """Return the files of a stage's code, without the packages of which it uses one module at a time.
+
+    Args:
+        stage: A key of STAGES.
+
+    Returns:
+        The files.
+    """
     declared = STAGES[stage]
     modules = _closure([PACKAGE / _module_path(name) for name in declared.modules], declared.without)
     return modules | {path for pattern in declared.files for path in PACKAGE.glob(pattern)}
@@ -115,6 +122,12 @@ def stage_files(stage: str) -> frozenset[Path]:
 def variant_files(variant: str) -> frozenset[Path]:
     """Return the files of a network's code: the variant's own, and those of the modules that it imports.
 
+    Args:
+        variant: Name of the variant.
+
+    Returns:
+        The files.
+
     Raises:
         ResbenchError: There is no such variant.
     """
@@ -122,15 +135,15 @@ def variant_files(variant: str) -> frozenset[Path]:
 
 
 def _closure(files: list[Path], without: tuple[str, ...] = ()) -> frozenset[Path]:
-    """Return the files and all that they import, except SHAPE_NOTHING and the packages `without`."""
-    found: set[Path] = set()
+    """Return the files and all that they import, except NEUTRAL and the packages `without`."""
+    closure: set[Path] = set()
     waiting = list(files)
     while waiting:
         path = waiting.pop()
-        if path not in found:
-            found.add(path)
+        if path not in closure:
+            closure.add(path)
             waiting += [file for name, file in _imported(path) if not _is_within(name, without)]
-    return frozenset(found)
+    return frozenset(closure)
 
 
 def _is_within(name: str, packages: tuple[str, ...]) -> bool:
@@ -139,9 +152,9 @@ def _is_within(name: str, packages: tuple[str, ...]) -> bool:
 
 @cache
 def _imported(path: Path) -> list[tuple[str, Path]]:
-    """Return the name and the file of each module that a file imports anywhere in it, of this package or beside it."""
-    found = [(name, file) for name in _imported_names(path) if (file := _module_file(name, path.parent))]
-    return [(name, file) for name, file in found if name not in SHAPE_NOTHING]
+    """Return name and file of each module that a file imports, from this package or from the file's folder."""
+    modules = [(name, file) for name in _imported_names(path) if (file := _module_file(name, path.parent))]
+    return [(name, file) for name, file in modules if name not in NEUTRAL]
 
 
 def _imported_names(path: Path) -> Iterator[str]:
@@ -188,7 +201,7 @@ def _parsed(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_bytes())
     except (SyntaxError, ValueError) as error:
-        raise ResbenchError(f"{path}: is no Python ({error}); correct it") from error
+        raise ResbenchError(f"{path}: is not valid Python ({error}); correct it") from error
 
 
 @cache
@@ -198,7 +211,7 @@ def _file_digest(path: Path) -> str:
 
 
 def _essence(node: object) -> object:
-    """Return a syntax tree as nested tuples, without what shapes no result: positions, docstrings and messages."""
+    """Return a syntax tree as nested tuples, without what affects no result: positions, docstrings and messages."""
     if isinstance(node, list):
         return tuple(_essence(item) for item in node if not _is_text(item))
     if not isinstance(node, ast.AST):

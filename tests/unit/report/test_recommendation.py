@@ -137,7 +137,7 @@ def test_of_models_shown_to_be_as_fast_the_smallest_is_taken():
         assert found.choice.variant == chosen
     found = decide([large, small])
     assert codes(found.findings) == [Code.WITHIN_MARGIN, Code.AS_FAST_AND_SMALLER]
-    assert "Against large fp32, which has the shortest call, it is as fast within 5 %." in text_of(found)
+    assert "Compared with large fp32, which has the shortest call, it is as fast within 5 %." in text_of(found)
 
 
 def test_a_shorter_call_does_not_outrank_what_the_rounds_show():
@@ -168,9 +168,9 @@ def test_int8_is_never_taken_for_granted(int8_ms, verdict, int8_accuracy, chosen
     assert finding.latency.estimate == pytest.approx(int8_ms / 10)
     said = describe_precision(found.precisions["pool"])
     expected = {
-        Code.PRECISION_FASTER: "pool int8 pays against fp32: faster by a factor of 4.9 – 5.1",
-        Code.PRECISION_NOT_FASTER: "pool int8 does not pay against fp32: ",
-        Code.PRECISION_LESS_ACCURATE: "pool int8 loses 1 point or more against fp32: less accurate by 1.00 –",
+        Code.PRECISION_FASTER: "Compared with fp32, pool int8 is faster by a factor of 4.9 – 5.1",
+        Code.PRECISION_NOT_FASTER: "pool int8 is not shown to be faster than fp32: ",
+        Code.PRECISION_LESS_ACCURATE: "pool int8 loses 1 point or more compared with fp32: less accurate by 1.00 –",
     }
     assert said.startswith(expected[code])
     assert said in " ".join(describe_recommendation(found)) or code is Code.PRECISION_FASTER  # in its latency's words
@@ -207,7 +207,7 @@ def test_the_configuration_s_precision_overrides_the_rule_and_is_recorded():
     assert (here.choice.name, elsewhere.choice.name) == ("deep int8", "pool fp32")
     assert {one.model.precision for one in here.precisions.values()} == {"int8"}
     assert (here.findings[0].code, here.findings[0].model.name) == (Code.OVERRIDE, "deep fp32")
-    assert text_of(here).startswith("The configuration asks for int8; the rule alone would choose deep fp32.")
+    assert text_of(here).startswith("The configuration asks for int8; the rule would choose deep fp32.")
     assert here.precisions["pool"].findings[0].model.name == "pool fp32"
     with pytest.raises(ResbenchError, match="no fp16 model was measured there; there are: fp32, int8"):
         recommend(rows, [], Deployment(**CPU, precision="fp16"))

@@ -11,7 +11,15 @@ from resbench.runtime.providers import PROVIDERS
 
 
 def one_of(names: Iterable[str], help: str) -> Any:
-    """Return an option that takes one of these names, such as a registry's keys."""
+    """Return an option that takes one of some names, such as a registry's keys.
+
+    Args:
+        names: The names.
+        help: Help text of the option.
+
+    Returns:
+        The option, for `Annotated`.
+    """
     known = list(names)
 
     def check(value: str) -> str:
@@ -23,6 +31,18 @@ def one_of(names: Iterable[str], help: str) -> Any:
 
 
 def numbers(text: str, option: str) -> list[int]:
+    """Read a comma-separated list of positive integers.
+
+    Args:
+        text: The list.
+        option: Name of the option, for messages.
+
+    Returns:
+        The numbers.
+
+    Raises:
+        typer.BadParameter: It is not such a list.
+    """
     try:
         numbers = [int(part) for part in text.split(",")]
     except ValueError:
@@ -33,6 +53,17 @@ def numbers(text: str, option: str) -> list[int]:
 
 
 def provider_options(words: list[str] | None) -> dict[str, dict[str, str]]:
+    """Read options of providers.
+
+    Args:
+        texts: Each as PROVIDER.NAME=VALUE.
+
+    Returns:
+        Values by name, for each provider that has options.
+
+    Raises:
+        typer.BadParameter: One of them is malformed.
+    """
     options: dict[str, dict[str, str]] = {}
     for word in words or []:
         match = re.fullmatch(rf"({'|'.join(PROVIDERS)})\.(\w+)=(.+)", word)

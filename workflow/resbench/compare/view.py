@@ -10,7 +10,7 @@ import jinja2
 from resbench.common import markdown
 from resbench.compare.comparison import Bits, Comparison, Reason, Row
 from resbench.report.format import p_value, percent, points, significant
-from resbench.report.prose import accuracy_margin, latency_margin, provider_words
+from resbench.report.prose import accuracy_margin, latency_margin, provider_title
 from resbench.statistics.verdicts import ACCURACY_MARGIN, LATENCY_MARGIN, Verdict
 
 NONE = "–"
@@ -195,7 +195,7 @@ def _latencies(comparison: Comparison) -> Table:
 
 
 def _names(row: Row) -> list[str]:
-    return [row.variant, row.precision, provider_words(row.provider), _verdict(row)]
+    return [row.variant, row.precision, provider_title(row.provider), _verdict(row)]
 
 
 def _verdict(row: Row) -> str:

@@ -1,4 +1,4 @@
-"""The execution providers that a configuration asks for, less those that this machine does not have."""
+"""The execution providers that a configuration asks for, without those that this machine does not have."""
 
 import os
 import subprocess
@@ -10,10 +10,16 @@ from resbench.runtime.providers import PROVIDERS
 
 
 def choose_providers(benchmark: dict[str, Any]) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """The execution providers to measure, each with its options as texts, and a line for each that is left out.
+    """Return the execution providers to measure.
 
-    With `skip_unavailable`, those are left out that this machine cannot have; each is tried in a
-    process of its own, so that none holds on to a GPU.
+    With `skip_unavailable`, those that this machine does not have are left out; each is tried in a process of its own,
+    so that none keeps a GPU.
+
+    Args:
+        benchmark: The section `benchmark` of a checked configuration.
+
+    Returns:
+        The options of each provider, as texts; and a line for each provider that is left out.
     """
     chosen: dict[str, dict[str, str]] = {}
     skipped = []
@@ -28,11 +34,11 @@ def choose_providers(benchmark: dict[str, Any]) -> tuple[dict[str, dict[str, str
 
 
 def _unavailable(provider: str) -> str:
-    """Why a model cannot run there; empty where it can."""
+    """Return why a model cannot run on the provider; empty where it can."""
     if not PROVIDERS[provider].extra:
         return ""
     command = [sys.executable, "-m", "resbench.runtime.probe", provider]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     probe = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    said = probe.stderr.strip().splitlines() or [f"trying it ended with status {probe.returncode}"]
-    return said[-1] if probe.returncode else ""
+    lines = probe.stderr.strip().splitlines() or [f"trying it ended with status {probe.returncode}"]
+    return lines[-1] if probe.returncode else ""

@@ -1,4 +1,4 @@
-"""Metadata of the configuration's texts, whose refusals name what would have been right."""
+"""Metadata of the configuration's texts; their messages name the known values."""
 
 import difflib
 import re
@@ -10,12 +10,31 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 
-def refusal(words: str) -> PydanticCustomError:
-    """An error whose message are these words, whatever braces they hold."""
-    return PydanticCustomError("refused", "{words}", {"words": words})
+def refusal(message: str) -> PydanticCustomError:
+    """Return an error with exactly this message, whatever braces it contains.
+
+    Args:
+        message: The message.
+
+    Returns:
+        The error, for pydantic.
+    """
+    return PydanticCustomError("refused", "{message}", {"message": message})
 
 
 def known(value: Any, names: Iterable[str]) -> Any:
+    """Check that a value is one of some names.
+
+    Args:
+        value: The value.
+        names: The names.
+
+    Returns:
+        The value.
+
+    Raises:
+        PydanticCustomError: It is none of them; the message suggests one.
+    """
     if value not in names:
         raise refusal(f"{value!r} is unknown{suggestion(value, list(names))}")
     return value
@@ -38,7 +57,14 @@ class OneOf:
 
 
 def one_of(names: Iterable[str]) -> OneOf:
-    """Return the metadata of a text that must be one of these names, such as a registry's keys."""
+    """Return the metadata of a text that must be one of some names, such as a registry's keys.
+
+    Args:
+        names: The names.
+
+    Returns:
+        The metadata, for `Annotated`.
+    """
     return OneOf(tuple(names))
 
 
@@ -61,6 +87,15 @@ class Matching:
         return value
 
 
-def suggestion(word: Any, known: list[str]) -> str:
-    close = difflib.get_close_matches(str(word), known, 1)
+def suggestion(name: Any, known: list[str]) -> str:
+    """Return the end of a message about an unknown name.
+
+    Args:
+        name: The unknown name.
+        known: The known names.
+
+    Returns:
+        A similar name, where there is one, and all known names.
+    """
+    close = difflib.get_close_matches(str(name), known, 1)
     return (f"; did you mean {close[0]}?" if close else "") + f" (known: {', '.join(known)})"

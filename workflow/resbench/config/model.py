@@ -46,7 +46,7 @@ def _distinct_names(test_sets: list[Any]) -> list[Any]:
 def _with_fp32(values: list[str]) -> list[str]:
     if FP32 not in values:
         raise PydanticCustomError(
-            "fp32", "{words}", {"words": f"{values!r} lacks {FP32}, which the others are made from"}
+            "fp32", "{message}", {"message": f"{values!r} lacks {FP32}, from which the other precisions are made"}
         )
     return values
 
@@ -73,13 +73,13 @@ PROTOCOL_TITLES = "; ".join(f"`{record.name}`: {record.summary}" for record in P
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
 Folder = Annotated[str, Matching("^[^<>{}]+$", "is no folder: it may not be empty nor hold < > { }")]
-# Files that are found, not records: the JSON Schema holds no list of them.
+# Variants are files instead of records: the JSON Schema has no list of them.
 Variant = Annotated[str, BeforeValidator(_variant)]
 Precision = Annotated[str, one_of(PRECISIONS)]
 
 
 class Section(BaseModel):
-    """A mapping that takes the keys it knows, in exactly their types."""
+    """A mapping that accepts only known keys, with exactly their types."""
 
     model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
@@ -96,24 +96,24 @@ class Data(Section):
     """The images."""
 
     dataset: Annotated[str, one_of(DATASETS)] = "cifar10"
-    """whose sources and hash to take; `digits` are scikit-learn's handwritten digits, which need no network; `custom`
+    """whose sources and hash to use; `digits` are scikit-learn's handwritten digits, which need no network; `custom`
     are your own images"""
     name: Text | None = None
-    """what images of no known dataset are called in the report; null: as their source"""
+    """name in the report of images of no known dataset; null: that of their source"""
     sources: Annotated[list[Text], NOT_EMPTY, DISTINCT] | None = None
     """where the archive is, tried in this order: a URL, a path (relative to the working directory) or `digits`; null:
     the dataset's"""
     sha256: (
         Annotated[str, Matching("^([0-9a-fA-F]{64}|auto)$", "is neither 64 hexadecimal digits nor `auto`")] | None
     ) = "auto"
-    """hash of the archive, 64 hex digits; `auto`: the dataset's; null takes any file, with a warning"""
+    """hash of the archive, 64 hex digits; `auto`: the dataset's; null accepts any file, with a warning"""
     min_rate_kb: Annotated[int, Field(ge=0)] = 200
     """a source slower than this many kB/s is left for the next"""
     window_s: Count = 20
     """seconds over which that rate is measured"""
     extra_test_sets: Annotated[list[ExtraTestSet], DISTINCT, AfterValidator(_distinct_names)] = []
     """further images of the same classes, `{name: cifar10.1, path: cifar10.1_v6_data.npy}`: a folder of pictures, an
-    archive, or a .npy file (with `labels: FILE` where these are not beside it) → `robustness.csv`"""
+    archive, or a .npy file (with `labels: FILE` where these are not next to it) → `robustness.csv`"""
     corruptions: Annotated[list[Annotated[int, Field(ge=1, le=5)]], DISTINCT] = []
     """severities, 1 to 5, at which copies of the test images with noise, blur, JPEG, less contrast and more brightness
     are tested → `robustness.csv`"""
@@ -132,9 +132,9 @@ class Training(Section):
     validation: Annotated[int, Field(ge=0)] = 0
     """hold out this many training images and measure them after each epoch"""
     device: Annotated[str, one_of(DEVICES)] = "auto"
-    """where it runs; `auto`: on the GPU where there is one; a change alone trains nothing anew"""
+    """where it runs; `auto`: on the GPU where there is one; changing it does not repeat any training"""
     xla: bool | None = None
-    """compile with XLA, which gives up bit-for-bit repetition; null: on a GPU only"""
+    """compile with XLA, with which results are not repeatable bit for bit; null: on a GPU only"""
     mixed_precision: Annotated[str, one_of(POLICIES)] | None = None
     """arithmetic of the layers, with float32 weights; `bfloat16` is 1.6 to 4 times faster on processors with AMX;
     null: `float16` on a GPU, `none` on a CPU"""
@@ -144,11 +144,11 @@ class Quantization(Section):
     """How int8 models are made."""
 
     images: Count = 512
-    """how many of the images that a model was trained on it is calibrated on"""
+    """how many training images are used for calibration"""
     method: Annotated[str, one_of(CALIBRATION_METHODS)] = "minmax"
     """how the range of an activation is chosen ([compared](../docs/methodology.md#precisions))"""
     seed: Annotated[int, Field(ge=0)] = 0
-    """of the choice of those images"""
+    """seed of the choice of those images"""
 
 
 class ProviderWithOptions(Section):
@@ -166,7 +166,14 @@ class ProviderWithOptions(Section):
 
 
 def option_text(value: Any) -> str:
-    """Return an option's value as the runtimes take it: true is 1."""
+    """Return an option's value as the runtimes take it: true is 1.
+
+    Args:
+        value: The value in the configuration.
+
+    Returns:
+        The text.
+    """
     return str(int(value) if isinstance(value, bool) else value)
 
 
@@ -186,34 +193,34 @@ class Benchmark(Section):
     providers: Annotated[list[ProviderEntry], NOT_EMPTY, DISTINCT] = ["cpu"]
     """execution providers, or one with options of its runtime: `{name: cuda, options: {use_tf32: 0}}`"""
     skip_unavailable: bool = False
-    """leave out, with a note, a provider that the machine Snakemake runs on cannot have; false: that is an error"""
+    """leave out, with a note, a provider that is not available on the machine that runs Snakemake; false: an error"""
     batch_sizes: Annotated[list[Count], NOT_EMPTY, DISTINCT] = [1, 32]
     """images per call"""
     threads: Annotated[list[Count], NOT_EMPTY, DISTINCT] = [1]
     """threads of the runtime"""
     preset: Annotated[str, one_of(LATENCY_PRESETS)] = "quick"
-    """how long latency is measured: `smoke` seconds, `quick` about a minute a model, `thorough` enough for a 99th
-    percentile"""
+    """how long latency is measured: `smoke` seconds, `quick` about a minute for each model, `thorough` enough for a
+    99th percentile"""
     rounds: Count | None = None
     """fresh processes for each model and setting; null: the preset's"""
     measured_elsewhere: Annotated[list[Text], DISTINCT] = []
     """folders that `resbench measure` wrote on other machines or with other runtimes: further environments in the
     report, with tables of their own"""
     profile: bool = False
-    """profile every timed model on the CPU → `profile/cpu/operators.csv` and the page: which operators and layers the
-    time goes to"""
+    """profile every timed model on the CPU → `profile/cpu/operators.csv` and the page: the share of each operator and
+    layer in the time"""
     scenarios: Annotated[str, one_of(SCENARIO_PRESETS)] | None = None
-    """MLPerf's scenarios on LoadGen → `scenarios.csv`: `smoke` a minute or two a model, `mlperf` the official lengths,
-    over half an hour; null: none"""
+    """MLPerf's scenarios on LoadGen → `scenarios.csv`: `smoke` one or two minutes for each model, `mlperf` the official
+    lengths, over half an hour; null: none"""
     server_p99_ms: Annotated[float, Field(gt=0)] = 100
-    """the bound of the 99th percentile in the Server scenario, in ms"""
+    """the largest 99th percentile in the Server scenario, in ms"""
 
 
 class Deployment(Section):
     """Which models are bundled."""
 
     precision: Annotated[str, one_of(["fastest", *PRECISIONS])] = "fastest"
-    """`fastest` leaves it to the recommendation; a precision overrides it, which recommendation.json records"""
+    """`fastest` takes that of the recommendation; a precision overrides it, which recommendation.json records"""
 
 
 class Pathvars(Section):
@@ -228,14 +235,14 @@ class Pathvars(Section):
 
 
 class Configuration(Section):
-    """What a configuration may hold; config/README.md is made from this model."""
+    """The configuration; config/README.md is made from this model."""
 
     data: Data = Data()
     variants: Annotated[list[Variant], NOT_EMPTY, DISTINCT] = ["basic", "pool", "bottleneck"]
     """networks to compare: files in `workflow/resbench/networks/variants`, or your own in a folder `variants` where
     Snakemake runs"""
     seeds: Annotated[list[Annotated[int, Field(ge=0, le=2**32 - 1)]], NOT_EMPTY, DISTINCT] = [0, 1, 2]
-    """one training of each variant for each; the first seed's models are timed"""
+    """each variant is trained once with each seed; the first seed's models are timed"""
     training: Training = Training()
     precisions: Annotated[list[Precision], NOT_EMPTY, DISTINCT, AfterValidator(_with_fp32)] = ["fp32", "int8"]
     """number formats of the exported models: `fp32` always, `int8` for processors, `fp16` for GPUs"""

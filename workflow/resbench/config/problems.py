@@ -11,27 +11,27 @@ from pydantic_core import ErrorDetails
 from resbench.config.fields import suggestion
 from resbench.config.model import Configuration, ExtraTestSet, ProviderWithOptions
 
-# What each of pydantic's complaints about a type asks for.
+# What each of pydantic's type errors asks for.
 KINDS = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
     "dict_type": "a mapping",
     "list_type": "a list",
     "string_type": "a text",
-    "int_type": "a whole number",
+    "int_type": "an integer",
     "float_type": "a number",
     "bool_type": "true or false",
 }
 
 
 def check(config: dict[str, Any]) -> list[str]:
-    """Fill `config` with the defaults, in place, and return what is wrong with it.
+    """Fill a configuration with the defaults, in place, and return what is wrong with it.
 
     Args:
-        config: As read from YAML.
+        config: The configuration, as read from YAML.
 
     Returns:
-        One line for each problem, naming the key; none where the configuration is sound.
+        One line for each problem, naming the key; empty for a valid configuration, which alone is filled.
     """
     try:
         complete = Configuration.model_validate(config).model_dump()
@@ -44,9 +44,13 @@ def check(config: dict[str, Any]) -> list[str]:
 
 
 def duplicate_keys(path: Path) -> list[str]:
-    """Return a line for each key that stands twice in a YAML file, of which YAML itself keeps the last without a word.
+    """Return the keys that are given twice in a YAML file, of which YAML itself silently keeps the last.
 
-    None for a file that is no YAML: Snakemake reads JSON, too.
+    Args:
+        path: The file.
+
+    Returns:
+        One line for each key; empty for a file that is not YAML, since Snakemake reads JSON, too.
     """
     try:
         with path.open() as stream:
@@ -65,13 +69,13 @@ def _duplicates(node: yaml.Node, prefix: str) -> Iterator[str]:
         for key, value in node.value:
             line, name = key.start_mark.line + 1, f"{prefix}{key.value}"
             if name in first:
-                yield f"{name} stands twice, in line {first[name]} and in line {line}; keep one"
+                yield f"{name} is given twice, in line {first[name]} and in line {line}; keep one"
             first.setdefault(name, line)
             yield from _duplicates(value, f"{name}.")
 
 
 def _line(problem: ErrorDetails) -> str:
-    """Say in one line, with the dotted key, what pydantic complains about."""
+    """Return pydantic's error as one line, with the dotted key."""
     path = [part for part in problem["loc"] if isinstance(part, str) and part[:1] not in "<["]
     key, value, limits = ".".join(path), problem["input"], problem.get("ctx", {})
     match problem["type"]:
@@ -95,7 +99,7 @@ def _line(problem: ErrorDetails) -> str:
 
 
 def _section(path: list[str]) -> type[BaseModel]:
-    """The model of the mapping at that dotted path."""
+    """Return the model of the mapping at a dotted path."""
     if path == ["benchmark", "providers"]:
         return ProviderWithOptions
     if path == ["data", "extra_test_sets"]:

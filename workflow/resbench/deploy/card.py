@@ -14,7 +14,7 @@ from resbench.common.markdown import escaped, table
 from resbench.data.datasets import titled
 from resbench.deploy.deployment import Decision, Loss, Measured
 from resbench.report.format import between, percent, points, significant
-from resbench.report.prose import describe_precision, describe_recommendation, provider_words, setting_words
+from resbench.report.prose import describe_precision, describe_recommendation, provider_title, setting_text
 from resbench.runtime.sessions import Identity
 from resbench.statistics.intervals import LEVEL, Hits, paired_interval, wilson_interval
 from resbench.statistics.metrics import accuracy_and_loss, agreement
@@ -61,7 +61,7 @@ def render_card(
         _accuracy(deployed, fp32, row),
         *(["## On other images", _robustness(losses)] if losses else []),
         "## Latency",
-        f"Provider {provider_words(setting.provider)}, on {escaped(row.host)}. A call is one batch.",
+        f"Provider {provider_title(setting.provider)}, on {escaped(row.host)}. A call is one batch.",
         _latency(times),
         "## How to call it",
         CALL,
@@ -156,7 +156,7 @@ def _why(identity: Identity, here: list[Measured], decision: Decision) -> str:
         for row in here
     ]
     return (
-        f"{verdict} Decided for {provider_words(place.provider)}, {setting_words(place.setting)}.\n\n"
+        f"{verdict} Decided for {provider_title(place.provider)}, {setting_text(place.setting)}.\n\n"
         + "\n".join(f"- {escaped(reason)}" for reason in reasons if reason)
         + "\n\n"
         + table(["Precision", "Accuracy, mean over seeds (%)", "Shortest call (ms)", "p50 (ms)"], rows)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from resbench.common.errors import ResbenchError
 from resbench.report.recommendation import Precision, Recommendation, read_recommendations
-from resbench.report.robustness_tables import read_robustness, test_set_words
+from resbench.report.robustness_tables import read_robustness, test_set_title
 from resbench.report.schema import read_report
 
 
@@ -119,7 +119,7 @@ def read_losses(robustness: Path, variant: str, precision: str, provider: str) -
 def _loss(row: dict[Any, Any]) -> Loss:
     change, low, high = (row[f"change_from_test{ending}"] for ending in ("", "_low", "_high"))
     return Loss(
-        test_set_words(row),
+        test_set_title(row),
         int(row["images"]),
         row["accuracy_mean"],
         (row["accuracy_low"], row["accuracy_high"]),

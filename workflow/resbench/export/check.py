@@ -1,4 +1,4 @@
-"""A variant's untrained network goes through all that follows its training, so that nothing is trained in vain."""
+"""Checks of a variant before it is trained: its untrained network goes through all later stages."""
 
 import os
 import subprocess
@@ -35,25 +35,25 @@ from resbench.runtime.sessions import open_session
 
 IMAGES = 32  # random ones
 CLASSES = 10
-OTHER_CLASSES = 7  # a network that takes no notice of `classes` shows with a second number
+OTHER_CLASSES = 7  # a second number shows whether a network respects `classes`
 # Names of the files in the folder that the two processes share.
 MODEL, DATA, EXPECTED, FIGURES = "model.keras", "images.npz", "expected.npy", "figures.json"
 
 
 def check_variant(name: str, precisions: Sequence[str], result_path: Path | None) -> dict[str, Any]:
-    """Build a variant, save it, and in a fresh process load, export and run it, and make the other precisions.
+    """Build a variant, save it, and in a new process load, export and run it, and make the other precisions.
 
     Args:
-        name: the variant.
-        precisions: those of int8 and fp16 that will be made.
-        result_path: where the figures go, as JSON; None to keep them nowhere.
+        name: Name of the variant.
+        precisions: Other precisions that will be made: `int8`, `fp16`.
+        result_path: File for the figures, .json; None writes none.
 
     Returns:
         parameters and macs; max_abs_diff between Keras and ONNX Runtime; for each precision the largest difference of a
         probability from fp32's, as NAME_max_abs_diff; seconds.
 
     Raises:
-        ResbenchError: something that follows would fail; names the file, where possible the layer, and the remedy.
+        ResbenchError: A later stage would fail; names the file, where possible the layer, and the remedy.
     """
     start = perf_counter()
     file = variant_file(name)
@@ -90,7 +90,12 @@ def check_variant(name: str, precisions: Sequence[str], result_path: Path | None
 def settle_normalization(model: keras.Model, images: NDArray[np.uint8]) -> None:
     """Give batch normalisation the statistics of these images.
 
-    With those of an untrained network, a deep one answers the same for every image, which would agree with anything.
+    With those of an untrained network, a deep network returns the same probabilities for every image, which any export
+    would reproduce.
+
+    Args:
+        model: The network, which is changed.
+        images: uint8 (N, 32, 32, 3).
     """
     layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
     momenta = [layer.momentum for layer in layers]
@@ -102,21 +107,26 @@ def settle_normalization(model: keras.Model, images: NDArray[np.uint8]) -> None:
 
 
 def _follow(folder: Path, name: str, precisions: Sequence[str], file: Path) -> None:
-    """Run `follow` in a process of its own, which knows of the network what its file says."""
+    """Run `follow` in a process of its own, which knows only the network's file."""
     command = [sys.executable, "-m", "resbench.export.check", str(folder), name, *precisions]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    answer = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if answer.returncode:
-        lines = answer.stderr.strip().splitlines() or [f"ended with status {answer.returncode}"]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if result.returncode:
+        lines = result.stderr.strip().splitlines() or [f"ended with status {result.returncode}"]
         message = lines[-1].replace(f"{folder / MODEL}: ", "").replace(f"{folder}{os.sep}", "")
         raise ResbenchError(f"{file}: {message}")
 
 
 def follow(folder: Path, name: str, precisions: Sequence[str]) -> None:
-    """Load the saved network, export it, run it, and make the other precisions; leave the figures in the folder.
+    """Load the saved network, export it, run it, make the other precisions, and write the figures into the folder.
+
+    Args:
+        folder: Folder with the saved network, images and expected outputs.
+        name: Name of the variant.
+        precisions: Other precisions to make.
 
     Raises:
-        ResbenchError: one of these fails, or the graph does not compute what the network did.
+        ResbenchError: One of these steps fails, or the graph does not compute what the network computes.
     """
     images = load_split(folder / DATA).images
     model = load_model(folder / MODEL, name)
@@ -130,7 +140,7 @@ def follow(folder: Path, name: str, precisions: Sequence[str]) -> None:
     if not difference <= LARGEST_DIFFERENCE:
         raise ResbenchError(
             f"its ONNX graph differs from Keras by {difference:.1g}, more than {LARGEST_DIFFERENCE:g}; one "
-            "of its own layers computes something else after it was saved: correct its get_config(), or call()"
+            "of its own layers computes something else after it was loaded: correct its get_config(), or call()"
         )
     figures: dict[str, Any] = {"macs": multiply_adds(graph), "max_abs_diff": difference}
     for precision in precisions:

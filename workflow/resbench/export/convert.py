@@ -1,4 +1,4 @@
-"""Keras → ONNX by tf2onnx, with what it cannot convert by itself, and errors that name the layer."""
+"""Conversion from Keras to ONNX by tf2onnx, extended by what it cannot convert, with errors that name the layer."""
 
 import logging
 import re
@@ -16,17 +16,23 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from resbench.common.errors import ResbenchError, one_line
 
-OPSET = 17  # global average pooling stays one node, and every runtime since 2022 reads it
+OPSET = 17  # it has global average pooling as one node, and every runtime since 2022 supports it
 REMEDY = (
     "write this step with layers or keras.ops that ONNX has, such as convolution, matmul, exp, mean, where or reshape"
 )
 
 
 def convert(model: keras.Model) -> ModelProto:
-    """Return the model as tf2onnx writes it: `image`, uint8 (N, ...), in; `probabilities`, float32 (N, classes), out.
+    """Return a model as tf2onnx writes it: `image`, uint8 (N, ...), in; `probabilities`, float32 (N, classes), out.
+
+    Args:
+        model: The Keras model.
+
+    Returns:
+        The graph.
 
     Raises:
-        ResbenchError: a layer computes something that cannot be converted; names the layer.
+        ResbenchError: A layer computes something that cannot be converted; names the layer.
     """
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name="image")]
     function = tf.function(
@@ -40,14 +46,14 @@ def convert(model: keras.Model) -> ModelProto:
             (output,) = frozen.outputs
             converted, _ = tf2onnx.convert.from_graph_def(
                 frozen.graph.as_graph_def(add_shapes=True),
-                input_names=["image:0"],  # alone: tf2onnx takes a captured tensor, such as a mean, for a further input
+                input_names=["image:0"],  # only this: tf2onnx would make an input of a captured tensor, such as a mean
                 output_names=[output.name],
                 tensors_to_rename={"image:0": "image", output.name: "probabilities"},
                 opset=OPSET,
                 custom_op_handlers={"Erfc": (_erfc, [])},
                 custom_rewriter=[_vectors_for_scalars],
             )
-        except Exception as error:  # tf2onnx raises whatever a strange graph breaks
+        except Exception as error:  # tf2onnx raises many types on unusual graphs
             raise ResbenchError(f"{_place(model, ' '.join(errors))}: {one_line(error)}; {REMEDY}") from error
     for node in converted.graph.node:
         if node.domain not in ("", "ai.onnx") or not onnx.defs.has(node.op_type, OPSET, ""):
@@ -72,7 +78,7 @@ def _inlined_functions() -> Iterator[None]:
 
 @contextmanager
 def _logged() -> Iterator[list[str]]:
-    """Collect what tf2onnx and TensorFlow would print: tf2onnx reports a failure there and goes on."""
+    """Collect messages of tf2onnx and TensorFlow: tf2onnx reports failures only there."""
     messages: list[str] = []
 
     class Collector(logging.Handler):
@@ -93,7 +99,7 @@ def _logged() -> Iterator[list[str]]:
 
 
 def _place(model: keras.Model, text: str) -> str:
-    """Return which layer a TensorFlow node's path, such as `functional_1/dense_2_1/Gelu/Erfc`, belongs to, in words."""
+    """Return the layer of a TensorFlow node's path, such as `functional_1/dense_2_1/Gelu/Erfc`, as text."""
     layers = {layer.name: layer for layer in model._flatten_layers() if layer is not model}
     for part in reversed(re.findall(r"[\w.\-]+", text)):
         layer = layers.get(part) or layers.get(re.sub(r"_\d+$", "", part))

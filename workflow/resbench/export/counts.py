@@ -1,4 +1,4 @@
-"""How much an exported graph computes."""
+"""Count of the multiply-adds of an exported graph."""
 
 import math
 import re
@@ -13,14 +13,17 @@ COUNTED = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum")
 
 
 def multiply_adds(model: ModelProto) -> int:
-    """Return the multiply-adds of one image's forward pass in convolutions, dense layers and attention.
+    """Return the multiply-adds (MACs) of one image's forward pass in convolutions, dense layers and attention.
 
-    Counted as He et al. (2015) do: additions, normalisation and activations are left out, and so is a convolution that
-    only copies channels, as `convolve_padded_shortcuts` writes a padded shortcut.  Shapes are those of a run on one
-    image, so that whatever the network repeats, nests or shares counts as often as it is computed.
+    They are counted as in He et al. (2015), without additions, normalisation and activations, and without a convolution
+    that only copies channels, as `convolve_padded_shortcuts` writes a padded shortcut. Shapes are those of a run on one
+    image, so that what the network repeats, nests or shares counts as often as it is computed.
 
     Args:
-        model: a graph from one input, uint8 (N, height, width, channels).
+        model: A graph with one input, uint8 (N, height, width, channels).
+
+    Returns:
+        Their number.
     """
     nodes = [node for node in model.graph.node if node.op_type in COUNTED]
     constants = {weight.name: weight for weight in model.graph.initializer}

@@ -1,4 +1,4 @@
-"""A Keras model as a graph that any runtime takes: no helper operators, stable names, the same bytes every time."""
+"""Conversion of a Keras model to a graph for any runtime: no helper operators, stable names, reproducible bytes."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -15,24 +15,30 @@ from resbench.common.progress import say
 from resbench.export.convert import OPSET, REMEDY, convert
 from resbench.export.execution import outputs
 
-IR_VERSION = 8  # the one of ONNX 1.12, which brought opset 17
+IR_VERSION = 8  # that of ONNX 1.12, which introduced opset 17
 BATCH = "N"
 NCHW_TO_NHWC = [0, 2, 3, 1]
-PROBE_IMAGES = 3  # random ones, on which a clean-up step has to leave the output as it is
+PROBE_IMAGES = 3  # random images, for which a clean-up step must not change the output
 LARGEST_CHANGE = 1e-5  # of a probability: float32 sums in another order
 
 Step = Callable[[ModelProto], ModelProto]
 
 
 def to_onnx(model: keras.Model) -> ModelProto:
-    """Return the model as a graph from `image`, uint8 (N, 32, 32, 3), to `probabilities`, float32 (N, classes).
+    """Return a model as a graph from `image`, uint8 (N, 32, 32, 3), to `probabilities`, float32 (N, classes).
 
-    Batch normalisation is folded into the convolution before it; what computes a shape that is known, and every
-    transposition that is not needed, is gone.  Names tell operators apart by their order, so that the graph does not
-    depend on what else the process has built.
+    Batch normalisation is folded into the convolution before it; computations of known shapes and unnecessary
+    transpositions are removed. Nodes are named by operator and order, so that the graph does not depend on what else
+    the process has built.
+
+    Args:
+        model: The Keras model.
+
+    Returns:
+        The graph.
 
     Raises:
-        ResbenchError: a layer computes something that cannot be converted.
+        ResbenchError: A layer computes something that cannot be converted.
     """
     graph = clean(convert(model), STEPS)
     for value in (*graph.graph.input, *graph.graph.output):
@@ -49,10 +55,17 @@ def to_onnx(model: keras.Model) -> ModelProto:
 def clean(graph: ModelProto, steps: tuple[Step, ...]) -> ModelProto:
     """Apply clean-up steps one after the other, each only where the graph still loads and computes the same after it.
 
-    A step that fails, or changes the output for random images, is left out for this network, and a line says so.
+    A step that fails, or changes the output for random images, is left out for this network, with a message.
+
+    Args:
+        graph: The graph.
+        steps: The steps.
+
+    Returns:
+        The new graph.
 
     Raises:
-        ResbenchError: the graph does not run before the first step either.
+        ResbenchError: The graph does not run before the first step.
     """
     image = graph.graph.input[0].type.tensor_type.shape.dim
     shape = (PROBE_IMAGES, *(dim.dim_value for dim in image[1:]))
@@ -66,10 +79,10 @@ def clean(graph: ModelProto, steps: tuple[Step, ...]) -> ModelProto:
         candidate.CopyFrom(graph)
         try:
             candidate = step(candidate)
-            (found,) = outputs(candidate, images)
-            change = float(np.abs(found - expected).max())
+            (actual,) = outputs(candidate, images)
+            change = float(np.abs(actual - expected).max())
             reason = "" if change <= LARGEST_CHANGE else f"changes a probability by {change:.1g}"
-        except Exception as error:  # whatever a graph that the step was not written for breaks, here or in the runtime
+        except Exception as error:  # a graph that the step was not written for may fail here or in the runtime
             reason = f"fails with {type(error).__name__}"
         if reason:
             say(f"the clean-up step {step.__name__} is left out: it {reason} on this network")
@@ -79,15 +92,28 @@ def clean(graph: ModelProto, steps: tuple[Step, ...]) -> ModelProto:
 
 
 def simplify(model: ModelProto) -> ModelProto:
-    """Fold constants, normalisation and shapes that are known."""
+    """Fold constants, normalisation and known shapes.
+
+    Args:
+        model: The graph.
+
+    Returns:
+        The new graph.
+    """
     slim: ModelProto = onnxslim.slim(model)
     return slim
 
 
 def flatten_channels_first(model: ModelProto) -> ModelProto:
-    """Flatten NCHW as it is: the rows of the dense kernel behind it move instead of the activations.
+    """Flatten NCHW directly: the rows of the following dense kernel are reordered instead of the activations.
 
-    Keras flattens NHWC, and so the converted graph transposes first.
+    Keras flattens NHWC, so the converted graph transposes first.
+
+    Args:
+        model: The graph.
+
+    Returns:
+        The new graph.
     """
     graph = model.graph
     shapes = _shapes(model)
@@ -111,7 +137,14 @@ def flatten_channels_first(model: ModelProto) -> ModelProto:
 
 
 def merge_dense_bias(model: ModelProto) -> ModelProto:
-    """Make one Gemm of a MatMul and the Add of its bias: in int8 the sum is then not rounded in between."""
+    """Merge a MatMul and the Add of its bias into one Gemm, so that int8 does not round the sum in between.
+
+    Args:
+        model: The graph.
+
+    Returns:
+        The new graph.
+    """
     graph = model.graph
     constants = {weight.name: len(weight.dims) for weight in graph.initializer}
     shapes = _shapes(model)
@@ -119,7 +152,7 @@ def merge_dense_bias(model: ModelProto) -> ModelProto:
         add = _only_consumer(graph, matmul)
         if not add or add.op_type != "Add" or constants.get(matmul.input[1]) != 2:
             continue
-        if constants.get(add.input[1]) != 1 or len(shapes.get(matmul.input[0], ())) != 2:  # Gemm takes matrices alone
+        if constants.get(add.input[1]) != 1 or len(shapes.get(matmul.input[0], ())) != 2:  # Gemm takes only matrices
             continue
         matmul.op_type = "Gemm"
         matmul.input.append(add.input[1])
@@ -131,8 +164,14 @@ def merge_dense_bias(model: ModelProto) -> ModelProto:
 def convolve_padded_shortcuts(model: ModelProto) -> ModelProto:
     """Write a shortcut that drops pixels and pads channels as one convolution with a constant kernel of 0 and 1.
 
-    It is MaxPool over one pixel with a stride, then Pad of the channels with zeros, which ONNX Runtime runs in another
-    memory layout than the convolutions around it: every shortcut then costs two transpositions.
+    The shortcut is a MaxPool over one pixel with a stride, then a Pad of the channels with zeros. ONNX Runtime runs
+    these in another memory layout than the convolutions around them, so every shortcut would cost two transpositions.
+
+    Args:
+        model: The graph.
+
+    Returns:
+        The new graph.
     """
     graph = model.graph
     constants = {weight.name: weight for weight in graph.initializer}
@@ -160,7 +199,14 @@ def convolve_padded_shortcuts(model: ModelProto) -> ModelProto:
 
 
 def rename(model: ModelProto) -> ModelProto:
-    """Name nodes by operator and order (`Conv_3`), what they give after them, constants after their first user."""
+    """Name nodes by operator and order (`Conv_3`), values after their node, constants after their first user.
+
+    Args:
+        model: The graph.
+
+    Returns:
+        The new graph.
+    """
     graph = model.graph
     kept = {value.name for value in (*graph.input, *graph.output)}
     constants = {weight.name: weight for weight in graph.initializer}
@@ -190,7 +236,7 @@ STEPS: tuple[Step, ...] = (simplify, flatten_channels_first, merge_dense_bias, c
 
 
 def _shapes(model: ModelProto) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each value where it is known, 0 for a side that is not."""
+    """Return the shape of each value where it is known, 0 for an unknown side."""
     inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     return {
         value.name: tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
@@ -199,14 +245,14 @@ def _shapes(model: ModelProto) -> dict[str, tuple[int, ...]]:
 
 
 def _drops_pixels(pool: NodeProto) -> bool:
-    """Return whether a pooling node looks at one pixel each time, and passes over some."""
+    """Return whether a pooling node takes single pixels, and leaves some out."""
     attributes = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in pool.attribute}
     padded = any(attributes.get("pads", ())) or attributes.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID")
     return attributes["kernel_shape"] == [1, 1] and max(attributes.get("strides", [1])) > 1 and not padded
 
 
 def _padded_channels(pad: NodeProto, constants: dict[str, onnx.TensorProto]) -> tuple[int, int] | None:
-    """Return how many channels of zeros a Pad puts before and behind NCHW's own; None where it does anything else."""
+    """Return how many channels of zeros a Pad adds before and after those of NCHW; None where it does anything else."""
     if any(name and name not in constants for name in pad.input[1:]) or len(pad.input) > 3:
         return None
     if onnx.helper.get_node_attr_value(pad, "mode") not in (None, b"constant") if pad.attribute else False:

@@ -1,4 +1,4 @@
-"""Reading a trained network back from its .keras file."""
+"""Loading of a trained network from its .keras file."""
 
 import inspect
 from pathlib import Path
@@ -9,28 +9,31 @@ import keras
 from resbench.common.errors import ResbenchError, one_line
 from resbench.networks.registry import variant
 
-REASON = "Exception encountered:"  # behind which Keras says what its long messages are about
+REASON = "Exception encountered:"  # Keras's long messages give the cause after it
 
 
 def load_model(model_path: Path, name: str) -> keras.Model:
     """Load a network that may have layers and functions of its variant's own, registered with Keras or not.
 
     Args:
-        model_path: a .keras file.
-        name: the variant, whose file is imported first.
+        model_path: A .keras file.
+        name: Name of the variant, whose file is imported first.
+
+    Returns:
+        The network.
 
     Raises:
-        ResbenchError: the variant's file is gone or broken, or Keras cannot load the model.
+        ResbenchError: The variant's file is missing or broken, or Keras cannot load the model.
     """
     own = vars(variant(name))
     objects: dict[str, Any] = {key: value for key, value in own.items() if _is_a_part(value)}
     try:
         return keras.models.load_model(model_path, compile=False, custom_objects=objects)
-    except Exception as error:  # Keras raises whatever the damaged or strange part raises
+    except Exception as error:  # Keras raises whatever a damaged or unusual part raises
         reason = str(error).rpartition(REASON)[2].strip()
-        words = one_line(ValueError(reason)) if reason else one_line(error)
+        cause = one_line(ValueError(reason)) if reason else one_line(error)
         raise ResbenchError(
-            f"{model_path}: Keras cannot load it ({words}); a layer of your own whose constructor takes arguments "
+            f"{model_path}: Keras cannot load it ({cause}); a layer of your own whose constructor takes arguments "
             "needs get_config(), which returns them; if the file is damaged, train it again"
         ) from error
 

@@ -1,4 +1,4 @@
-"""Facts that a deployer needs, kept inside the model's file; ONNX keeps texts, so the rest is JSON."""
+"""Metadata in the model's file, for those who deploy it; ONNX keeps only texts, so other values are JSON."""
 
 import json
 from typing import Any
@@ -7,10 +7,23 @@ from onnx import ModelProto, helper
 
 
 def write_metadata(model: ModelProto, facts: dict[str, Any]) -> None:
-    """Replace what the model holds."""
+    """Replace the metadata of a model.
+
+    Args:
+        model: The model.
+        facts: Texts, and values that JSON can hold.
+    """
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
     helper.set_model_props(model, texts)
 
 
 def read_metadata(model: ModelProto) -> dict[str, str]:
+    """Return the metadata of a model.
+
+    Args:
+        model: The model.
+
+    Returns:
+        Texts, of which all but texts are JSON.
+    """
     return {entry.key: entry.value for entry in model.metadata_props}

@@ -1,4 +1,4 @@
-"""From a Keras model to an ONNX file that is proven to compute the same function."""
+"""Export of a Keras model to an ONNX file that is verified to compute the same function."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +26,7 @@ from resbench.training import loop
 from resbench.training.record import read_record
 
 LARGEST_DIFFERENCE = 1e-4  # between probabilities
-LEAST_AGREEMENT = 0.9999  # of the classes put first
+LEAST_AGREEMENT = 0.9999  # share of the images with the same class
 
 
 def export_model(
@@ -34,13 +34,20 @@ def export_model(
 ) -> None:
     """Write the graph and its figures, if ONNX Runtime and Keras agree on every image.
 
+    Args:
+        model_path: Model that `resbench train` wrote, .keras.
+        data_path: Test images, .npz.
+        onnx_path: Graph to write, .onnx.
+        parity_path: Figures of the comparison to write, .json.
+        threads: Threads of ONNX Runtime; None takes all cores.
+
     Raises:
-        ResbenchError: unreadable inputs, or a graph that does not agree.
+        ResbenchError: An input is unreadable, or the graph and the Keras model do not agree.
     """
     record = read_record(model_path)
     data = load_split(data_path)
     if record["classes"] != [str(name) for name in data.classes]:
-        raise ResbenchError(f"{data_path}: its classes are not those that {model_path} was trained on")
+        raise ResbenchError(f"{data_path}: its classes are not those of {model_path}; use the data it was trained on")
     model = load_model(model_path, record["variant"])
     try:
         graph = to_onnx(model)
@@ -63,7 +70,16 @@ def export_model(
 
 
 def compare(reference: NDArray[np.float32], exported: NDArray[np.float32], data: Split) -> dict[str, Any]:
-    """Figures of how well two sets of class probabilities, float32 (N, classes), agree on labelled images."""
+    """Return how well two sets of class probabilities agree on labelled images.
+
+    Args:
+        reference: Keras's probabilities, float32 (N, classes).
+        exported: The graph's probabilities, float32 (N, classes).
+        data: The images' labels.
+
+    Returns:
+        Figures that JSON can hold.
+    """
     accuracy, loss = accuracy_and_loss(reference, data.labels)
     same, difference = agreement(reference, exported)
     return {
@@ -76,7 +92,14 @@ def compare(reference: NDArray[np.float32], exported: NDArray[np.float32], data:
 
 
 def disagreement(figures: dict[str, Any]) -> str | None:
-    """Why an export with these figures must be refused, or None."""
+    """Return why an export must be refused.
+
+    Args:
+        figures: What `compare` returned.
+
+    Returns:
+        The reason; None where the two agree.
+    """
     if not figures["max_abs_diff"] <= LARGEST_DIFFERENCE:  # also refuses NaN
         return f"a probability differs by {figures['max_abs_diff']:.2g} from Keras's, more than {LARGEST_DIFFERENCE:g}"
     if figures["top1_agreement"] < LEAST_AGREEMENT:

@@ -1,4 +1,4 @@
-"""int8 and fp16 models from the fp32 one."""
+"""Conversion of the fp32 model to int8 and fp16."""
 
 import contextlib
 import io
@@ -29,15 +29,15 @@ from resbench.runtime.providers import BASE_PROVIDER
 from resbench.runtime.sessions import identify, open_session
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-# What ONNX Runtime and OpenVINO compute on, or pass on, 8-bit values where these come from a layer with weights.
-# All else stays in float: 256 steps cannot hold the small probabilities of a softmax, nor a variance.
+# Operators that ONNX Runtime and OpenVINO run on 8-bit values from a layer with weights. All others stay in float:
+# 256 steps cannot represent the small probabilities of a softmax, nor a variance.
 FOLLOWERS = (
     *("Add", "Mul", "Relu", "LeakyRelu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool"),
     *("Concat", "Pad", "Resize", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split"),
 )
-FP16_LARGEST_CHANGE = 0.1  # of a probability; beyond, more than the softmax stays in float32
+FP16_LARGEST_CHANGE = 0.1  # of a probability; above it, more than the softmax stays in float32
 CALIBRATION_BATCH = 16  # images whose activations are in memory at a time: some 10 MB each
-OF_FP32 = ("top1_agreement", "max_abs_diff")  # figures in the metadata that another precision does not inherit
+OF_FP32 = ("top1_agreement", "max_abs_diff")  # figures in the metadata that hold only for fp32
 
 
 def quantize_model(
@@ -51,21 +51,29 @@ def quantize_model(
     seed: int,
     threads: int,
 ) -> None:
-    """Write the model in another precision, with everything in its metadata that the fp32 one holds.
+    """Write a model in another precision, with the metadata of the fp32 model.
 
-    int8 is calibrated on a random choice of the images that the model was trained on, never on
-    those held out; their indices, the method and the seed are in the metadata.
+    int8 is calibrated on a random choice of the images that the model was trained on, never on those held out; their
+    indices, the method and the seed are in the metadata.
 
     Args:
-        precision: int8 or fp16; fp16 needs no data.
-        images: how many to calibrate on; all where there are fewer.
+        model_path: The fp32 model, .onnx.
+        data_path: Images that it was trained on, .npz; fp16 does not use them.
+        precision: `int8` or `fp16`.
+        onnx_path: Model to write, .onnx.
+        images: Number of images to calibrate on; all where there are fewer.
+        method: A key of CALIBRATION_METHODS.
+        seed: Seed of the choice of images.
+        threads: Threads of ONNX Runtime.
 
     Raises:
-        ResbenchError: no fp32 model of `resbench export`, or other data than it was trained on.
+        ResbenchError: The model is not an fp32 model of `resbench export`, or the data are not those it was trained on.
     """
     identity = identify(open_session(model_path, BASE_PROVIDER.name, threads), model_path)
     if identity.precision != "fp32":
-        raise ResbenchError(f"{model_path}: is {identity.precision or 'foreign'}, not fp32; name what `export` wrote")
+        raise ResbenchError(
+            f"{model_path}: is {identity.precision or 'not of resbench'}, not fp32; name a file that `export` wrote"
+        )
     graph = onnx.load(model_path)
     facts: dict[str, Any] = {key: value for key, value in read_metadata(graph).items() if key not in OF_FP32}
     facts |= {"precision": precision, "fp32_sha256": sha256(model_path)}
@@ -74,7 +82,7 @@ def quantize_model(
         facts["calibration"] = {"method": method, "seed": seed, "train_indices": chosen.tolist()}
     try:
         made = to_int8(graph, pixels, method, ends(graph), threads=threads) if precision == "int8" else to_fp16(graph)
-    except Exception as error:  # both converters assert and raise whatever a strange graph breaks
+    except Exception as error:  # both converters raise many types on unusual graphs
         raise ResbenchError(
             f"{model_path}: cannot be made {precision} ({one_line(error)}); leave {precision} out of `precisions`"
         ) from error
@@ -86,10 +94,16 @@ def quantize_model(
 
 
 def quantized_nodes(graph: ModelProto) -> list[str]:
-    """Return the names of the nodes that int8 pays for, found from the graph.
+    """Return the names of the nodes that int8 makes faster.
 
-    They are the layers with constant weights, and what passes their values on: a follower whose inputs all come from
-    such layers.  A product or sum with a constant that leads to float alone, as within GELU, is none of them.
+    They are the layers with constant weights, and the nodes that pass their values on: a follower whose inputs all come
+    from such layers. A product or sum with a constant that only leads to float, as within GELU, is not one of them.
+
+    Args:
+        graph: The fp32 graph.
+
+    Returns:
+        The names.
     """
     constants = {weight.name for weight in graph.graph.initializer}
     chosen: dict[str, NodeProto] = {}
@@ -114,8 +128,14 @@ def quantized_nodes(graph: ModelProto) -> list[str]:
 def ends(graph: ModelProto) -> list[str]:
     """Return the nodes that int8 would harm more than speed up: the first convolution, dense layers with few weights.
 
-    What they would round is the image itself, or the logits.  A dense layer behind a Flatten has most
-    of a network's weights, and is left out of this.
+    They would round the image itself, or the logits. A dense layer after a Flatten has most of a network's weights and
+    is not one of them.
+
+    Args:
+        graph: The fp32 graph.
+
+    Returns:
+        The names.
     """
     producers = {output: node.op_type for node in graph.graph.node for output in node.output}
     convolutions = [node.name for node in graph.graph.node if node.op_type == "Conv"]
@@ -132,26 +152,32 @@ def to_int8(
     threads: int,
     weight_bits: int = 7,
 ) -> ModelProto:
-    """Static quantisation in the QDQ format: uint8 activations, int8 weights with a scale for each channel.
+    """Quantise a graph statically, in the QDQ format: uint8 activations, int8 weights with a scale for each channel.
 
-    Of the formats, this is the one that ONNX Runtime and OpenVINO run on x86 processors' 8-bit dot
-    products.  The preparation of pixels, before the first convolution, and the softmax stay in float.
+    ONNX Runtime and OpenVINO run this format on x86 processors' 8-bit dot products. The preparation of pixels, before
+    the first convolution, and the softmax stay in float.
 
     Args:
-        graph: as `to_onnx` makes it.
-        images: uint8 (N, 32, 32, 3), which the ranges of activations are measured on.
-        method: minmax, the whole range; entropy, the range of least divergence (Migacz 2017,
-            "8-bit inference with TensorRT"); percentile, the range of 99.999 % of the values.
-        in_float: names of further nodes to leave as they are.
-        threads: of the measuring session.
-        weight_bits: 7 or 8.  A processor without VNNI adds two products of 8 bits in 16, where 8-bit
-            weights overflow without an error; with 7 bits every processor gives the same answers.
+        graph: The fp32 graph, as `to_onnx` makes it.
+        images: uint8 (N, 32, 32, 3), on which the ranges of activations are measured.
+        method: minmax, the complete range; entropy, the range of least divergence (Migacz 2017, "8-bit inference with
+            TensorRT"); percentile, the range of 99.999 % of the values.
+        in_float: Names of further nodes that stay in float.
+        threads: Threads of the calibration.
+        weight_bits: 7 or 8. A processor without VNNI adds two products of 8 bits in 16, where 8-bit weights overflow
+            without an error; with 7 bits every processor gives the same results.
+
+    Returns:
+        The int8 graph.
+
+    Raises:
+        ValueError: No layer with weights is left that int8 makes faster.
     """
     graph = _enter_by_convolution(graph, in_float)
     chosen = [name for name in quantized_nodes(graph) if name not in in_float]
     types = sorted({node.op_type for node in graph.graph.node if node.name in chosen})
     if not set(types) & set(WEIGHTED):
-        raise ValueError("no layer with weights is left that int8 pays for")
+        raise ValueError("no layer with weights is left that int8 makes faster")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "fp32.onnx"
         onnx.save_model(graph, path)
@@ -172,37 +198,43 @@ def to_int8(
 
 
 def to_fp16(graph: ModelProto) -> ModelProto:
-    """Weights and arithmetic in float16; pixels go in as uint8, probabilities come out as float32.
+    """Convert weights and arithmetic to float16; pixels go in as uint8, probabilities come out as float32.
 
-    Every softmax computes in float32, since float16 has no room for small probabilities.  Where the network's values
-    are too large for float16, or an operator does not take it, float16 is left to the layers with weights and to what
-    passes their values on.
+    Every softmax computes in float32, since float16 cannot hold small probabilities. Where the network's values are too
+    large for float16, or an operator does not support it, only the layers with weights and the nodes that pass their
+    values on are converted.
+
+    Args:
+        graph: The fp32 graph.
+
+    Returns:
+        The fp16 graph.
 
     Raises:
-        ValueError: the network has no softmax, or its values do not fit into float16 all the same.
+        ValueError: The network has no softmax, or its values do not fit into float16 even so.
     """
     softmaxes = [node.name for node in graph.graph.node if node.op_type == "Softmax"]
     if not softmaxes:
         raise ValueError("it has no Softmax")
-    others = [node.name for node in graph.graph.node if node.op_type not in (*WEIGHTED, *FOLLOWERS)]
+    in_float = [node.name for node in graph.graph.node if node.op_type not in (*WEIGHTED, *FOLLOWERS)]
     images = np.random.default_rng(0).integers(0, 256, (CALIBRATION_BATCH, *IMAGE_SHAPE), dtype=np.uint8)
     (expected,) = outputs(graph, images)
     half = _in_float16(graph, softmaxes)
     try:
-        (found,) = outputs(half, images)
-        if np.abs(found - expected).max() <= FP16_LARGEST_CHANGE:  # not so where there is a NaN
+        (actual,) = outputs(half, images)
+        if np.abs(actual - expected).max() <= FP16_LARGEST_CHANGE:  # false for NaN
             return half
     except Exception:  # an operator that has no float16; the runtime's exceptions share no narrower base
         pass
-    half = _in_float16(graph, others)
-    (found,) = outputs(half, images)
-    if not np.isfinite(found).all():
+    half = _in_float16(graph, in_float)
+    (actual,) = outputs(half, images)
+    if not np.isfinite(actual).all():
         raise ValueError("its values do not fit into float16")
     return half
 
 
 def _drop_repeated(nodes: Any) -> None:
-    """Remove nodes that give what an earlier one of the same name gives: casts that the converter makes twice."""
+    """Remove nodes with the same outputs as an earlier one: casts that the converter makes twice."""
     given: set[str] = set()
     for node in list(nodes):
         if given.issuperset(node.output):
@@ -213,8 +245,8 @@ def _drop_repeated(nodes: Any) -> None:
 def _enter_by_convolution(graph: ModelProto, in_float: list[str]) -> ModelProto:
     """Return the graph with a 1×1 convolution of the identity where a residual stream begins in float.
 
-    ONNX Runtime keeps 8-bit convolutions in another memory layout than what comes from float.  Each addition whose
-    shortcut goes back to a convolution in float, through other additions, would cost two transpositions; this is one.
+    ONNX Runtime keeps 8-bit convolutions in another memory layout than float values. Each addition whose shortcut
+    leads back to a convolution in float, through other additions, would cost two transpositions; this costs one.
     """
     changed = ModelProto()
     changed.CopyFrom(graph)
@@ -294,7 +326,7 @@ def _calibrate(path: Path, images: NDArray[np.uint8], method: str, threads: int,
 
 
 def _end_with(nodes: Any, last: str, output: str) -> None:
-    """Let the node of that name give the output itself, without the casts to float16 and back behind it."""
+    """Let the node of that name compute the output directly, without the casts to float16 and back after it."""
     node: NodeProto = next(node for node in nodes if node.name == last)
     behind = {node.output[0]}
     for cast in [other for other in nodes if other.op_type == "Cast"]:
@@ -305,7 +337,7 @@ def _end_with(nodes: Any, last: str, output: str) -> None:
 
 
 def _cleaned(made: ModelProto, source: ModelProto) -> ModelProto:
-    """Nodes in order, without what tools noted down; versions as the source has them."""
+    """Return a model with its nodes in order, without annotations of tools, and with the versions of the source."""
     ONNXModel(made).topological_sort()
     del made.graph.value_info[:]
     model: ModelProto = onnx.helper.make_model(

@@ -1,4 +1,4 @@
-"""What a reader must know before trusting a figure, in the order of its weight."""
+"""Caveats: what a reader must know before trusting a figure, the most important first."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -15,7 +15,13 @@ FEWEST_SEEDS = 3
 
 
 class Caveat(NamedTuple):
-    """grave: the numbers do not mean what one would take them for."""
+    """Something that a reader must know before trusting a figure.
+
+    Attributes:
+        title: Its title.
+        text: Sentences.
+        grave: Whether the numbers do not mean what a reader would assume.
+    """
 
     title: str
     text: str
@@ -23,12 +29,15 @@ class Caveat(NamedTuple):
 
 
 def caveats(report: pd.DataFrame, comparisons: pd.DataFrame, hosts: Sequence[dict[str, Any]]) -> list[Caveat]:
-    """Return all that apply to a table and the hosts it was measured on.
+    """Return all caveats that apply to a report and the hosts it was measured on.
 
     Args:
         report: Rows of report.csv.
         comparisons: Rows of comparisons.csv.
-        hosts: Contents of host.json; `stable` and `warnings` are heeded where they are there.
+        hosts: Contents of host.json; `stable` and `warnings` are considered where they are present.
+
+    Returns:
+        The caveats, the most important first.
     """
     # Either of these already says that published values do not apply.
     departures = [*_data(report), *_training(report)] or _published(comparisons)
@@ -40,8 +49,8 @@ def _data(report: pd.DataFrame) -> list[Caveat]:
     return [
         Caveat(
             "Not CIFAR-10",
-            f"The images are {name}. The figures show that every stage works and how fast; "
-            "no accuracy here tells about CIFAR-10, and published values do not apply.",
+            f"The images are {name}. The figures show that every stage works and how fast it is; "
+            "the accuracies are not those of CIFAR-10, and published values do not apply.",
             grave=True,
         )
         for name in names
@@ -91,36 +100,36 @@ def _seeds(report: pd.DataFrame) -> list[Caveat]:
         return []
     number = int(seeds.min())
     text = (
-        "Each network was trained once. How much its accuracy owes to chance in training is not measured: intervals "
-        "and tests count the test images alone."
+        "Each network was trained once. How much its accuracy varies with the seed is not measured: intervals and "
+        "tests consider only the choice of test images."
         if number == 1
-        else f"Each network was trained {number} times: too few to know well how much training runs differ."
+        else f"Each network was trained {number} times: too few to know precisely how much training runs differ."
     )
     return [Caveat("One seed" if number == 1 else f"{number} seeds", text, grave=False)]
 
 
 def _hosts(hosts: Sequence[dict[str, Any]]) -> list[Caveat]:
-    found = []
+    listed = []
     for host in hosts:
         said = host.get("warnings")
         lines = [str(line) for line in said] if isinstance(said, list) else []
         if host.get("stable") is False:
-            lines.insert(0, "repetitions differ by more than on a quiet machine, or warming up did not end")
-            found.append(Caveat(f"Unstable timing on {host['name']}", _sentence(lines), grave=True))
+            lines.insert(0, "rounds differ by more than on an idle machine, or warm-up did not end")
+            listed.append(Caveat(f"Unstable timing on {host['name']}", _sentence(lines), grave=True))
         elif lines:
-            found.append(Caveat(f"Timing on {host['name']}", _sentence(lines), grave=False))
+            listed.append(Caveat(f"Timing on {host['name']}", _sentence(lines), grave=False))
     names = list(dict.fromkeys(str(host["name"]) for host in hosts))
     if len(names) > 1:
         text = f"Latencies were taken on {' and '.join(names)}. They are not ranked together."
-        found.append(Caveat("Several hosts or devices", text, grave=False))
-    return found
+        listed.append(Caveat("Several hosts or devices", text, grave=False))
+    return listed
 
 
 def _code(hosts: Sequence[dict[str, Any]]) -> list[Caveat]:
     states = [host.get("git") for host in hosts]
     if not any(isinstance(state, dict) and state.get("dirty") for state in states):
         return []
-    text = "The code had changes that no commit holds: the commit recorded with the host does not reproduce it exactly."
+    text = "The code had uncommitted changes: the commit recorded with the host does not reproduce it exactly."
     return [Caveat("Uncommitted code", text, grave=False)]
 
 

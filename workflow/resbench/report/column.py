@@ -29,9 +29,9 @@ class Shown(NamedTuple):
         title: Heading.
         unit: As written below the heading; it may be another than the file's.
         text: Returns a value as it is written.
-        details: What else stands in the cell, from other columns of the row.
+        details: Further lines of the cell, from other columns of the row.
         meaning: What the heading means, where that is more than the column's own meaning.
-        once: Returns in words a value that all rows share, which the caption then says instead of a column.
+        once: Returns as text a value that all rows share, which then stands in the caption instead of a column.
     """
 
     title: str
@@ -48,13 +48,13 @@ class Column:
 
     Attributes:
         name: Heading in the file.
-        meaning: What a value says, for the documentation.
-        compute: Returns the value of an entry, None where it was not measured or too few samples carry it.
+        meaning: What a value means, for the documentation.
+        compute: Returns the value of an entry, None where it was not measured or the samples are too few.
         type: `str`, `int` or `float`.
         unit: Of the values in the file.
-        checks: What every value fulfils.
+        checks: Conditions that every value fulfils.
         required: Whether no cell may be empty.
-        shown: How people see it; None where only the file has it.
+        shown: How it is shown to people; None where only the file has it.
         metric: A function of one model's probabilities, whose mean over seeds is the value (instead of `compute`).
     """
 
@@ -69,18 +69,42 @@ class Column:
     metric: Metric | None = None
 
     def value(self, entry: Entry) -> Any:
-        """Return the value of an entry, None where there is none."""
+        """Return the value of an entry.
+
+        Args:
+            entry: One row's measurements.
+
+        Returns:
+            The value; None where there is none.
+        """
         if self.metric is None:
             return self.compute(entry)
-        values = [answer.metrics[self.name] for answer in entry.answers]
+        values = [evaluation.metrics[self.name] for evaluation in entry.evaluations]
         return statistics.fmean(values) if values else None
 
 
 def interval(low: str, high: str) -> Detail:
-    """Return the detail that shows an interval, from the columns of its ends."""
+    """Return the detail that shows an interval.
+
+    Args:
+        low: Column of its lower end.
+        high: Column of its upper end.
+
+    Returns:
+        The detail.
+    """
     return lambda row, text: None if row[low] is None else between(text(row[low]), text(row[high]))
 
 
 def labelled(label: str, name: str, text: Text | None = None) -> Detail:
-    """Return the detail that shows another column's value behind a label."""
+    """Return the detail that shows another column's value after a label.
+
+    Args:
+        label: The label.
+        name: The column.
+        text: Writes the value; None writes it as the cell's own.
+
+    Returns:
+        The detail.
+    """
     return lambda row, own: None if row[name] is None else f"{label} {(text or own)(row[name])}"

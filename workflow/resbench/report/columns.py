@@ -1,4 +1,4 @@
-"""The columns of report.csv, one record each: everything that lists columns is derived from `COLUMNS`.
+"""The columns of report.csv, one record each; everything that lists columns is derived from `COLUMNS`.
 
 The order of the file, its schema, the table in docs/methodology.md, the tables of the page and those of report.md
 follow from it. A new column takes one entry here and the function that computes it.
@@ -63,17 +63,17 @@ def _host(entry: Entry) -> str | None:
 
 
 def _agreement(entry: Entry) -> float | None:
-    known = [found.top1_agreement for found in entry.compared if found.top1_agreement is not None]
+    known = [one.top1_agreement for one in entry.compared if one.top1_agreement is not None]
     return min(known, default=None)
 
 
 def _difference(entry: Entry) -> float | None:
-    known = [found.max_abs_diff for found in entry.compared if found.max_abs_diff is not None]
+    known = [one.max_abs_diff for one in entry.compared if one.max_abs_diff is not None]
     return max(known, default=None)
 
 
 def _reference(row: Row, text: Text) -> str:
-    """Return what a model was held against."""
+    """Return what a model was compared with."""
     if row["precision"] != "fp32":
         return "with fp32"
     return "with Keras" if row["provider"] == BASE_PROVIDER.name else f"with fp32 on {BASE_PROVIDER.name}"
@@ -102,7 +102,7 @@ COLUMNS = [
         required=True,
         shown=Shown("Precision", text=str),
     ),
-    Column("provider", "what executed the graph", _field("provider"), type=str, checks=(NAME,), required=True),
+    Column("provider", "execution provider", _field("provider"), type=str, checks=(NAME,), required=True),
     Column(
         "batch_size",
         "images in one call",
@@ -131,7 +131,7 @@ COLUMNS = [
     ),
     Column(
         "seeds",
-        "trainings behind the accuracy",
+        "number of trainings that the accuracy is the mean of",
         lambda entry: len(entry.exports),
         type=int,
         checks=(POSITIVE,),
@@ -139,8 +139,8 @@ COLUMNS = [
     ),
     Column(
         "accuracy_mean",
-        "test images whose likeliest class is right, mean over seeds",
-        _accuracy(lambda found: found.mean),
+        "test images whose most probable class is right, mean over seeds",
+        _accuracy(lambda one: one.mean),
         unit="fraction",
         checks=(FRACTION,),
         shown=Shown(
@@ -152,29 +152,29 @@ COLUMNS = [
                 labelled("SD", "accuracy_std"),
                 labelled("published", "published_accuracy"),
             ),
-            "test images whose likeliest class is right, mean over seeds; below it its 95 % confidence interval for "
-            "other seeds and other test images (for one seed, of this model alone), the standard deviation (SD) over "
-            "seeds, and the published value",
+            "test images whose most probable class is right, mean over seeds; below it its 95 % confidence interval "
+            "for other seeds and other test images (for one seed, of this model alone), the standard deviation (SD) "
+            "over seeds, and the published value",
         ),
     ),
     Column(
         "accuracy_std",
         "standard deviation of the accuracy over seeds",
-        _accuracy(lambda found: found.deviation),
+        _accuracy(lambda one: one.deviation),
         unit="fraction",
         checks=(FRACTION,),
     ),
     Column(
         "accuracy_low",
         "lower end of the accuracy's 95 % interval over seeds and test images",
-        _accuracy(lambda found: found.low),
+        _accuracy(lambda one: one.low),
         unit="fraction",
         checks=(FRACTION,),
     ),
     Column(
         "accuracy_high",
         "upper end of the accuracy's 95 % interval",
-        _accuracy(lambda found: found.high),
+        _accuracy(lambda one: one.high),
         unit="fraction",
         checks=(FRACTION,),
     ),
@@ -188,7 +188,7 @@ COLUMNS = [
     ),
     Column(
         "ece",
-        "expected calibration error: how far confidence is from accuracy (Guo et al. 2017, 15 bins), mean over seeds",
+        "expected calibration error: distance of confidence from accuracy (Guo et al. 2017, 15 bins), mean over seeds",
         metric=calibration_error,
         unit="fraction",
         checks=(FRACTION,),
@@ -196,7 +196,7 @@ COLUMNS = [
     ),
     Column(
         "brier",
-        "multi-class Brier score: squared distance of the probabilities from the truth, 0 to 2, mean over seeds",
+        "multi-class Brier score: squared distance of the probabilities from the true class, 0 to 2, mean over seeds",
         metric=brier_score,
         checks=(NOT_NEGATIVE,),
         shown=Shown("Brier", text=decimals(4)),
@@ -204,14 +204,14 @@ COLUMNS = [
     Column(
         "latency_min_ms",
         "the shortest call, by which models are ranked",
-        _latency(lambda found: found.minimum),
+        _latency(lambda one: one.minimum),
         unit="ms",
         checks=(POSITIVE,),
     ),
     Column(
         "latency_p50_ms",
         "median time of one call",
-        _latency(lambda found: found.p50.estimate),
+        _latency(lambda one: one.p50.estimate),
         unit="ms",
         checks=(POSITIVE,),
         shown=Shown(
@@ -224,21 +224,21 @@ COLUMNS = [
     Column(
         "latency_p50_low_ms",
         f"lower end of the median's 95 % interval, from {FEWEST_ROUNDS_FOR_P50} rounds on",
-        _latency(lambda found: found.p50.low),
+        _latency(lambda one: one.p50.low),
         unit="ms",
         checks=(POSITIVE,),
     ),
     Column(
         "latency_p50_high_ms",
         "upper end of the median's 95 % interval",
-        _latency(lambda found: found.p50.high),
+        _latency(lambda one: one.p50.high),
         unit="ms",
         checks=(POSITIVE,),
     ),
     Column(
         "latency_p90_ms",
         f"90 % of the calls take no longer, from {FEWEST_FOR_P90} calls on",
-        _latency(lambda found: found.p90.estimate if found.p90 else None),
+        _latency(lambda one: one.p90.estimate if one.p90 else None),
         unit="ms",
         checks=(POSITIVE,),
         shown=Shown("p90", "ms"),
@@ -246,7 +246,7 @@ COLUMNS = [
     Column(
         "latency_p99_ms",
         f"99 % of the calls take no longer, from {FEWEST_FOR_P99} calls on",
-        _latency(lambda found: found.p99),
+        _latency(lambda one: one.p99),
         unit="ms",
         checks=(POSITIVE,),
     ),
@@ -260,22 +260,22 @@ COLUMNS = [
     ),
     Column(
         "load_ms",
-        "opening the model, median over processes",
-        _latency(lambda found: found.load),
+        "session load time, median over processes",
+        _latency(lambda one: one.load),
         unit="ms",
         checks=(POSITIVE,),
     ),
     Column(
         "first_ms",
         "first inference, before any warm-up, median over processes",
-        _latency(lambda found: found.first),
+        _latency(lambda one: one.first),
         unit="ms",
         checks=(POSITIVE,),
     ),
     Column(
         "model_bytes",
         "size of the .onnx file, the largest of all seeds",
-        lambda entry: max((found.model_bytes for found in entry.files), default=None),
+        lambda entry: max((one.model_bytes for one in entry.files), default=None),
         type=int,
         unit="bytes",
         checks=(POSITIVE,),
@@ -301,16 +301,16 @@ COLUMNS = [
     ),
     Column(
         "peak_rss_mb",
-        "largest resident size of a measuring process",
+        "largest resident memory of a measuring process",
         _peak_memory,
         unit="10⁶ bytes",
         checks=(POSITIVE,),
-        shown=Shown("Memory", "MB", meaning="largest resident size of a measuring process, 10⁶ bytes"),
+        shown=Shown("Memory", "MB", meaning="largest resident memory of a measuring process, 10⁶ bytes"),
     ),
     Column(
         "top1_agreement",
-        "test images that get the same class from two models, the lowest of all seeds: fp32 is held against Keras "
-        f"(on other providers than {BASE_PROVIDER.name}, against fp32 there), other precisions against fp32",
+        "test images that get the same class from two models, the lowest of all seeds: fp32 is compared with Keras "
+        f"(on other providers than {BASE_PROVIDER.name}, with fp32 there), other precisions with fp32",
         _agreement,
         unit="fraction",
         checks=(FRACTION,),
@@ -320,8 +320,8 @@ COLUMNS = [
             percent,
             (_reference, labelled("max.", "max_abs_diff", small)),
             "test images that get the same class from two models, the lowest of all seeds, and the largest difference "
-            "(max.) between any two of their probabilities: fp32 is held against Keras (on other providers than "
-            f"{BASE_PROVIDER.name}, against fp32 there), other precisions against fp32",
+            "(max.) between any two of their probabilities: fp32 is compared with Keras (on other providers than "
+            f"{BASE_PROVIDER.name}, with fp32 there), other precisions with fp32",
         ),
     ),
     Column(
@@ -333,14 +333,14 @@ COLUMNS = [
     ),
     Column(
         "published_accuracy",
-        "test accuracy as published, whatever was run here",
+        "published test accuracy (reference accuracy)",
         _training("published_accuracy"),
         unit="fraction",
         checks=(FRACTION,),
     ),
     Column(
         "published_loss",
-        "loss as published, whatever was run here",
+        "published loss",
         _training("published_loss"),
         unit="nats",
         checks=(POSITIVE,),
@@ -371,8 +371,8 @@ COLUMNS = [
         checks=(POSITIVE,),
         required=True,
     ),
-    Column("host", "machine that timed it, in words", _host, type=str),
-    Column("dataset", "what the images are, in words", _field("dataset"), type=str, required=True),
+    Column("host", "machine that timed it, with its runtime", _host, type=str),
+    Column("dataset", "name of the images", _field("dataset"), type=str, required=True),
 ]
 REPORT_COLUMNS = [column.name for column in COLUMNS]
 TEXTS = [column.name for column in COLUMNS if column.type is str]
@@ -385,11 +385,22 @@ SHOWN = {
 
 
 def report_row(entry: Entry) -> Row:
-    """Return an entry's row of report.csv, None where a value is missing."""
+    """Return an entry's row of report.csv.
+
+    Args:
+        entry: One row's measurements.
+
+    Returns:
+        Values by column; None where a value is missing.
+    """
     return {column.name: column.value(entry) for column in COLUMNS}
 
 
 def documentation() -> str:
-    """Return the table of all columns for docs/methodology.md."""
+    """Return the table of all columns for docs/methodology.md.
+
+    Returns:
+        Markdown.
+    """
     rows = [[f"`{column.name}`", column.unit, column.meaning] for column in COLUMNS]
     return table(["column", "unit", "meaning"], rows, texts=3)

@@ -1,4 +1,4 @@
-"""comparisons.csv as tables: one for each question that was asked of the models."""
+"""comparisons.csv as tables: one for each kind of comparison."""
 
 from collections.abc import Collection
 from typing import Any
@@ -7,8 +7,8 @@ import pandas as pd
 
 from resbench.report.comparisons import Kind
 from resbench.report.format import between, p_value, points, ratio
-from resbench.report.prose import describe_comparison, provider_words, setting_words
-from resbench.report.tables import BLANK, Cell, Heading, Row, Table, words
+from resbench.report.prose import describe_comparison, provider_title, setting_text
+from resbench.report.tables import BLANK, Cell, Heading, Row, Table, text_cell
 
 ACCURACY = "Test accuracy, network against network"
 PRECISION = "Test accuracy, precision against fp32"
@@ -20,13 +20,16 @@ RATIO = Heading("Ratio", "×", "of the latencies, first by second, of shortest c
 
 
 def comparison_tables(comparisons: pd.DataFrame, foremost: Collection[str]) -> list[Table]:
-    """Return the tables that have rows; those of the networks in `foremost` come first in each.
+    """Return the tables that have rows.
 
     What was not comparable, and pairs of different networks in different precisions, are left out.
 
     Args:
         comparisons: Rows of comparisons.csv.
-        foremost: Variants that a reader looks for first.
+        foremost: Variants whose rows come first.
+
+    Returns:
+        One table for each kind of comparison.
     """
     rows: dict[str, list[Row]] = {caption: [] for caption in (ACCURACY, PRECISION, PUBLISHED, LATENCY)}
     compared = comparisons.dropna(subset=["estimate"])
@@ -38,33 +41,33 @@ def comparison_tables(comparisons: pd.DataFrame, foremost: Collection[str]) -> l
             rows[LATENCY if row["metric"] == "latency" else CAPTIONS[kind]].append(
                 _row(row, str(row["host"]) if hosts > 1 else "")
             )
-    return [Table(caption, _headings(caption), found) for caption, found in rows.items() if found]
+    return [Table(caption, _headings(caption), lines) for caption, lines in rows.items() if lines]
 
 
 def _headings(caption: str) -> list[Heading]:
     return [
-        Heading("Pair", words=True, meaning="first against second"),
-        Heading("Verdict", words=True, meaning="on the first"),
+        Heading("Pair", is_text=True, meaning="first against second"),
+        Heading("Verdict", is_text=True, meaning="on the first"),
         RATIO if caption == LATENCY else DIFFERENCE,
         Heading("p", meaning="of no difference, Holm-adjusted for the number of comparisons"),
-        Heading("Where", words=True, meaning="provider, batch size and threads"),
+        Heading("Where", is_text=True, meaning="provider, batch size and threads"),
     ]
 
 
 def _row(row: dict[Any, Any], host: str) -> Row:
     text = ratio if row["metric"] == "latency" else points
-    place = provider_words(str(row["provider"]))
+    place = provider_title(str(row["provider"]))
     if not pd.isna(row["batch_size"]):
-        place += f", {setting_words((row['batch_size'], row['threads']))}{f', {host}' if host else ''}"
+        place += f", {setting_text((row['batch_size'], row['threads']))}{f', {host}' if host else ''}"
     first, second = (f"{row[name]} {row[f'{name}_precision']}".strip() for name in ("first", "second"))
     ends = () if pd.isna(row["low"]) else (between(text(row["low"]), text(row["high"]), "to"),)
     p = row["p_adjusted"]
     return Row(
         [
-            words(f"{first} against {second}"),
-            words(describe_comparison(row)),
+            text_cell(f"{first} against {second}"),
+            text_cell(describe_comparison(row)),
             Cell(text(row["estimate"]), ends, row["estimate"]),
             BLANK if pd.isna(p) else Cell(p_value(p), value=p),
-            words(place),
+            text_cell(place),
         ]
     )

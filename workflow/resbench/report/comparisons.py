@@ -1,4 +1,4 @@
-"""comparisons.csv: which model is better than which, as verdict codes with their numbers."""
+"""comparisons.csv: comparisons of models, as verdict codes with their numbers."""
 
 import itertools
 import math
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from resbench.report.inputs import Answer, Inputs, Key, answered, settings
+from resbench.report.inputs import Evaluation, Inputs, Key, evaluations_by_model, settings
 from resbench.report.published import TARGET, Reason, departure
 from resbench.statistics import accuracy as statistics
 from resbench.statistics.accuracy import Correct
@@ -27,14 +27,14 @@ Row = dict[str, Any]
 
 
 class Kind(StrEnum):
-    """What is held against what.
+    """What is compared with what.
 
     Attributes:
         NETWORK: Two networks in the same precision.
-        PRECISION: A network in a lower precision against itself in fp32.
+        PRECISION: A network in a lower precision, with itself in fp32.
         MODEL: Two networks in different precisions.
-        PUBLISHED: A network in fp32 against its published accuracy.
-        TARGET: A network in fp32 against an accuracy that others ask of it.
+        PUBLISHED: A network in fp32, with its published accuracy.
+        TARGET: A network in fp32, with an accuracy that its source requires.
     """
 
     NETWORK = "network"
@@ -45,25 +45,29 @@ class Kind(StrEnum):
 
 
 def comparison_rows(inputs: Inputs, dataset: str) -> list[Row]:
-    """Return every comparison that the measurements allow, as `COMPARISON_COLUMNS`.
+    """Return every comparison that the measurements allow.
 
-    metric `accuracy`: all pairs of models on one provider, and each network at fp32 against its published accuracy,
-    where second is the kind and has no precision.  estimate is first less second, a fraction; [low, high] is its 95 %
-    interval.  A published accuracy is of one run, so the interval is that of one more run of ours less the published
-    one; there are no p-values.  seeds: so many of each; with 1 the row is about these two models alone.
+    metric `accuracy`: all pairs of models on one provider, and each network in fp32 with its published accuracy, where
+    second is the kind and has no precision. estimate is first less second, a fraction; [low, high] is its 95 %
+    interval. A published accuracy is of one run, so the interval is that of one more run of this network less the
+    published one; there are no p-values. seeds: the number of seeds of each; with 1 the row is about these two models
+    alone.
 
-    metric `latency`, for each host, provider, batch size and threads: the same pairs.  estimate is how many times as
-    long the first takes as the second, of paired rounds and shortest calls.
+    metric `latency`, for each host, provider, batch size and number of threads: the same pairs. estimate is the ratio
+    of the first latency to the second, of paired rounds and shortest calls.
 
-    p_adjusted is Holm's over a family, the rows that share `FAMILY`.  verdict is `equivalent` where the interval lies
+    p_adjusted is Holm's over a family, the rows that share `FAMILY`. verdict is `equivalent` where the interval lies
     within the margin (p_equivalence < 5 %), else `better` or `worse` where p_adjusted is below 5 %, else `undecided`;
-    against published accuracies p is replaced by whether the interval excludes 0.  seeds_needed: so many of each would
-    show a difference of accuracies; None where that is unknown or more than 100.  reason: see `Reason`, with what was
-    found and what would be required.
+    for published accuracies p is replaced by whether the interval excludes 0. seeds_needed: so many seeds of each would
+    show a difference of accuracies; None where that is unknown or more than 100. reason: see `Reason`; found and
+    required are the values it is about.
 
     Args:
-        inputs: what the other stages measured.
-        dataset: what the images are called in report.csv.
+        inputs: Results of the other stages.
+        dataset: Name of the images in report.csv.
+
+    Returns:
+        Rows, by `COMPARISON_COLUMNS`.
     """
     rows = [*_accuracy(inputs), *_latency(inputs)]
     families: dict[tuple[Any, ...], list[Row]] = {}
@@ -82,7 +86,7 @@ def comparison_rows(inputs: Inputs, dataset: str) -> list[Row]:
 
 
 def _accuracy(inputs: Inputs) -> Iterator[Row]:
-    evaluated = answered(inputs)
+    evaluated = evaluations_by_model(inputs)
     for kind, first, second in _pairs(evaluated, inputs):
         one, other = evaluated[first], evaluated[second]
         compare = statistics.compare_networks
@@ -90,7 +94,7 @@ def _accuracy(inputs: Inputs) -> Iterator[Row]:
             shared = [seed for seed in one if seed in other]
             if not shared:
                 continue
-            one, other = ({seed: answers[seed] for seed in shared} for answers in (one, other))
+            one, other = ({seed: evaluations[seed] for seed in shared} for evaluations in (one, other))
             compare = statistics.compare_precisions
         difference = compare(_correct(one), _correct(other), ACCURACY_MARGIN)
         row = _names(kind, first, second) | {"metric": "accuracy", "margin": ACCURACY_MARGIN}
@@ -119,7 +123,7 @@ def _latency(inputs: Inputs) -> Iterator[Row]:
 
 def _published(inputs: Inputs, dataset: str) -> Iterator[Row]:
     exports = {export.variant: export for export in inputs.parity}
-    for (variant, precision, provider), answers in answered(inputs).items():
+    for (variant, precision, provider), evaluations in evaluations_by_model(inputs).items():
         export = exports[variant]
         accuracy = export.published_accuracy
         if precision != "fp32" or accuracy is None:
@@ -129,7 +133,7 @@ def _published(inputs: Inputs, dataset: str) -> Iterator[Row]:
         if departed := departure(export, dataset):
             yield row | {"verdict": Verdict.NOT_COMPARABLE} | departed._asdict()
             continue
-        correct = _correct(answers)
+        correct = _correct(evaluations)
         low, high = (end - accuracy for end in statistics.next_run_interval(correct))
         estimate = float(correct.mean()) - accuracy
         equivalent = low > -ACCURACY_MARGIN and high < ACCURACY_MARGIN
@@ -137,17 +141,17 @@ def _published(inputs: Inputs, dataset: str) -> Iterator[Row]:
         yield row | {"verdict": judge(estimate, float(low <= 0 <= high), float(not equivalent))}
 
 
-def _correct(answers: dict[str, Answer]) -> Correct:
-    return np.stack([answer.correct for answer in answers.values()])
+def _correct(evaluations: dict[str, Evaluation]) -> Correct:
+    return np.stack([evaluation.correct for evaluation in evaluations.values()])
 
 
-def _pairs(found: Iterable[Key], inputs: Inputs) -> Iterator[tuple[Kind, Key, Key]]:
-    """Yield all pairs of (variant, precision, ...) that differ in variant or precision alone, kind by kind.
+def _pairs(models: Iterable[Key], inputs: Inputs) -> Iterator[tuple[Kind, Key, Key]]:
+    """Yield all pairs of (variant, precision, ...) that differ only in variant or precision, kind by kind.
 
     Variants come in the order of the parity files; of one network, the lower precision is the first.
     """
     variants = list(dict.fromkeys(export.variant for export in inputs.parity))
-    keys = sorted(found, key=lambda key: variants.index(key[0]))
+    keys = sorted(models, key=lambda key: variants.index(key[0]))
     pairs: dict[Kind, list[tuple[Key, Key]]] = {Kind.NETWORK: [], Kind.PRECISION: [], Kind.MODEL: []}
     for first, second in itertools.combinations(keys, 2):
         if first[2:] != second[2:]:

@@ -7,9 +7,16 @@ from typing import Any
 
 
 def to_csv(rows: Iterable[dict[str, Any]], columns: list[str]) -> str:
-    """Return rows as CSV.
+    """Return rows as the text of a .csv file.
 
-    Numbers have six significant digits, beyond what any of these measurements can repeat; whole numbers have all.
+    Numbers have six significant digits, more than any of these measurements can repeat; integers have all.
+
+    Args:
+        rows: Values by column.
+        columns: Columns in their order.
+
+    Returns:
+        The text.
     """
     stream = io.StringIO()
     writer = csv.DictWriter(stream, columns, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""The rule that decides which network in which precision to deploy: once, for all that names a model.
+"""The rule that decides which network in which precision to deploy.
 
 The rule, applied to what was measured on one host, provider, batch size and number of threads:
 
@@ -40,10 +40,13 @@ def recommend(rows: Sequence[Row], comparisons: Sequence[Row], deployment: Deplo
     """Apply the rule to every place and setting that was measured.
 
     Args:
-        rows: of report.csv; empty cells are None.
-        comparisons: of comparisons.csv; empty cells are None.
-        deployment: where bundles will run; None takes the first place and setting, and leaves the precision to the
+        rows: Rows of report.csv; empty cells are None.
+        comparisons: Rows of comparisons.csv; empty cells are None.
+        deployment: Where bundles will run; None takes the first place and setting, and leaves the precision to the
             rule.
+
+    Returns:
+        The content of recommendation.json.
 
     Raises:
         ResbenchError: No model was measured in the precision that the deployment asks for.
@@ -56,20 +59,20 @@ def recommend(rows: Sequence[Row], comparisons: Sequence[Row], deployment: Deplo
     if deployment is None and places:
         provider, _, batch_size, threads = next(iter(places))
         deployment = Deployment(provider=provider, batch_size=batch_size, threads=threads)
-    found = []
+    decided = []
     for (provider, host, batch_size, threads), candidates in places.items():
         wanted = deployment.precision if deployment and deployment.provider == provider else FASTEST
         evidence = Evidence(comparisons, host, provider, batch_size, threads)
         values = _decide(candidates, evidence, wanted)
-        found.append(Recommendation(provider=provider, host=host, batch_size=batch_size, threads=threads, **values))
-    return Recommendations(deployment=deployment, recommendations=found)
+        decided.append(Recommendation(provider=provider, host=host, batch_size=batch_size, threads=threads, **values))
+    return Recommendations(deployment=deployment, recommendations=decided)
 
 
 class Evidence:
-    """The comparisons of one host, provider and setting, in either direction."""
+    """The comparisons of one host, provider and setting, in both directions."""
 
     def __init__(self, comparisons: Iterable[Row], host: str, provider: str, batch_size: int, threads: int) -> None:
-        """Keep the comparisons of models; those with published accuracies are not among them."""
+        """Keep the comparisons of models with each other, without those with published accuracies."""
         self._found: dict[tuple[str, Key, Key], Comparison] = {}
         for row in comparisons:
             place = row["host"], row["batch_size"], row["threads"]
@@ -82,16 +85,30 @@ class Evidence:
             self._found[found.metric, second, first] = found.inverted()
 
     def accuracy(self, first: Candidate, second: Candidate) -> Comparison:
-        """Return what is shown of the accuracy of the first against the second."""
+        """Return what is shown of the accuracy of the first model compared with the second.
+
+        Args:
+            first, second: The models.
+
+        Returns:
+            The comparison.
+        """
         measured = first.accuracy - second.accuracy
         return self._compare("accuracy", first, second, measured, ACCURACY_MARGIN)
 
     def latency(self, first: Candidate, second: Candidate) -> Comparison:
-        """Return what is shown of the latency of the first against the second."""
+        """Return what is shown of the latency of the first model compared with the second.
+
+        Args:
+            first, second: The models.
+
+        Returns:
+            The comparison.
+        """
         return self._compare("latency", first, second, first.latency_min_ms / second.latency_min_ms, LATENCY_MARGIN)
 
     def _compare(self, metric: str, first: Candidate, second: Candidate, measured: float, margin: float) -> Comparison:
-        """Where nothing was compared, measured values stand, and nothing is shown."""
+        """Return a comparison; where there is none, the measured values, of which nothing is shown."""
         undecided = Comparison(metric=metric, verdict=Verdict.UNDECIDED, estimate=measured, margin=margin)
         return self._found.get((metric, first.key, second.key), undecided)
 
@@ -110,19 +127,19 @@ def _decide(candidates: list[Candidate], evidence: Evidence, wanted: str) -> dic
         pool = [candidate for candidate in candidates if candidate.precision == wanted]
         if not pool:
             there = ", ".join(dict.fromkeys(candidate.precision for candidate in candidates))
-            raise ResbenchError(f"deployment.precision: no {wanted} model was measured there; there are: {there}")
+            raise ResbenchError(f"deployment.precision: no {wanted} model was measured there; choose one of: {there}")
     choice = _fastest(_close(pool), evidence)
     override = [] if wanted == FASTEST else [Finding(code=Code.OVERRIDE, model=by_rule)]
     precisions = {}
     for variant in dict.fromkeys(candidate.variant for candidate in pool):
         own = [candidate for candidate in candidates if candidate.variant == variant]
         model = choice if variant == choice.variant else _fastest([c for c in pool if c in own], evidence)
-        rule_s = _fastest([c for c in eligible if c in own], evidence)
-        asked = [] if wanted == FASTEST else [Finding(code=Code.OVERRIDE, model=rule_s)]
+        ruled = _fastest([c for c in eligible if c in own], evidence)
+        asked = [] if wanted == FASTEST else [Finding(code=Code.OVERRIDE, model=ruled)]
         precisions[variant] = Precision(model=model, findings=[*asked, *_on_precisions(own, evidence)])
     own = [candidate for candidate in candidates if candidate.variant == choice.variant]
     on_choice = _on_choice(choice, pool, evidence)
-    if not any(finding.code is Code.FASTEST and finding.model in own for finding in on_choice):  # else that says it
+    if not any(finding.code is Code.FASTEST and finding.model in own for finding in on_choice):
         on_choice += _on_precisions(own, evidence)
     return {
         "choice": choice,
@@ -141,8 +158,8 @@ def _is_eligible(candidate: Candidate, candidates: list[Candidate], evidence: Ev
 
 def _full_precision(candidate: Candidate, candidates: list[Candidate]) -> Candidate | None:
     """Return the same network in fp32, None where that is the candidate itself or was not measured."""
-    found = (other for other in candidates if other.key == (candidate.variant, FP32) and other != candidate)
-    return next(found, None)
+    matches = (other for other in candidates if other.key == (candidate.variant, FP32) and other != candidate)
+    return next(matches, None)
 
 
 def _keeps_accuracy(candidate: Candidate, other: Candidate) -> bool:
@@ -150,7 +167,7 @@ def _keeps_accuracy(candidate: Candidate, other: Candidate) -> bool:
 
 
 def _close(candidates: list[Candidate]) -> list[Candidate]:
-    """Return those that are less than the margin below the most accurate."""
+    """Return the models that are less than the margin below the most accurate."""
     return [candidate for candidate in candidates if _keeps_accuracy(candidate, _most_accurate(candidates))]
 
 
@@ -187,12 +204,12 @@ def _size(candidate: Candidate) -> float:
 
 
 def _on_choice(choice: Candidate, pool: list[Candidate], evidence: Evidence) -> list[Finding]:
-    """Return why this model: its accuracy, its latency and what is faster."""
-    others = [candidate for candidate in pool if candidate != choice]
-    if not others:
+    """Return why this model was chosen: its accuracy, its latency and what is faster."""
+    rest = [candidate for candidate in pool if candidate != choice]
+    if not rest:
         return [Finding(code=Code.ONLY_MODEL)]
     top, rivals = _most_accurate(pool), [candidate for candidate in _close(pool) if candidate != choice]
-    against = _most_accurate(others) if top == choice else top
+    against = _most_accurate(rest) if top == choice else top
     code = Code.MOST_ACCURATE if top == choice else Code.WITHIN_MARGIN
     findings = [Finding(code=code, model=against, accuracy=evidence.accuracy(choice, against))]
     first = _shortest(_close(pool), evidence)
@@ -210,7 +227,7 @@ def _on_choice(choice: Candidate, pool: list[Candidate], evidence: Evidence) -> 
 
 
 def _on_precisions(own: list[Candidate], evidence: Evidence) -> list[Finding]:
-    """Return what the lower precisions of one network gain and lose against its fp32."""
+    """Return what the lower precisions of one network gain and lose compared with its fp32."""
     findings = []
     for candidate in own:
         full = _full_precision(candidate, own)
@@ -231,17 +248,17 @@ def _alternatives(
 ) -> list[Alternative]:
     """Return what another priority would choose; latency first also takes precisions that lose more than the margin."""
 
-    def pays(candidate: Candidate) -> bool:
+    def is_faster(candidate: Candidate) -> bool:
         full = _full_precision(candidate, candidates)
         return full is None or evidence.latency(candidate, full).verdict is Verdict.BETTER
 
-    found = {
+    models = {
         Priority.ACCURACY: _most_accurate(eligible),
-        Priority.LATENCY: _fastest([candidate for candidate in candidates if pays(candidate)], evidence),
+        Priority.LATENCY: _fastest([candidate for candidate in candidates if is_faster(candidate)], evidence),
         Priority.SIZE: _smallest(candidates),
     }
-    if evidence.latency(found[Priority.LATENCY], choice).verdict is not Verdict.BETTER:
-        found[Priority.LATENCY] = choice
+    if evidence.latency(models[Priority.LATENCY], choice).verdict is not Verdict.BETTER:
+        models[Priority.LATENCY] = choice
     return [
         Alternative(priority=priority, model=model)
         if model == choice
@@ -251,5 +268,5 @@ def _alternatives(
             accuracy=evidence.accuracy(model, choice),
             latency=evidence.latency(model, choice),
         )
-        for priority, model in found.items()
+        for priority, model in models.items()
     ]

@@ -1,4 +1,4 @@
-"""Everything that the page and report.md have in common, as data: each draws it by its own template."""
+"""The content of the report as data; the page and report.md show it with a template each."""
 
 import json
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Section(NamedTuple):
 
 
 class Host(NamedTuple):
-    """The facts of one host.json that a reader asks for, and all of it as JSON."""
+    """One host: the most important facts of its host.json, and all of it as JSON."""
 
     name: str
     facts: dict[str, Any]
@@ -39,14 +39,14 @@ class Document(NamedTuple):
     """A report.
 
     Attributes:
-        dataset: What the images are, in words.
-        experiment: What was done, in numbers as they are written.
-        caveats: What must be known before a figure is trusted, first.
+        dataset: Name of the images.
+        experiment: Sizes of the experiment, as text.
+        caveats: What a reader must know before trusting a figure.
         sections: One for each environment.
         comparisons: The tables that have rows.
         robustness: A table for each provider; none where there is no further test set.
         hosts: Where it was measured.
-        source, sha256: Of the data.
+        source, sha256: Source and hash of the data.
         decided: The recommendations.
     """
 
@@ -62,7 +62,11 @@ class Document(NamedTuple):
     decided: Recommendations
 
     def headings(self) -> list[Heading]:
-        """Return every heading of the main tables once, for the list of their meanings."""
+        """Return every heading of the main tables once, for the list of their meanings.
+
+        Returns:
+            The headings, in their order.
+        """
         return list(dict.fromkeys(heading for section in self.sections for heading in section.measured.headings))
 
 
@@ -81,17 +85,20 @@ def build_document(
     Args:
         report: Rows of report.csv, see `read_report`.
         comparisons: Rows of comparisons.csv, see `read_comparisons`.
-        decided: Of recommendation.json.
+        decided: Content of recommendation.json.
         timings: The timed calls, one table for each host.json, see `read_timings`.
-        hosts: The contents of host.json.
-        summary: Of the data, what `convert --summary` wrote.
+        hosts: Contents of host.json.
+        summary: What `convert --summary` wrote about the data.
         test_images: Number of test images.
         robustness: Rows of robustness.csv, see `read_robustness`; None where there is no further test set.
+
+    Returns:
+        The report.
     """
     datasets = list(report["dataset"].unique())
     published = all(titled(name).has_references for name in datasets)
-    found = environments(report, decided, timings)
-    recommended = {one.choice.variant for place in found for one in place.recommendations.values()}
+    places = environments(report, decided, timings)
+    recommended = {one.choice.variant for place in places for one in place.recommendations.values()}
     return Document(
         dataset=", ".join(datasets),
         experiment={
@@ -104,7 +111,7 @@ def build_document(
             "test_images": f"{test_images:,}",
         },
         caveats=caveats(report, comparisons, hosts),
-        sections=[Section(place, _measured(place, published), latency_table(place)) for place in found],
+        sections=[Section(place, _measured(place, published), latency_table(place)) for place in places],
         comparisons=comparison_tables(comparisons, recommended),
         robustness=[] if robustness is None else robustness_tables(robustness),
         hosts=[_host(host) for host in hosts],
@@ -116,7 +123,7 @@ def build_document(
 
 def _measured(place: Environment, published: bool) -> Table:
     chosen = {(*one.choice.key, *setting) for setting, one in place.recommendations.items()}
-    return measured_table(place.rows, place.words, chosen, published=published)
+    return measured_table(place.rows, place.description, chosen, published=published)
 
 
 def _host(host: dict[str, Any]) -> Host:

@@ -1,4 +1,4 @@
-"""What each row of the report is about, with everything that was measured of it."""
+"""Entries: the measurements of each row of the report."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from resbench.report.inputs import Answer, Inputs, Parity, answered, settings
+from resbench.report.inputs import Evaluation, Inputs, Parity, evaluations_by_model, settings
 from resbench.runtime.providers import BASE_PROVIDER
 from resbench.statistics.accuracy import accuracy_interval
 from resbench.statistics.latency import SettingSummary, summarize_setting
@@ -27,10 +27,10 @@ class Entry:
     """One variant in one precision on one provider, at one setting where it was timed.
 
     Attributes:
-        batch_size, threads: None where it was evaluated and not timed.
-        dataset: What the images are, in words.
-        exports: Of each seed, how it was trained and exported; never empty.
-        answers: Of each seed, the results on the test images; empty where it was timed and not evaluated.
+        batch_size, threads: The setting; None where it was evaluated and not timed.
+        dataset: Name of the images.
+        exports: How each seed was trained and exported; never empty.
+        evaluations: Results of each seed on the test images; empty where it was timed and not evaluated.
         calls: The timed calls, rows of samples.csv; None where it was not timed.
     """
 
@@ -41,16 +41,16 @@ class Entry:
     threads: int | None
     dataset: str
     exports: list[Parity]
-    answers: list[Answer]
+    evaluations: list[Evaluation]
     calls: pd.DataFrame | None
 
     @cached_property
     def accuracy(self) -> Accuracy | None:
         """Return the accuracy over seeds and test images, None where it was not evaluated."""
-        if not self.answers:
+        if not self.evaluations:
             return None
-        correct = np.stack([answer.correct for answer in self.answers])
-        deviation = float(correct.mean(axis=1).std(ddof=1)) if len(self.answers) > 1 else None
+        correct = np.stack([evaluation.correct for evaluation in self.evaluations])
+        deviation = float(correct.mean(axis=1).std(ddof=1)) if len(self.evaluations) > 1 else None
         return Accuracy(float(correct.mean()), deviation, *accuracy_interval(correct))
 
     @cached_property
@@ -59,39 +59,42 @@ class Entry:
         return None if self.calls is None else summarize_setting(self.calls)
 
     @property
-    def files(self) -> list[Parity] | list[Answer]:
-        """Return what knows the sizes of this precision's files: the fp32 file is the one that was exported."""
-        return self.exports if self.precision == "fp32" else self.answers
+    def files(self) -> list[Parity] | list[Evaluation]:
+        """Return the records with the sizes of this precision's files: the fp32 file is the one that was exported."""
+        return self.exports if self.precision == "fp32" else self.evaluations
 
     @property
-    def compared(self) -> list[Parity] | list[Answer]:
-        """Return what was held against a reference: fp32 against Keras at export, all others against that fp32."""
+    def compared(self) -> list[Parity] | list[Evaluation]:
+        """Return the comparisons with a reference: fp32 with Keras at export, all others with that fp32."""
         exported = self.precision == "fp32" and self.provider == BASE_PROVIDER.name
-        return self.exports if exported else self.answers
+        return self.exports if exported else self.evaluations
 
 
 def entries(inputs: Inputs, dataset: str) -> list[Entry]:
     """Return one entry for each variant × precision × provider × batch size × threads, in the order of the report.
 
-    What was evaluated and not timed has an entry without setting; what was timed and not evaluated, one without
-    answers. fp32 comes first; variants come in the order of the parity files.
+    A model that was evaluated and not timed has an entry without setting; one that was timed and not evaluated has an
+    entry without evaluations. fp32 comes first; variants come in the order of the parity files.
 
     Args:
-        inputs: The results of all stages.
-        dataset: What the images are, in words.
+        inputs: Results of all stages.
+        dataset: Name of the images.
+
+    Returns:
+        The entries.
     """
     timed = dict(settings(inputs))
-    evaluated = answered(inputs)
+    evaluated = evaluations_by_model(inputs)
     untimed = set(evaluated) - {key[:3] for key in timed}
     variants = list(dict.fromkeys(export.variant for export in inputs.parity))
     keys = [*timed, *((*key, None, None, None) for key in untimed)]
     keys.sort(key=lambda key: (key[1] != "fp32", key[1], key[2], variants.index(key[0]), key[3] or 0, key[4] or 0))
-    found = []
+    listed = []
     for key in keys:
-        answers = evaluated.get(key[:3], {})
-        exports = [p for p in inputs.parity if p.variant == key[0] and (p.seed in answers or not answers)]
+        evaluations = evaluated.get(key[:3], {})
+        exports = [p for p in inputs.parity if p.variant == key[0] and (p.seed in evaluations or not evaluations)]
         variant, precision, provider, batch_size, threads, _ = key
         setting = batch_size, threads
-        results = list(answers.values())
-        found.append(Entry(variant, precision, provider, *setting, dataset, exports, results, timed.get(key)))
-    return found
+        results = list(evaluations.values())
+        listed.append(Entry(variant, precision, provider, *setting, dataset, exports, results, timed.get(key)))
+    return listed

@@ -1,11 +1,11 @@
-"""What may be ranked together: the figures of one provider on one host with its software."""
+"""Environments: models are ranked only within one provider on one host with its software."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
-from resbench.report.prose import provider_words
+from resbench.report.prose import provider_title
 from resbench.report.recommendation import Recommendation, Recommendations
 
 Setting = tuple[float, float]  # batch size, threads
@@ -15,14 +15,14 @@ class Environment(NamedTuple):
     """One environment and what was measured there.
 
     Attributes:
-        label: Names it in file names and among the others, `cpu` or `cpu-2` for the second of that provider.
+        label: Name in file names: `cpu`, or `cpu-2` for the second of that provider.
         title: The provider, and the host where several have it.
         provider: Name of the provider.
-        name: The host with its software, in words.
+        name: Name of the host with its software.
         rows: Rows of report.csv.
         calls: Rows of samples.csv.
-        settings: From small to large batches, few to many threads.
-        recommendations: For each of them, where a model has both accuracy and latency there.
+        settings: Batch size and threads, in ascending order.
+        recommendations: One for each setting where a model has both accuracy and latency.
     """
 
     label: str
@@ -35,42 +35,61 @@ class Environment(NamedTuple):
     recommendations: dict[Setting, Recommendation]
 
     @property
-    def words(self) -> str:
-        """Return provider and host in words."""
-        return f"with the {provider_words(self.provider)} provider on {self.name or 'a host without a name'}"
+    def description(self) -> str:
+        """Return provider and host as text."""
+        return f"with the {provider_title(self.provider)} provider on {self.name or 'a host without a name'}"
 
     def rows_at(self, setting: Setting) -> pd.DataFrame:
+        """Return the rows of report.csv at a setting.
+
+        Args:
+            setting: Batch size and threads.
+
+        Returns:
+            The rows.
+        """
         return self.rows[(self.rows["batch_size"] == setting[0]) & (self.rows["threads"] == setting[1])]
 
     def calls_at(self, setting: Setting) -> pd.DataFrame:
+        """Return the timed calls at a setting.
+
+        Args:
+            setting: Batch size and threads.
+
+        Returns:
+            Rows of samples.csv.
+        """
         return self.calls[(self.calls["batch_size"] == setting[0]) & (self.calls["threads"] == setting[1])]
 
 
 def environments(report: pd.DataFrame, decided: Recommendations, timings: Sequence[pd.DataFrame]) -> list[Environment]:
-    """Return one for each provider and host in the report, in its order.
+    """Return one environment for each provider and host in the report.
 
-    Rows without latency name no machine: they stand with the first one of their provider.
+    Rows without latency name no host; they belong to the first one of their provider.
 
     Args:
-        report: of report.csv.
-        decided: of recommendation.json.
-        timings: calls as `read_timings` gives them, one table for each provider.
+        report: Rows of report.csv.
+        decided: Content of recommendation.json.
+        timings: Calls as `read_timings` returns them, one table for each provider.
+
+    Returns:
+        The environments, in the order of the report.
     """
     first = report[report["host"] != ""].groupby("provider")["host"].first().to_dict()
     names = [host or first.get(provider, "") for host, provider in zip(report["host"], report["provider"], strict=True)]
     report = report.assign(host=names)
-    found: list[Environment] = []
+    listed: list[Environment] = []
     for (provider, name), rows in report.groupby(["provider", "host"], sort=False):
         calls = [table[(table["provider"] == provider) & (table["host"] == name)] for table in timings]
         timed = rows[["batch_size", "threads"]].dropna().drop_duplicates().sort_values(["batch_size", "threads"])
         settings = list(timed.itertuples(index=False, name=None))
         several = report.loc[report["provider"] == provider, "host"].nunique() > 1
-        number = sum(other.provider == provider for other in found) + 1
+        number = sum(other.provider == provider for other in listed) + 1
         label = f"{provider}-{number}" if number > 1 else str(provider)
-        title = provider_words(str(provider)) + (f", {name}" if several else "")
+        title = provider_title(str(provider)) + (f", {name}" if several else "")
         environment = Environment(label, title, str(provider), str(name), rows, pd.concat(calls), settings, {})
         for setting in settings:
             if decision := decided.at(environment.provider, environment.name, setting):
                 environment.recommendations[setting] = decision
-        found.append(environment)
-    return found
+        listed.append(environment)
+    return listed

@@ -1,4 +1,4 @@
-"""What the other stages measured, read from their files and checked against each other."""
+"""Results of the other stages, read from their files and checked for consistency."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -17,11 +17,11 @@ from resbench.runtime.providers import BASE_PROVIDER
 from resbench.statistics.metrics import agreement
 
 SETTING = ["variant", "precision", "provider", "batch_size", "threads", "host"]
-WHOLE = ["batch_size", "threads", "round", "call"]
-POSITIVE = [*WHOLE, "load_ms", "first_ms", "peak_rss_mb", "latency_ms"]
+INTEGERS = ["batch_size", "threads", "round", "call"]
+POSITIVE = [*INTEGERS, "load_ms", "first_ms", "peak_rss_mb", "latency_ms"]
 TEXTS = ["model", "variant", "seed", "precision", "provider"]
-ALIKE = ["protocol", "epochs", "batch_size", "train_images"]
-ALIKE += ["parameters", "macs", "published_accuracy", "published_loss", "published_protocol", "published_kind"]
+SHARED = ["protocol", "epochs", "batch_size", "train_images"]
+SHARED += ["parameters", "macs", "published_accuracy", "published_loss", "published_protocol", "published_kind"]
 
 
 Key = tuple[Any, ...]
@@ -29,10 +29,10 @@ Metrics = Mapping[str, Callable[[NDArray[np.float32], NDArray[np.uint8]], float]
 
 
 class Parity(NamedTuple):
-    """One trained model: how it was trained, how large it is, and how well its export agrees with Keras.
+    """One trained model: how it was trained, its size, and how well its export agrees with Keras.
 
-    Accuracies and agreement are fractions, losses nats, train_seconds wall time, model_bytes the
-    size of the fp32 .onnx; published values are those of the variant's `Reference`, None where there are none.
+    Accuracies and agreement are fractions, losses nats, train_seconds wall time, model_bytes the size of the fp32
+    .onnx; published values are those of the variant's `Reference`, None where there are none.
     """
 
     variant: str
@@ -56,12 +56,17 @@ class Parity(NamedTuple):
     keras_loss: float
 
 
-class Answer(NamedTuple):
-    """What the report needs of one model's predictions: its probabilities, 40 times as large, are not kept.
+class Evaluation(NamedTuple):
+    """What the report needs of one model's predictions, which themselves are 40 times as large and are not kept.
 
-    correct: (images,), is the likeliest class the right one?  metrics: by the column they are of.
-    model_bytes: size of the .onnx.  The last two compare it with the same training's fp32 file, on the same
-    provider or else on `BASE_PROVIDER`; None where there is none, or where it is that itself.
+    Attributes:
+        variant, seed, precision, provider: Which model this is, and where it ran.
+        correct: (images,), whether the most probable class is right.
+        metrics: Values by column.
+        model_bytes: Size of the .onnx file.
+        top1_agreement, max_abs_diff: Comparison with the same training's fp32 file, on the same provider or else on
+            `BASE_PROVIDER`; None where there is none, or where it is that file itself.
+        model_sha256: SHA-256 of the .onnx file.
     """
 
     variant: str
@@ -77,10 +82,16 @@ class Answer(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """parity, answers: in the order given.  timings, hosts: one for each provider, `COLUMNS` and the host's name."""
+    """Results of the other stages.
+
+    Attributes:
+        parity, evaluations: In the order given.
+        timings, hosts: One for each provider: `COLUMNS` and the host's name; the host's description.
+        summary: What `convert --summary` wrote.
+    """
 
     parity: list[Parity]
-    answers: list[Answer]
+    evaluations: list[Evaluation]
     timings: list[pd.DataFrame]
     hosts: list[dict[str, Any]]
     summary: dict[str, Any]
@@ -92,30 +103,46 @@ def read_inputs(
     """Read everything and make sure that it belongs together.
 
     Args:
-        metrics: what to compute of each model's probabilities and labels.
+        summary: What `convert --summary` wrote.
+        parity: What `export --parity` wrote, one for each model.
+        predictions: What `evaluate` wrote, one for each model, precision and provider.
+        timings: What `latency` wrote, (samples, host) for each provider.
+        metrics: What to compute from each model's probabilities and labels.
+
+    Returns:
+        The results.
 
     Raises:
-        ResbenchError: a file is unreadable; two are of the same model; a model has predictions or
-            timings but no parity, or parity but no predictions; test sets differ; or one variant
-            was trained in two ways.
+        ResbenchError: A file is unreadable; two are of the same model; a model has predictions or timings but no
+            parity, or parity but no predictions; test sets differ; or one variant was trained in two ways.
     """
     exports = [read_parity(path) for path in parity]
-    _refuse_twins([(p.variant, p.seed) for p in exports], parity)
-    answers = read_answers(predictions, metrics)
+    _refuse_duplicates([(p.variant, p.seed) for p in exports], parity)
+    evaluations = read_evaluations(predictions, metrics)
     tables = [read_timings(samples, host) for samples, host in timings]
     for (samples, _), (table, _) in zip(timings, tables, strict=True):
         _require_parity(samples, set(table["variant"]), {p.variant for p in exports})
     keys = [(key, samples) for (samples, _), (table, _) in zip(timings, tables, strict=True) for key in _keys(table)]
-    _refuse_twins([key for key, _ in keys], [samples for _, samples in keys])
-    _check_files([samples for samples, _ in timings], [host for _, host in tables], answers)
+    _refuse_duplicates([key for key, _ in keys], [samples for _, samples in keys])
+    _check_files([samples for samples, _ in timings], [host for _, host in tables], evaluations)
     _check_training(exports, parity)
-    _check_test_sets(exports, parity, answers, predictions)
-    found = read_summary(summary)
-    return Inputs(exports, answers, [table for table, _ in tables], [host for _, host in tables], found)
+    _check_test_sets(exports, parity, evaluations, predictions)
+    timed, hosts = [table for table, _ in tables], [host for _, host in tables]
+    return Inputs(exports, evaluations, timed, hosts, read_summary(summary))
 
 
 def read_summary(path: Path) -> dict[str, Any]:
-    """Raises ResbenchError where it is not a JSON object."""
+    """Read the summary of the data.
+
+    Args:
+        path: What `convert --summary` wrote.
+
+    Returns:
+        Its content.
+
+    Raises:
+        ResbenchError: It is not a JSON object.
+    """
     content = read_json(path)
     if not isinstance(content, dict):
         raise ResbenchError(f"{path}: not what `resbench convert --summary` writes; convert the archive again")
@@ -123,32 +150,60 @@ def read_summary(path: Path) -> dict[str, Any]:
 
 
 def settings(inputs: Inputs) -> Iterator[tuple[Key, pd.DataFrame]]:
-    """What was timed: the values of `SETTING`, and the calls."""
+    """Yield what was timed.
+
+    Args:
+        inputs: The results.
+
+    Yields:
+        The values of `SETTING`, and the calls.
+    """
     for table in inputs.timings:
         yield from settings_of(table)
 
 
 def settings_of(table: pd.DataFrame) -> Iterator[tuple[Key, pd.DataFrame]]:
-    """Yield the values of `SETTING` and the calls of each setting in a table of timings."""
+    """Yield the settings in a table of timings.
+
+    Args:
+        table: What `read_timings` returned.
+
+    Yields:
+        The values of `SETTING`, and the calls.
+    """
     for _, calls in table.groupby(SETTING, observed=True):
         yield tuple(calls[SETTING].iloc[0]), calls
 
 
-def answered(inputs: Inputs) -> dict[Key, dict[str, Answer]]:
-    """The answers of each (variant, precision, provider), by seed."""
-    found: dict[Key, dict[str, Answer]] = {}
-    for answer in inputs.answers:
-        found.setdefault((answer.variant, answer.precision, answer.provider), {})[answer.seed] = answer
-    return found
+def evaluations_by_model(inputs: Inputs) -> dict[Key, dict[str, Evaluation]]:
+    """Return the evaluations of each model.
+
+    Args:
+        inputs: The results.
+
+    Returns:
+        Evaluations by seed, for each (variant, precision, provider).
+    """
+    by_model: dict[Key, dict[str, Evaluation]] = {}
+    for one in inputs.evaluations:
+        by_model.setdefault((one.variant, one.precision, one.provider), {})[one.seed] = one
+    return by_model
 
 
-def read_answers(paths: list[Path], metrics: Metrics) -> list[Answer]:
-    """What `resbench evaluate` wrote, one file at a time.
+def read_evaluations(paths: list[Path], metrics: Metrics) -> list[Evaluation]:
+    """Read what `resbench evaluate` wrote, one file at a time.
+
+    Args:
+        paths: The files.
+        metrics: What to compute from each model's probabilities and labels.
+
+    Returns:
+        One evaluation for each file.
 
     Raises:
-        ResbenchError: a file is unreadable, of the same model as another, or of other test images.
+        ResbenchError: A file is unreadable, of the same model as another, or of other test images.
     """
-    answers: list[Answer] = []
+    evaluations: list[Evaluation] = []
     owners: dict[Key, Path] = {}
     labels: NDArray[np.uint8] | None = None
     for path in paths:
@@ -158,16 +213,26 @@ def read_answers(paths: list[Path], metrics: Metrics) -> list[Answer]:
             raise ResbenchError(f"{path}: of other test images than {paths[0]}; evaluate both on the same --data")
         key = (read.variant, read.seed, read.precision, read.provider)
         if key in owners:
-            raise _twins(path, owners[key], key)
+            raise _duplicate(path, owners[key], key)
         owners[key] = path
         correct = read.probabilities.argmax(axis=1) == labels
         values = {name: metric(read.probabilities, labels) for name, metric in metrics.items()}
-        answers.append(Answer(*key, correct, values, read.model_bytes, None, None, read.model_sha256))
-    return [_beside_fp32(answer, owners) for answer in answers]
+        evaluations.append(Evaluation(*key, correct, values, read.model_bytes, None, None, read.model_sha256))
+    return [_compared_with_fp32(evaluation, owners) for evaluation in evaluations]
 
 
 def read_parity(path: Path) -> Parity:
-    """Raises ResbenchError where a key is missing or its value is of the wrong kind."""
+    """Read what `resbench export --parity` wrote.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its content.
+
+    Raises:
+        ResbenchError: A key is missing or its value is of the wrong type.
+    """
     content = read_json(path)
     try:
         values = {name: _convert(content, name, kind) for name, kind in Parity.__annotations__.items()}
@@ -179,10 +244,17 @@ def read_parity(path: Path) -> Parity:
 
 
 def read_timings(samples: Path, host: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The calls that `resbench latency` timed, `COLUMNS` and `host`, and the host's description.
+    """Read what `resbench latency` wrote.
+
+    Args:
+        samples: The timed calls, .csv.
+        host: The description of the host, .json.
+
+    Returns:
+        The calls, `COLUMNS` and `host`; and the host's description.
 
     Raises:
-        ResbenchError: a column is missing, a number is missing or not positive, or there is no row.
+        ResbenchError: A column is missing, a number is missing or not positive, or there is no row.
     """
     remedy = "not what `resbench latency` writes ({}); time the models again"
     texts = dict.fromkeys(TEXTS, "category")  # of millions of rows
@@ -196,9 +268,9 @@ def read_timings(samples: Path, host: Path) -> tuple[pd.DataFrame, dict[str, Any
     if missing or table.empty:
         raise ResbenchError(f"{samples}: {remedy.format('no column ' + ', '.join(missing) if missing else 'no row')}")
     for name in POSITIVE:
-        right_type = pd.api.types.is_integer_dtype if name in WHOLE else pd.api.types.is_numeric_dtype
+        right_type = pd.api.types.is_integer_dtype if name in INTEGERS else pd.api.types.is_numeric_dtype
         if not right_type(table[name]) or not (np.isfinite(table[name]) & (table[name] > 0)).all():
-            raise ResbenchError(f"{samples}: {remedy.format(f'{name} is not a positive number everywhere')}")
+            raise ResbenchError(f"{samples}: {remedy.format(f'a value of {name} is not a positive number')}")
     description = read_json(host)
     if not isinstance(description, dict) or not isinstance(description.get("name"), str):
         raise ResbenchError(f"{host}: {remedy.format('no name')}")
@@ -219,43 +291,43 @@ def _convert(content: Any, name: str, kind: Any) -> Any:
     return value
 
 
-def _beside_fp32(answer: Answer, owners: dict[Key, Path]) -> Answer:
-    name = (answer.variant, answer.seed)
-    own_key = (*name, answer.precision, answer.provider)
-    candidates = [(*name, "fp32", provider) for provider in (answer.provider, BASE_PROVIDER.name)]
+def _compared_with_fp32(evaluation: Evaluation, owners: dict[Key, Path]) -> Evaluation:
+    name = (evaluation.variant, evaluation.seed)
+    own_key = (*name, evaluation.precision, evaluation.provider)
+    candidates = [(*name, "fp32", provider) for provider in (evaluation.provider, BASE_PROVIDER.name)]
     reference = next((owners[key] for key in candidates if key in owners and key != own_key), None)
     if reference is None or own_key == candidates[-1]:
-        return answer
+        return evaluation
     own = load_predictions(owners[own_key]).probabilities
     same, difference = agreement(own, load_predictions(reference).probabilities)
-    return answer._replace(top1_agreement=same, max_abs_diff=difference)
+    return evaluation._replace(top1_agreement=same, max_abs_diff=difference)
 
 
 def _keys(table: pd.DataFrame) -> list[Key]:
     return list(table[SETTING].drop_duplicates().itertuples(index=False, name=None))
 
 
-def _refuse_twins(keys: list[Key], paths: list[Path]) -> None:
+def _refuse_duplicates(keys: list[Key], paths: list[Path]) -> None:
     owners: dict[Key, Path] = {}
     for key, path in zip(keys, paths, strict=True):
         if key in owners:
-            raise _twins(path, owners[key], key)
+            raise _duplicate(path, owners[key], key)
         owners[key] = path
 
 
-def _twins(path: Path, other: Path, key: Key) -> ResbenchError:
-    return ResbenchError(f"{path}: of the same model as {other} ({', '.join(map(str, key))}); name one")
+def _duplicate(path: Path, other: Path, key: Key) -> ResbenchError:
+    return ResbenchError(f"{path}: of the same model as {other} ({', '.join(map(str, key))}); give only one of them")
 
 
-def _require_parity(path: Path, found: set[Any], known: set[Any]) -> None:
-    for stranger in sorted(found - known):
-        name = stranger if isinstance(stranger, str) else " seed ".join(stranger)
+def _require_parity(path: Path, given: set[Any], known: set[Any]) -> None:
+    for unknown in sorted(given - known):
+        name = unknown if isinstance(unknown, str) else " seed ".join(unknown)
         raise ResbenchError(f"{path}: of {name}, for which no --parity is given; export it, or leave this file out")
 
 
-def _check_files(paths: list[Path], hosts: list[dict[str, Any]], answers: list[Answer]) -> None:
-    """Accuracies and latencies belong together only where they are of the same files, wherever these were timed."""
-    evaluated = {(one.variant, one.seed, one.precision): one.model_sha256 for one in answers}
+def _check_files(paths: list[Path], hosts: list[dict[str, Any]], evaluations: list[Evaluation]) -> None:
+    """Refuse latencies of other model files than those that were evaluated, on whichever machine."""
+    evaluated = {(one.variant, one.seed, one.precision): one.model_sha256 for one in evaluations}
     for path, host in zip(paths, hosts, strict=True):
         models = host.get("models")
         for model in models if isinstance(models, list) and all(isinstance(one, dict) for one in models) else []:
@@ -267,28 +339,33 @@ def _check_files(paths: list[Path], hosts: list[dict[str, Any]], answers: list[A
 
 
 def _check_training(exports: list[Parity], paths: list[Path]) -> None:
-    """Means over seeds make sense only for models that differ in nothing but the seed."""
+    """Refuse models of one variant that differ in more than the seed: their mean would be meaningless."""
     first: dict[str, Parity] = {}
     for export, path in zip(exports, paths, strict=True):
         other = first.setdefault(export.variant, export)
-        for name in ALIKE:
+        for name in SHARED:
             if getattr(export, name) != getattr(other, name):
                 raise ResbenchError(
                     f"{path}: {name} is {getattr(export, name)}, but {getattr(other, name)} for seed {other.seed} of "
-                    f"{export.variant}; train all seeds alike"
+                    f"{export.variant}; train all seeds in the same way"
                 )
 
 
-def _check_test_sets(exports: list[Parity], parity: list[Path], answers: list[Answer], paths: list[Path]) -> None:
+def _check_test_sets(
+    exports: list[Parity], parity: list[Path], evaluations: list[Evaluation], paths: list[Path]
+) -> None:
     known = {(p.variant, p.seed) for p in exports}
-    for answer, path in zip(answers, paths, strict=True):
-        _require_parity(path, {(answer.variant, answer.seed)}, known)
-    evaluated = {(a.variant, a.seed) for a in answers}
+    for evaluation, path in zip(evaluations, paths, strict=True):
+        _require_parity(path, {(evaluation.variant, evaluation.seed)}, known)
+    evaluated = {(a.variant, a.seed) for a in evaluations}
     for export, path in zip(exports, parity, strict=True):
         if (export.variant, export.seed) not in evaluated:
-            raise ResbenchError(f"{path}: of {export.variant} seed {export.seed}, for which no --predictions are given")
-        if export.test_images != len(answers[0].correct):
             raise ResbenchError(
-                f"{path}: of {export.test_images} test images, but {paths[0]} of {len(answers[0].correct)}; "
+                f"{path}: of {export.variant} seed {export.seed}, for which no --predictions are given; "
+                "evaluate it, or leave this file out"
+            )
+        if export.test_images != len(evaluations[0].correct):
+            raise ResbenchError(
+                f"{path}: of {export.test_images} test images, but {paths[0]} of {len(evaluations[0].correct)}; "
                 "export and evaluate on the same --data"
             )

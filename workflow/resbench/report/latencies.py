@@ -1,4 +1,4 @@
-"""All that the timed calls of one environment say, for whoever wants more than p50 and p90."""
+"""The latency table of one environment, with more than p50 and p90."""
 
 from resbench.report.environments import Environment
 from resbench.report.format import between, counted, significant
@@ -19,23 +19,30 @@ SETTING = ["variant", "precision", "batch_size", "threads"]
 
 
 def latency_table(environment: Environment) -> Table:
-    """Return one row for each model and setting that was timed, in the order of the report."""
+    """Return one row for each model and setting that was timed.
+
+    Args:
+        environment: Where they were timed.
+
+    Returns:
+        The table, in the order of the report.
+    """
     summaries = {key: summarize_setting(calls) for key, calls in environment.calls.groupby(SETTING, observed=True)}
     keys = list(environment.rows[SETTING].itertuples(index=False, name=None))
     threads = environment.rows["threads"].dropna().unique()
     kept, shared = (SETTING, "") if len(threads) != 1 else (SETTING[:-1], f", on {counted(threads[0], 'thread')}")
     own = [
-        Heading("Shortest", "ms", "the call least disturbed, by which models are compared"),
+        Heading("Shortest", "ms", "the call that was disturbed least; models are compared by it"),
         Heading("p50", "ms", f"median; its 95 % interval from {FEWEST_ROUNDS_FOR_P50} rounds on"),
         Heading(
             "p90",
             "ms",
             f"90 % of the calls take no longer: from {FEWEST_FOR_P90} calls on; its 95 % interval from "
-            f"{FEWEST_ROUNDS_FOR_P90} rounds on, where these are alike enough",
+            f"{FEWEST_ROUNDS_FOR_P90} rounds on, where these do not differ too much",
         ),
         Heading("p99", "ms", f"from {FEWEST_FOR_P99} calls on"),
         Heading("p99.9", "ms", f"from {FEWEST_FOR_P999:,} calls on"),
-        Heading("Load", "ms", "opening the model, median over processes"),
+        Heading("Load", "ms", "session load time, median over processes"),
         Heading("First call", "ms", "before any warm-up, median over processes"),
         Heading("Calls", "", "timed in all rounds"),
         Heading("Rounds", "", "each in a fresh process"),
@@ -45,19 +52,20 @@ def latency_table(environment: Environment) -> Table:
         for key in keys
         if key in summaries
     ]
-    return Table(f"Time of one call {environment.words}{shared}", [*(HEADINGS[name] for name in kept), *own], rows)
+    headings = [*(HEADINGS[name] for name in kept), *own]
+    return Table(f"Time of one call {environment.description}{shared}", headings, rows)
 
 
 def _fact(value: str | float) -> Cell:
     return Cell(value if isinstance(value, str) else f"{value:.0f}", value=value)
 
 
-def _cells(found: SettingSummary) -> list[Cell]:
+def _cells(summary: SettingSummary) -> list[Cell]:
     return [
-        _time(found.minimum),
-        *(_estimate(interval) for interval in (found.p50, found.p90)),
-        *(_time(value) for value in (found.p99, found.p999, found.load, found.first)),
-        *(Cell(f"{number:,}", value=number) for number in (found.calls, found.rounds)),
+        _time(summary.minimum),
+        *(_estimate(interval) for interval in (summary.p50, summary.p90)),
+        *(_time(value) for value in (summary.p99, summary.p999, summary.load, summary.first)),
+        *(Cell(f"{number:,}", value=number) for number in (summary.calls, summary.rounds)),
     ]
 
 
@@ -65,8 +73,8 @@ def _time(ms: float | None) -> Cell:
     return BLANK if ms is None else Cell(significant(ms), value=ms)
 
 
-def _estimate(found: Interval | None) -> Cell:
-    if found is None:
+def _estimate(interval: Interval | None) -> Cell:
+    if interval is None:
         return BLANK
-    ends = [significant(end) for end in (found.low, found.high) if end is not None]
-    return Cell(significant(found.estimate), (between(*ends),) if ends else (), found.estimate)
+    ends = [significant(end) for end in (interval.low, interval.high) if end is not None]
+    return Cell(significant(interval.estimate), (between(*ends),) if ends else (), interval.estimate)

@@ -11,10 +11,17 @@ from resbench.report.document import Document
 
 
 def render_markdown(document: Document) -> str:
-    """Return report.md. Whatever a file of results contains stays words: every value that is inserted is escaped."""
+    """Return report.md. Every value that is inserted is escaped: a file of results may contain any text.
+
+    Args:
+        document: The report.
+
+    Returns:
+        Markdown.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("resbench.report"),
-        autoescape=True,  # marks what macros return as finished; `_escaped` comes first, and does all
+        autoescape=True,  # keeps what macros return from being escaped again; `_escaped` comes first
         finalize=_escaped,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -1,4 +1,4 @@
-"""The main table of an environment: rows of report.csv, intervals and published values beside the measured ones."""
+"""The main table of an environment: rows of report.csv, with intervals and published values in the same cells."""
 
 from collections.abc import Collection
 from typing import Any
@@ -9,19 +9,22 @@ from resbench.report.column import Shown
 from resbench.report.columns import SHOWN, TEXTS
 from resbench.report.tables import BLANK, Cell, Heading, Row, Table
 
-HEADINGS = {name: Heading(shown.title, shown.unit, shown.meaning, words=name in TEXTS) for name, shown in SHOWN.items()}
+HEADINGS = {name: Heading(one.title, one.unit, one.meaning, is_text=name in TEXTS) for name, one in SHOWN.items()}
 
 
 def measured_table(
     rows: pd.DataFrame, place: str, chosen: Collection[tuple[str, str, float, float]], *, published: bool
 ) -> Table:
-    """Return the table, the marked rows first; columns that have no value, or none of their own, are left out.
+    """Return the main table; columns that have no value, or the same value in all rows, are left out.
 
     Args:
         rows: Rows of report.csv of one environment.
-        place: The environment in words.
+        place: Name of the environment in the caption.
         chosen: Variant, precision, batch size and threads of the rows to mark.
         published: Whether published values apply to these images.
+
+    Returns:
+        The table, the marked rows first.
     """
     if not published:
         rows = rows.assign(published_accuracy=None, published_loss=None)

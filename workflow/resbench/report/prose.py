@@ -1,4 +1,4 @@
-"""Verdicts in words: the one place where codes and numbers become sentences, for the page, report.md and the card."""
+"""Verdicts as text: only here codes and numbers become sentences, for the page, report.md and the card."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,13 +24,13 @@ from resbench.statistics.verdicts import ACCURACY_MARGIN, Verdict
 
 Row = Mapping[Any, Any]  # of comparisons.csv; empty cells are None, "" or NaN
 
-PUBLISHED_WORDS = {
+PUBLISHED_TEXTS = {
     Verdict.EQUIVALENT: "reproduces the published accuracy within {margin}",
     Verdict.BETTER: "above the published accuracy",
     Verdict.WORSE: "below the published accuracy",
     Verdict.UNDECIDED: "consistent with the published accuracy: it lies inside the 95 % interval of one more run",
 }
-TARGET_WORDS = {
+TARGET_TEXTS = {
     Verdict.EQUIVALENT: "at the target, within {margin}",
     Verdict.BETTER: "reaches the target",
     Verdict.WORSE: "misses the target",
@@ -39,31 +39,60 @@ TARGET_WORDS = {
 
 
 def describe_comparison(row: Row) -> str:
-    """Return the verdict of a row of comparisons.csv in words, about its first model."""
+    """Return the verdict of a comparison as text about its first model.
+
+    Args:
+        row: A row of comparisons.csv.
+
+    Returns:
+        The text.
+    """
     verdict = Verdict(row["verdict"])
     if verdict is Verdict.NOT_COMPARABLE:
         return f"not comparable: {describe_departure(row)}"
     if row["kind"] in (Kind.PUBLISHED, Kind.TARGET):
-        words = PUBLISHED_WORDS if row["kind"] == Kind.PUBLISHED else TARGET_WORDS
-        return words[verdict].format(margin=accuracy_margin(row["margin"]))
+        texts = PUBLISHED_TEXTS if row["kind"] == Kind.PUBLISHED else TARGET_TEXTS
+        return texts[verdict].format(margin=accuracy_margin(row["margin"]))
     text = _latency(row, verdict) if row["metric"] == "latency" else _accuracy(row, verdict)
     if not known(row["seeds"]) or row["seeds"] != 1:
         return text
-    return f"{text} with one seed" if verdict is Verdict.UNDECIDED else f"{text}, as one seed shows"
+    return f"{text} with one seed"
 
 
 def describe_recommendation(recommendation: Recommendation) -> list[str]:
-    """Return why the recommended model was chosen, one sentence for each finding."""
+    """Return why the recommended model was chosen.
+
+    Args:
+        recommendation: The recommendation.
+
+    Returns:
+        One sentence for each finding.
+    """
     return [_finding(finding, recommendation.choice) for finding in recommendation.findings]
 
 
 def describe_precision(precision: Precision) -> str:
-    """Return why one network is deployed in its precision; empty where only one was measured."""
+    """Return why one network is deployed in its precision.
+
+    Args:
+        precision: The precision and its findings.
+
+    Returns:
+        Sentences; empty where only one precision was measured.
+    """
     return " ".join(_finding(finding, precision.model) for finding in precision.findings)
 
 
 def describe_alternative(alternative: Alternative, choice: Candidate) -> str:
-    """Return what another priority would gain and lose against the recommended model."""
+    """Return what another priority would gain and lose compared with the recommended model.
+
+    Args:
+        alternative: The other model.
+        choice: The recommended model.
+
+    Returns:
+        A sentence.
+    """
     if alternative.accuracy is None or alternative.latency is None:
         return "The same model."
     parts = [describe_measured(alternative.accuracy), describe_measured(alternative.latency)]
@@ -75,20 +104,27 @@ def describe_alternative(alternative: Alternative, choice: Candidate) -> str:
 
 
 def describe_measured(comparison: Comparison) -> str:
-    """Return the verdict of a comparison in words, with the measured figure where nothing is shown."""
+    """Return the verdict of a comparison as text, with the measured figure where nothing is shown.
+
+    Args:
+        comparison: The comparison.
+
+    Returns:
+        The text.
+    """
     row = comparison.model_dump() | {"kind": Kind.MODEL, "reason": None}
     text = describe_comparison(row)
     if comparison.verdict is not Verdict.UNDECIDED:
         return text
     estimate = comparison.estimate
     if comparison.metric == "accuracy":
-        words = f"{points(abs(estimate))} points {'more' if estimate > 0 else 'less'} accurate"
+        measured = f"{points(abs(estimate))} points {'more' if estimate > 0 else 'less'} accurate"
     else:
-        words = f"{times(max(estimate, 1 / estimate))} times {'slower' if estimate > 1 else 'faster'}"
-    return f"{words} as measured, which may be chance ({text})"
+        measured = f"{times(max(estimate, 1 / estimate))} times {'slower' if estimate > 1 else 'faster'}"
+    return f"{measured} as measured, which may be chance ({text})"
 
 
-PRIORITY_WORDS = {
+PRIORITY_TITLES = {
     Priority.ACCURACY: "Accuracy first",
     Priority.LATENCY: "Latency first",
     Priority.SIZE: "Size first",
@@ -96,47 +132,96 @@ PRIORITY_WORDS = {
 
 
 def describe_departure(row: Row) -> str:
-    """Return in words what sets a run apart from the published one."""
-    found, required = row["found"], row["required"]
+    """Return why a comparison has no verdict, as text.
+
+    Args:
+        row: A row of comparisons.csv.
+
+    Returns:
+        The text.
+    """
+    actual, required = row["found"], row["required"]
     return {
-        Reason.DATASET: f"the images are {found}, not {required}",
-        Reason.PROTOCOL: f"the protocol {found} instead of {required}",
-        Reason.TRAIN_IMAGES: f"{_count(found)} training images instead of {_count(required)}",
-        Reason.EPOCHS: f"{_count(found)} epochs instead of {_count(required)}",
-        Reason.BATCH_SIZE: f"batches of {_count(found)} instead of {_count(required)}",
-        Reason.FEW_ROUNDS: f"{_count(found)} {'round' if str(found) == '1' else 'rounds'} timed, {required} needed",
+        Reason.DATASET: f"the images are {actual}, not {required}",
+        Reason.PROTOCOL: f"the protocol {actual} instead of {required}",
+        Reason.TRAIN_IMAGES: f"{_count(actual)} training images instead of {_count(required)}",
+        Reason.EPOCHS: f"{_count(actual)} epochs instead of {_count(required)}",
+        Reason.BATCH_SIZE: f"batches of {_count(actual)} instead of {_count(required)}",
+        Reason.FEW_ROUNDS: f"{_count(actual)} {'round' if str(actual) == '1' else 'rounds'} timed, {required} needed",
     }[Reason(row["reason"])]
 
 
-def provider_words(provider: str) -> str:
-    """Return the provider's name for readers."""
+def provider_title(provider: str) -> str:
+    """Return the provider's name for readers.
+
+    Args:
+        provider: Name of the provider.
+
+    Returns:
+        Its title.
+    """
     return PROVIDERS[provider].title if provider in PROVIDERS else provider
 
 
-def setting_words(setting: tuple[float, float]) -> str:
-    """Return batch size and threads in words: (1, 2) → one image at a time on 2 threads."""
+def setting_text(setting: tuple[float, float]) -> str:
+    """Return batch size and threads as text: (1, 2) → one image at a time on 2 threads.
+
+    Args:
+        setting: Batch size and threads.
+
+    Returns:
+        The text.
+    """
     batch_size, threads = setting
     images = "one image at a time" if batch_size == 1 else f"batches of {batch_size:.0f}"
-    return f"{images} on {thread_words(threads)}"
+    return f"{images} on {thread_text(threads)}"
 
 
-def thread_words(number: float) -> str:
-    """Return a number of threads in words: 1 → 1 thread; 2 → 2 threads."""
+def thread_text(number: float) -> str:
+    """Return a number of threads as text: 1 → 1 thread; 2 → 2 threads.
+
+    Args:
+        number: The number.
+
+    Returns:
+        The text.
+    """
     return f"{number:.0f} {'thread' if number == 1 else 'threads'}"
 
 
 def accuracy_margin(margin: float) -> str:
-    """Return a margin of accuracy in words: 0.01 → 1 point."""
+    """Return a margin of accuracy as text: 0.01 → 1 point.
+
+    Args:
+        margin: A fraction.
+
+    Returns:
+        The text.
+    """
     return f"{100 * margin:g} {'point' if margin == 0.01 else 'points'}"
 
 
 def latency_margin(margin: float) -> str:
-    """Return a margin of latency in words: 0.05 → 5 %."""
+    """Return a margin of latency as text: 0.05 → 5 %.
+
+    Args:
+        margin: A fraction.
+
+    Returns:
+        The text.
+    """
     return f"{100 * margin:g} %"
 
 
 def known(value: Any) -> bool:
-    """Return whether a cell is not empty."""
+    """Return whether a cell is not empty.
+
+    Args:
+        value: The cell: None, "" and NaN are empty.
+
+    Returns:
+        True where it holds a value.
+    """
     return value is not None and value != "" and not pd.isna(value)
 
 
@@ -149,22 +234,22 @@ def _finding(finding: Finding, subject: Candidate) -> str:
     skill, speed = (one and describe_measured(one) for one in (accuracy, latency))
     what = {
         Code.MOST_ACCURATE: f"{_accuracy_of(subject)}, the highest that was measured",
-        Code.WITHIN_MARGIN: f"{_accuracy_of(subject)}; less than {margin} is given up for speed",
+        Code.WITHIN_MARGIN: f"{_accuracy_of(subject)}; less than {margin} is given up for latency",
         Code.FASTEST: _latency_of(subject),
-        Code.AS_FAST_AND_SMALLER: f"{_latency_of(subject)}; its file is not larger than others that are as fast",
+        Code.AS_FAST_AND_SMALLER: f"{_latency_of(subject)}; no model that is as fast has a smaller file",
     }
     if finding.code in what:
         rank = {Code.WITHIN_MARGIN: ", the most accurate", Code.AS_FAST_AND_SMALLER: ", which has the shortest call"}
         measured = f" ({_percent(model)})" if finding.code is Code.WITHIN_MARGIN else ""
-        against = f"Against {model.name}{measured}{rank.get(finding.code, '')}, it is"
+        against = f"Compared with {model.name}{measured}{rank.get(finding.code, '')}, it is"
         return f"{what[finding.code]}. {against} {skill or speed}."
     return {
-        Code.FASTER_LESS_ACCURATE: f"{model.name} is faster, and too inaccurate: against it, the recommended model is "
-        f"{skill}, and {speed}.",
-        Code.PRECISION_FASTER: f"{model.name} pays against fp32: {speed}; {skill}.",
-        Code.PRECISION_NOT_FASTER: f"{model.name} does not pay against fp32: {speed}; {skill}.",
-        Code.PRECISION_LESS_ACCURATE: f"{model.name} loses {margin} or more against fp32: {skill}; {speed}.",
-        Code.OVERRIDE: f"The configuration asks for {subject.precision}; the rule alone would choose {model.name}.",
+        Code.FASTER_LESS_ACCURATE: f"{model.name} is faster, but too inaccurate: compared with it, the recommended "
+        f"model is {skill}, and {speed}.",
+        Code.PRECISION_FASTER: f"Compared with fp32, {model.name} is {speed}; {skill}.",
+        Code.PRECISION_NOT_FASTER: f"{model.name} is not shown to be faster than fp32: {speed}; {skill}.",
+        Code.PRECISION_LESS_ACCURATE: f"{model.name} loses {margin} or more compared with fp32: {skill}; {speed}.",
+        Code.OVERRIDE: f"The configuration asks for {subject.precision}; the rule would choose {model.name}.",
     }[finding.code]
 
 
@@ -178,7 +263,7 @@ def _accuracy_of(candidate: Candidate) -> str:
 
 def _latency_of(candidate: Candidate) -> str:
     median, shortest = (with_unit(significant(ms), "ms") for ms in (candidate.latency_p50_ms, candidate.latency_min_ms))
-    return f"A call takes {median} in the median and {shortest} at the shortest"
+    return f"A call takes {median} in the median, the shortest {shortest}"
 
 
 def _percent(candidate: Candidate) -> str:

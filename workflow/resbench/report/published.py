@@ -1,4 +1,4 @@
-"""Published figures: when a run may be held against them."""
+"""Published figures, and when a run can be compared with them."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -31,7 +31,13 @@ class Reason(StrEnum):
 
 
 class Departure(NamedTuple):
-    """What sets a run apart from what is required of it, both as they are written in comparisons.csv."""
+    """How a run differs from what a comparison requires, as written in comparisons.csv.
+
+    Attributes:
+        reason: What differs.
+        found: Its value in the run.
+        required: Its required value.
+    """
 
     reason: Reason
     found: str
@@ -39,13 +45,16 @@ class Departure(NamedTuple):
 
 
 def departure(export: Parity, dataset: str) -> Departure | None:
-    """Return what sets a run apart from the one whose accuracy was published, None where nothing does.
+    """Return how a run differs from the one whose accuracy was published.
 
     A published result is of one protocol's full run; a target applies whatever the training.
 
     Args:
-        export: of the run, with the published figures of its variant.
-        dataset: what the images are called in report.csv.
+        export: The run, with the published figures of its variant.
+        dataset: Name of the images in report.csv.
+
+    Returns:
+        The difference; None where there is none.
     """
     if not titled(dataset).has_references:
         measured_on = " or ".join(record.title for record in DATASETS.values() if record.has_references)
@@ -53,10 +62,12 @@ def departure(export: Parity, dataset: str) -> Departure | None:
     if export.published_kind == TARGET:
         return None
     if export.published_protocol not in PROTOCOLS or export.protocol != export.published_protocol:
-        return Departure(Reason.PROTOCOL, export.protocol, export.published_protocol or "none of this suite's")
+        return Departure(
+            Reason.PROTOCOL, export.protocol, export.published_protocol or "one that resbench does not have"
+        )
     full = PROTOCOLS[export.published_protocol]
     for reason in (Reason.TRAIN_IMAGES, Reason.EPOCHS, Reason.BATCH_SIZE):
-        found, required = getattr(export, reason), getattr(full, reason)
-        if found != required:
-            return Departure(reason, str(found), str(required))
+        actual, required = getattr(export, reason), getattr(full, reason)
+        if actual != required:
+            return Departure(reason, str(actual), str(required))
     return None

@@ -16,7 +16,7 @@ Key = tuple[str, str]  # variant, precision
 
 
 class Record(BaseModel):
-    """What all records of the file have in common: they do not change, and hold nothing unknown."""
+    """Base of all records of the file: they are immutable and have no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
@@ -24,7 +24,7 @@ class Record(BaseModel):
 class Candidate(Record):
     """One model at one setting, as measured.
 
-    Latencies are of one call; the median is what a caller sees, the shortest call is the one least disturbed and ranks.
+    Latencies are of one call. A caller sees the median; models are ranked by the shortest call, the least disturbed.
     """
 
     variant: str
@@ -48,7 +48,7 @@ class Candidate(Record):
 
 
 class Comparison(Record):
-    """What a row of comparisons.csv shows of one model against another.
+    """What a row of comparisons.csv shows of one model compared with another.
 
     estimate is a difference of accuracies (a fraction) or a ratio of latencies, with its 95 % interval; None where
     there are too few rounds for one.
@@ -64,7 +64,11 @@ class Comparison(Record):
     seeds_needed: int | None = None
 
     def inverted(self) -> "Comparison":
-        """Return the comparison of the second model against the first."""
+        """Return the comparison of the second model with the first.
+
+        Returns:
+            The comparison.
+        """
         opposite = {Verdict.BETTER: Verdict.WORSE, Verdict.WORSE: Verdict.BETTER}
         ends = [end if end is None else self._invert(end) for end in (self.high, self.low)]
         changes = {"estimate": self._invert(self.estimate), "low": ends[0], "high": ends[1]}
@@ -75,7 +79,7 @@ class Comparison(Record):
 
 
 class Code(StrEnum):
-    """Why a model was chosen, or was not; `MEANINGS` says what each code means."""
+    """Why a model was chosen or not; see `MEANINGS`."""
 
     ONLY_MODEL = "only_model"
     MOST_ACCURATE = "most_accurate"
@@ -92,14 +96,14 @@ class Code(StrEnum):
 MEANINGS = {
     Code.ONLY_MODEL: "No other model was measured.",
     Code.MOST_ACCURATE: "It has the highest measured accuracy; `model` is the next.",
-    Code.WITHIN_MARGIN: "It is less than the margin below `model`, the most accurate one.",
+    Code.WITHIN_MARGIN: "Its accuracy is less than the margin below that of `model`, the most accurate one.",
     Code.FASTEST: "It is the fastest of the models within the margin; `model` is the most accurate, or else the next.",
     Code.AS_FAST_AND_SMALLER: "It is as fast as `model`, the one with the shortest call, and its file is not larger.",
     Code.FASTER_LESS_ACCURATE: "`model` is faster, and outside the margin.",
     Code.PRECISION_FASTER: "The lower precision `model` is shown to be faster than fp32.",
     Code.PRECISION_NOT_FASTER: "The lower precision `model` is not shown to be faster than fp32.",
-    Code.PRECISION_LESS_ACCURATE: "The lower precision `model` is faster, and loses the margin or more against fp32.",
-    Code.OVERRIDE: "The configuration asks for this precision; the rule would have chosen `model`.",
+    Code.PRECISION_LESS_ACCURATE: "The lower precision `model` is faster than fp32, and loses the margin or more.",
+    Code.OVERRIDE: "The configuration asks for this precision; the rule would choose `model`.",
 }
 
 
@@ -117,7 +121,7 @@ class Finding(Record):
 
 
 class Priority(StrEnum):
-    """What else could come first."""
+    """What may be most important."""
 
     ACCURACY = "accuracy"
     LATENCY = "latency"
@@ -134,14 +138,14 @@ class Alternative(Record):
 
 
 class Precision(Record):
-    """Which precision of one network to deploy, and what was found of its lower precisions."""
+    """Which precision of one network to deploy, and the findings about its lower precisions."""
 
     model: Candidate
     findings: list[Finding]
 
     @property
-    def disappoints(self) -> bool:
-        """Return whether a lower precision does not pay: it is not shown to be faster, or is too inaccurate."""
+    def has_unused(self) -> bool:
+        """Return whether a lower precision is not used: it is not shown to be faster, or is too inaccurate."""
         return any(one.code in (Code.PRECISION_NOT_FASTER, Code.PRECISION_LESS_ACCURATE) for one in self.findings)
 
 
@@ -163,7 +167,11 @@ class Recommendation(Record):
         return self.batch_size, self.threads
 
     def named(self) -> list[Candidate]:
-        """Return the models that this recommendation names: the choice and the alternatives."""
+        """Return the models that this recommendation names: the choice and the alternatives.
+
+        Returns:
+            The models.
+        """
         return [self.choice, *(alternative.model for alternative in self.alternatives)]
 
 
@@ -191,28 +199,55 @@ class Recommendations(Record):
     recommendations: list[Recommendation]
 
     def deployed(self) -> Recommendation | None:
-        """Return the recommendation for where bundles will run, None where nothing was measured there."""
+        """Return the recommendation for where bundles will run.
+
+        Returns:
+            The recommendation; None where nothing was measured there.
+        """
         wanted = self.deployment and (self.deployment.provider, self.deployment.batch_size, self.deployment.threads)
         return next((one for one in self.recommendations if (one.provider, *one.setting) == wanted), None)
 
     def at(self, provider: str, host: str, setting: tuple[float, float]) -> Recommendation | None:
-        """Return the recommendation for this place and setting, None where there is none."""
+        """Return the recommendation for a place and setting.
+
+        Args:
+            provider: Name of the provider.
+            host: Name of the host.
+            setting: Batch size and threads.
+
+        Returns:
+            The recommendation; None where there is none.
+        """
         wanted = (provider, host, *setting)
         return next((one for one in self.recommendations if (one.provider, one.host, *one.setting) == wanted), None)
 
 
 def documentation() -> str:
-    """Return the table of the codes of findings, as Markdown."""
+    """Return the table of the codes of findings.
+
+    Returns:
+        Markdown.
+    """
     return table(["code", "meaning"], [(f"`{code}`", meaning) for code, meaning in MEANINGS.items()], texts=2)
 
 
 def json_schema() -> str:
-    """Return the JSON Schema of recommendation.json."""
+    """Return the JSON Schema of recommendation.json.
+
+    Returns:
+        JSON.
+    """
     return json.dumps(Recommendations.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def read_recommendations(path: Path) -> Recommendations:
     """Read recommendation.json.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its content.
 
     Raises:
         ResbenchError: It is not what `collate` writes.

@@ -1,4 +1,4 @@
-"""What models lose on further test sets: robustness.csv, one row for each variant, precision, provider and test set."""
+"""Robustness on further test sets: robustness.csv, one row for each variant, precision, provider and test set."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -32,7 +32,13 @@ Model = tuple[str, str, str]  # variant, precision, provider
 
 
 class Result(NamedTuple):
-    """One model on one test set.  correct: (images,), whether the likeliest class is the label."""
+    """One model on one test set.
+
+    Attributes:
+        correct: (images,), whether the most probable class is the label.
+        labels: uint8 (images,).
+        metrics: Values by column.
+    """
 
     correct: NDArray[np.bool_]
     labels: NDArray[np.uint8]
@@ -44,7 +50,7 @@ def write_robustness(path: Path, predictions: Iterable[Path]) -> None:
 
     Args:
         path: File to write.
-        predictions: What `evaluate` wrote, for every model on the main test set and on each of the others.
+        predictions: What `evaluate` wrote, for every model on the main test set and on each further one.
 
     Raises:
         ResbenchError: A file is unreadable, two are of the same model and test set, or the seeds of a model were not
@@ -57,7 +63,7 @@ def write_robustness(path: Path, predictions: Iterable[Path]) -> None:
         if results.setdefault(key, {}).setdefault(read.seed, result := _result(read)) is not result:
             raise ResbenchError(f"{file}: seed {read.seed} was given twice on {read.test_set}; give each file once")
         if not np.array_equal(result.labels, next(iter(results[key].values())).labels):
-            raise ResbenchError(f"{file}: other images of {read.test_set} than for other seeds; evaluate all anew")
+            raise ResbenchError(f"{file}: other images of {read.test_set} than for other seeds; evaluate all again")
     rows = [_row(model, test_set, results) for model, test_set in results]
     write_text(path, to_csv(rows, COLUMNS))
 
@@ -86,12 +92,12 @@ def _row(model: Model, test_set: str, results: dict[tuple[Model, str], dict[str,
     return {column: (row | metrics).get(column) for column in COLUMNS}
 
 
-def _change(name: str, seeds: dict[str, Result], others: dict[str, Result], *, same_images: bool) -> Row:
-    """Return the change of accuracy against `others`, with its interval where both saw versions of the same images."""
-    if seeds.keys() != others.keys():
+def _change(name: str, seeds: dict[str, Result], reference: dict[str, Result], *, same_images: bool) -> Row:
+    """Return the change of accuracy from the reference, with its interval where both saw the same images."""
+    if seeds.keys() != reference.keys():
         return {}
     order = sorted(seeds)
-    first, second = (np.stack([results[seed].correct for seed in order]) for results in (seeds, others))
+    first, second = (np.stack([results[seed].correct for seed in order]) for results in (seeds, reference))
     if same_images and first.shape == second.shape:
         difference = compare_precisions(first, second)
         return {name: difference.estimate, f"{name}_low": difference.low, f"{name}_high": difference.high}

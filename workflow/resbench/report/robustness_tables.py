@@ -1,4 +1,4 @@
-"""robustness.csv as a person reads it: a table for each provider, the test sets one below the other."""
+"""robustness.csv as tables: one for each provider, with the test sets below each other."""
 
 from pathlib import Path
 from typing import Any
@@ -11,23 +11,29 @@ from resbench.data.corruptions import CORRUPTIONS
 from resbench.report.columns import COLUMNS as REPORT_COLUMNS
 from resbench.report.format import between, percent, points
 from resbench.report.measured import HEADINGS
-from resbench.report.prose import provider_words
+from resbench.report.prose import provider_title
 from resbench.report.robustness import COLUMNS, TEXTS
-from resbench.report.tables import BLANK, Cell, Heading, Row, Table, words
+from resbench.report.tables import BLANK, Cell, Heading, Row, Table, text_cell
 
 METRICS = [column for column in REPORT_COLUMNS if column.metric and column.shown]
 CHANGES = {
     "change_from_test": Heading(
-        "Change from the test set", "points", "against the same models on the main test images; 95 % CI below it"
+        "Change from the test set", "points", "compared with the same models on the main test images; 95 % CI below it"
     ),
     "change_from_fp32": Heading(
-        "Change from fp32", "points", "against the same network in fp32 on the same images; 95 % CI below it"
+        "Change from fp32", "points", "compared with the same network in fp32 on the same images; 95 % CI below it"
     ),
 }
 
 
 def read_robustness(path: Path) -> pd.DataFrame:
-    """Return robustness.csv.
+    """Read robustness.csv.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its rows.
 
     Raises:
         ResbenchError: It is missing or damaged.
@@ -46,7 +52,14 @@ def read_robustness(path: Path) -> pd.DataFrame:
 
 
 def robustness_tables(robustness: pd.DataFrame) -> list[Table]:
-    """Return a table for each provider; robustness: of robustness.csv."""
+    """Return a table for each provider.
+
+    Args:
+        robustness: Rows of robustness.csv.
+
+    Returns:
+        The tables.
+    """
     return [_table(str(provider), rows) for provider, rows in robustness.groupby("provider", sort=False)]
 
 
@@ -55,7 +68,7 @@ def _table(provider: str, rows: pd.DataFrame) -> Table:
     rows = rows.assign(place=rows["test_set"].map(order.index)).sort_values("place", kind="stable")
     changes = [name for name in CHANGES if rows[name].notna().any()]
     headings = [
-        Heading("Test set", meaning="the main one first, then the others", words=True),
+        Heading("Test set", meaning="the main one first, then further ones", is_text=True),
         Heading("Images", meaning="in the test set"),
         HEADINGS["variant"],
         HEADINGS["precision"],
@@ -64,7 +77,7 @@ def _table(provider: str, rows: pd.DataFrame) -> Table:
         *(HEADINGS[metric.name] for metric in METRICS),
     ]
     return Table(
-        f"On further test sets, with the {provider_words(provider)} provider",
+        f"On further test sets, with the {provider_title(provider)} provider",
         headings,
         [Row(_cells(row, changes)) for row in rows.to_dict("records")],
     )
@@ -73,18 +86,25 @@ def _table(provider: str, rows: pd.DataFrame) -> Table:
 def _cells(row: dict[Any, Any], changes: list[str]) -> list[Cell]:
     interval = between(percent(row["accuracy_low"]), percent(row["accuracy_high"]))
     return [
-        words(test_set_words(row)),
+        text_cell(test_set_title(row)),
         Cell(f"{row['images']:,.0f}", value=row["images"]),
-        words(row["variant"]),
-        words(row["precision"]),
+        text_cell(row["variant"]),
+        text_cell(row["precision"]),
         Cell(percent(row["accuracy_mean"]), (interval,), row["accuracy_mean"]),
         *(_change(row, name) for name in changes),
         *(_metric(row, metric) for metric in METRICS),
     ]
 
 
-def test_set_words(row: dict[Any, Any]) -> str:
-    """Return what a test set is called: `the test set`, `Gaussian noise, severity 3` or the user's own name."""
+def test_set_title(row: dict[Any, Any]) -> str:
+    """Return the name of a test set for readers.
+
+    Args:
+        row: A row of robustness.csv.
+
+    Returns:
+        `the test set`, `Gaussian noise, severity 3` or the user's own name.
+    """
     if row["test_set"] == MAIN_TEST_SET:
         return "the test set"
     corruption = CORRUPTIONS.get(row["corruption"])

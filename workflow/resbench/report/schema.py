@@ -1,4 +1,4 @@
-"""What report.csv and comparisons.csv may hold, and how a stage reads them: the contract with whoever uses them."""
+"""Schemas of report.csv and comparisons.csv, by which every stage reads them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,7 +55,7 @@ REPORT = pa.DataFrameSchema(
         _ascending("latency_p50_ms", "latency_p90_ms", "latency_p99_ms"),
         pa.Check(
             lambda table: table["accuracy_low"].isna() == table["accuracy_mean"].isna(),
-            error="accuracy_low must stand where accuracy_mean does",
+            error="accuracy_low must be given where accuracy_mean is, and only there",
         ),
         pa.Check(
             lambda table: (table["seeds"] > 1) | table["accuracy_std"].isna(),
@@ -119,7 +119,7 @@ COMPARISONS = pa.DataFrameSchema(
             error="what is comparable, and only that, must have an estimate",
         ),
         pa.Check(
-            lambda table: table["reason"].isna() == table["found"].isna(), error="a reason must say what was found"
+            lambda table: table["reason"].isna() == table["found"].isna(), error="a reason must have a value in `found`"
         ),
         pa.Check(
             lambda table: (table["metric"] == "accuracy") | (table["estimate"] > 0), error="a ratio must be above 0"
@@ -138,11 +138,14 @@ COMPARISONS = pa.DataFrameSchema(
 def read_report(path: Path) -> pd.DataFrame:
     """Read report.csv.
 
+    Args:
+        path: The file.
+
     Returns:
-        Its columns: words as `str`, "" where empty; numbers as float64, NaN where empty.
+        Its columns: texts as `str`, "" where empty; numbers as float64, NaN where empty.
 
     Raises:
-        ResbenchError: It cannot be read, or breaks the contract.
+        ResbenchError: It cannot be read, or breaks the schema.
     """
     table = _read(path, REPORT, TEXTS)
     if table.empty:
@@ -151,10 +154,16 @@ def read_report(path: Path) -> pd.DataFrame:
 
 
 def read_comparisons(path: Path) -> pd.DataFrame:
-    """Read comparisons.csv, which may have no row, as `read_report` does.
+    """Read comparisons.csv, which may have no row.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its columns, as in `read_report`.
 
     Raises:
-        ResbenchError: It cannot be read, or breaks the contract.
+        ResbenchError: It cannot be read, or breaks the schema.
     """
     return _read(path, COMPARISONS, COMPARISON_TEXTS)
 
@@ -170,9 +179,11 @@ def _read(path: Path, schema: pa.DataFrameSchema, texts: Sequence[str]) -> pd.Da
     names = list(schema.columns)
     if list(table.columns) != names:
         raise ResbenchError(f"{path}: {_misplaced(list(table.columns), names)}; {remedy}")
-    whole = {name for name in names if str(schema.columns[name].dtype) == "Int64"}
+    integers = {name for name in names if str(schema.columns[name].dtype) == "Int64"}
     numbers = {
-        name: _numbers(path, table[name], whole=name in whole, remedy=remedy) for name in names if name not in texts
+        name: _numbers(path, table[name], integer=name in integers, remedy=remedy)
+        for name in names
+        if name not in texts
     }
     try:
         schema.validate(table.assign(**numbers, **{name: table[name].replace("", None) for name in texts}))
@@ -181,26 +192,28 @@ def _read(path: Path, schema: pa.DataFrameSchema, texts: Sequence[str]) -> pd.Da
     return table.assign(**numbers)
 
 
-def _misplaced(found: list[str], names: list[str]) -> str:
-    """Return what sets the columns of a file apart from those of its schema."""
-    missing, unknown = ([name for name in one if name not in other] for one, other in ((names, found), (found, names)))
+def _misplaced(columns: list[str], names: list[str]) -> str:
+    """Return how the columns of a file differ from those of its schema."""
+    missing, unknown = (
+        [name for name in one if name not in other] for one, other in ((names, columns), (columns, names))
+    )
     if missing:
         return f"no column {', '.join(missing)}"
     return f"unknown column {', '.join(unknown)}" if unknown else f"its columns are not in the order {', '.join(names)}"
 
 
-def _numbers(path: Path, values: pd.Series, *, whole: bool, remedy: str) -> pd.Series:
+def _numbers(path: Path, values: pd.Series, *, integer: bool, remedy: str) -> pd.Series:
     numbers = pd.to_numeric(values, errors="coerce").astype(np.float64)
-    wrong = values[(values != "") & ~(np.isfinite(numbers) & (not whole or numbers % 1 == 0))]
+    wrong = values[(values != "") & ~(np.isfinite(numbers) & (not integer or numbers % 1 == 0))]
     if not wrong.empty:
-        wanted = f"must be a {'whole ' if whole else ''}number"
+        wanted = f"must be {'an integer' if integer else 'a number'}"
         place = f"{values.name} in row {wrong.index[0] + 1}"
         raise ResbenchError(f"{path}: {place} is {wrong.iloc[0]!r:.60}, but {wanted}; {remedy}")
     return numbers
 
 
 def _fault(error: SchemaError) -> str:
-    """Return what breaks the contract, with the first value that does, in one line."""
+    """Return what breaks the schema, with the first value that does, in one line."""
     wanted = getattr(error.check, "error", None) or str(error.check)
     name, cases = getattr(error.schema, "name", None), error.failure_cases
     if wanted == "multiple_fields_uniqueness":

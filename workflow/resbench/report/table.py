@@ -1,4 +1,4 @@
-"""Everything measured in one table, with comparisons and the recommendation, for programs and for people."""
+"""The collate stage: one table of all results, with comparisons and the recommendation."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -40,16 +40,16 @@ def collate_report(
         recommendation: recommendation.json, to write.
         markdown: report.md, to write.
         checksums: SHA256SUMS, to write: of the sources in their order, then of the other outputs.
-        name: what the user calls images of no known dataset; see `resbench.data.datasets.describe`.
-        summary: what `convert --summary` wrote; its hash decides which dataset this is.
-        parity: what `export --parity` wrote, one a model.
-        predictions: what `evaluate` wrote, one for each model, precision and provider.
-        timings: what `latency` wrote, (samples, host) for each provider.
-        deployment: where bundles will run, and which precision the user asks for; see `recommend`.
-        robustness: what `robustness` wrote; None where there is no further test set.
+        name: The user's name for images of no known dataset; see `resbench.data.datasets.describe`.
+        summary: What `convert --summary` wrote; its hash decides which dataset this is.
+        parity: What `export --parity` wrote, one for each model.
+        predictions: What `evaluate` wrote, one for each model, precision and provider.
+        timings: What `latency` wrote, (samples, host) for each provider.
+        deployment: Where bundles will run, and which precision the user asks for; see `recommend`.
+        robustness: What `robustness` wrote; None where there is no further test set.
 
     Raises:
-        ResbenchError: see `read_inputs`, `recommend` and `read_robustness`.
+        ResbenchError: See `read_inputs`, `recommend` and `read_robustness`.
     """
     inputs = read_inputs(summary, parity, predictions, timings, METRICS)
     dataset = describe(inputs.summary, name)
@@ -61,7 +61,7 @@ def collate_report(
         new[report].write_text(to_csv(rows, REPORT_COLUMNS), encoding="utf-8")
         new[comparisons].write_text(to_csv(compared, COMPARISON_COLUMNS), encoding="utf-8")
         new[recommendation].write_text(decided.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        # From the files themselves, so that report.md has the page's digits, and no file is written that it refuses.
+        # Read from the files, so that report.md has the same digits as the page, and invalid files are refused.
         document = build_document(
             read_report(new[report]),
             read_comparisons(new[comparisons]),

@@ -1,4 +1,4 @@
-"""What every table of the report is made of; the page and report.md draw the same tables, each by its template."""
+"""The table model of the report; the page and report.md show the same tables with a template each."""
 
 from typing import NamedTuple
 
@@ -7,25 +7,25 @@ class Heading(NamedTuple):
     """A column of a table.
 
     Attributes:
-        title: What is written above it.
-        unit: Of its values.
-        meaning: What they say.
-        words: Whether it holds words, which are aligned left, and not numbers.
+        title: Its heading.
+        unit: Unit of its values.
+        meaning: What they mean.
+        is_text: Whether it holds text, which is aligned left, instead of numbers, which are aligned right.
     """
 
     title: str
     unit: str = ""
     meaning: str = ""
-    words: bool = False
+    is_text: bool = False
 
 
 class Cell(NamedTuple):
-    """A value as it is written.
+    """A value as text.
 
     Attributes:
         text: The value.
-        details: What else belongs to it, one line each: its interval, a reference.
-        value: What the column is sorted by, None where there is none.
+        details: Further lines: its interval, a reference.
+        value: What the column is sorted by; None where there is nothing.
     """
 
     text: str
@@ -34,7 +34,12 @@ class Cell(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A line of a table; `chosen` where it is recommended."""
+    """A row of a table.
+
+    Attributes:
+        cells: Its cells.
+        chosen: Whether it is recommended.
+    """
 
     cells: list[Cell]
     chosen: bool = False
@@ -51,6 +56,14 @@ class Table(NamedTuple):
 BLANK = Cell("–")
 
 
-def words(text: str, *details: str) -> Cell:
-    """Return a cell that holds words."""
+def text_cell(text: str, *details: str) -> Cell:
+    """Return a cell that holds text.
+
+    Args:
+        text: The text.
+        details: Further lines.
+
+    Returns:
+        The cell.
+    """
     return Cell(text, details, text)

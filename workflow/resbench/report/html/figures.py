@@ -9,25 +9,29 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from resbench.report.format import percent, shortened, significant, times
-from resbench.report.html.theme import COLOURS, OTHERS, SHORT_LABEL, THEME, Look
+from resbench.report.html.theme import COLOURS, REST, SHORT_LABEL, THEME, Palette
 
 Spec = dict[str, Any]
 
-LABELLED = 8  # points on the front that have their name beside them; colour and shape tell the rest
-ROWS = 24  # of a chart with one row a model
+LABELLED = 8  # points on the front that have a name; colour and shape identify the rest
+ROWS = 24  # the most of a chart with one row for each model
 MODELS = alt.Axis(grid=False, labelLimit=180, labelExpr=SHORT_LABEL)
 QUANTILES = np.linspace(0.01, 0.99, 99)
 
 
-def tradeoff(rows: pd.DataFrame, look: Look) -> Spec:
-    """Accuracy against latency, each with its interval, and the front that no other model beats in both.
+def tradeoff(rows: pd.DataFrame, palette: Palette) -> Spec:
+    """Draw accuracy against latency, each with its interval, and the front: models that no other beats in both.
 
     Args:
-        rows: of report.csv, of one host and setting, all with accuracy and latency.
+        rows: Rows of report.csv, of one host and setting, all with accuracy and latency.
+        palette: Colours and shapes of the variants.
+
+    Returns:
+        The chart.
     """
     points = pd.DataFrame(
         {
-            "group": rows["variant"].map(look.group),
+            "group": rows["variant"].map(palette.group),
             "model": rows["variant"] + " " + rows["precision"],
             "filled": rows["precision"] == "fp32",
             "accuracy": 100 * rows["accuracy_mean"],
@@ -68,17 +72,17 @@ def tradeoff(rows: pd.DataFrame, look: Look) -> Spec:
         bounded = points.dropna(subset=[f"{name}_low"])
         if not bounded.empty:
             bars = alt.Chart(bounded).mark_rule(strokeWidth=1.5, opacity=0.7)
-            layers.append(bars.encode(**axes, color=look.colour()).properties(name=f"{name}_bars"))
+            layers.append(bars.encode(**axes, color=palette.colour()).properties(name=f"{name}_bars"))
     for name, part in (("filled", points[points["filled"]]), ("open", points[~points["filled"]])):
         if not part.empty:
             dots = alt.Chart(part).mark_point(size=90, strokeWidth=2, filled=name == "filled", opacity=1)
             layers.append(
-                dots.encode(x=x, y=y, color=look.colour(), shape=look.shape(), tooltip=shown).properties(
+                dots.encode(x=x, y=y, color=palette.colour(), shape=palette.shape(), tooltip=shown).properties(
                     name=f"{name}_points"
                 )
             )
     labelled = front.head(LABELLED).reset_index(drop=True)
-    above = labelled.index % 2 == 0  # neighbours would write over each other
+    above = labelled.index % 2 == 0  # so that neighbouring names do not overlap
     left = labelled["latency"] > 0.7 * points["latency"].max()
     for (up, back), part in labelled.groupby([above, left]):
         named = part[["latency", "accuracy"]].assign(model=part["model"].map(shortened))
@@ -88,18 +92,31 @@ def tradeoff(rows: pd.DataFrame, look: Look) -> Spec:
 
 
 def pareto(latency: NDArray[np.float64], accuracy: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which points no other beats: none is as fast and more accurate, or as accurate and faster; bool (N,)."""
+    """Return which points no other point beats: none is as fast and more accurate, or as accurate and faster.
+
+    Args:
+        latency: Shape (N,).
+        accuracy: Shape (N,).
+
+    Returns:
+        bool (N,).
+    """
     faster = latency[:, None] < latency[None, :]
     better = accuracy[:, None] > accuracy[None, :]
     beaten = (faster & (accuracy[:, None] >= accuracy[None, :])) | (better & (latency[:, None] <= latency[None, :]))
     return np.logical_not(beaten.any(axis=0))
 
 
-def learning(histories: pd.DataFrame, look: Look, metric: str) -> Spec:
-    """Mean over seeds by epoch, with a band from the lowest to the highest seed, and the test set's value at the end.
+def learning(histories: pd.DataFrame, palette: Palette, metric: str) -> Spec:
+    """Draw the mean over seeds by epoch, a band from the lowest to the highest seed, and the final test values.
 
     Args:
-        metric: accuracy or loss.
+        histories: Rows of all history.csv, with `variant` and `seed`.
+        palette: Colours and shapes of the variants.
+        metric: `accuracy` or `loss`.
+
+    Returns:
+        The chart.
     """
     factor, title = (100, "Accuracy (%)") if metric == "accuracy" else (1, "Loss (nats)")
     parts = []
@@ -108,15 +125,15 @@ def learning(histories: pd.DataFrame, look: Look, metric: str) -> Spec:
         seeds = values.groupby(["variant", "epoch"])[column].agg(["mean", "min", "max"]).mul(factor).reset_index()
         parts.append(seeds.assign(kind=kind))
     curves = pd.concat(parts, ignore_index=True)
-    curves["group"] = curves["variant"].map(look.group)
-    curves = curves.sort_values("group", key=lambda groups: groups != OTHERS, kind="stable")  # behind the rest
+    curves["group"] = curves["variant"].map(palette.group)
+    curves = curves.sort_values("group", key=lambda groups: groups != REST, kind="stable")  # behind the rest
     epochs = int(curves["epoch"].max())
     ticks = {"values": list(range(1, epochs + 1))} if epochs <= 10 else {"tickMinStep": 1}
     axis = alt.Axis(format="d", grid=False, **ticks)
     x = alt.X("epoch:Q", title="Epoch", axis=axis, scale=alt.Scale(domain=[1, max(epochs, 2)], nice=False))
     y = alt.Y("mean:Q", title=title, scale=alt.Scale(zero=False))
     low = alt.Y("min:Q", title=title, scale=alt.Scale(zero=False))
-    colour, shape = look.colour(), look.shape()
+    colour, shape = palette.colour(), palette.shape()
     dash = alt.StrokeDash(
         "kind:N", scale=alt.Scale(domain=["training", "held out"], range=[[1, 0], [5, 4]]), legend=None
     )
@@ -127,7 +144,7 @@ def learning(histories: pd.DataFrame, look: Look, metric: str) -> Spec:
         alt.Tooltip("epoch"),
         *(alt.Tooltip(name, format=".4~g") for name in ("mean", "min", "max")),
     ]
-    faint = alt.condition(alt.datum.group == OTHERS, alt.value(0.3), alt.value(1))
+    faint = alt.condition(alt.datum.group == REST, alt.value(0.3), alt.value(1))
     lines = alt.Chart(curves[curves["kind"] != "test"])
     ends = alt.Chart(curves[curves["kind"] == "test"])
     layers = [
@@ -137,7 +154,7 @@ def learning(histories: pd.DataFrame, look: Look, metric: str) -> Spec:
         lines.mark_line(strokeWidth=2)
         .encode(x=x, y=y, color=colour, strokeDash=dash, detail=detail, opacity=faint)
         .properties(name="curves"),
-        # What the pointer finds; too many would hide the line.
+        # Points for the pointer; many visible ones would hide the line.
         lines.mark_point(size=24, filled=True)
         .encode(x=x, y=y, color=colour, tooltip=shown, opacity=faint if epochs <= 20 else alt.value(0))
         .properties(name="epochs"),
@@ -149,19 +166,23 @@ def learning(histories: pd.DataFrame, look: Look, metric: str) -> Spec:
     return _spec(alt.layer(*layers).properties(height=280))
 
 
-def latencies(calls: pd.DataFrame, look: Look) -> Spec:
-    """One row a model, the fastest first: every hundredth of its calls as a tick, its median, and that of each round.
+def latencies(calls: pd.DataFrame, palette: Palette) -> Spec:
+    """Draw one row for each model, the fastest first: every hundredth of its calls, its median, and that of each round.
 
     Args:
-        calls: of samples.csv, of one host and setting.
+        calls: Rows of samples.csv, of one host and setting.
+        palette: Colours and shapes of the variants.
+
+    Returns:
+        The chart.
     """
     texts = calls[["variant", "precision"]].astype(str)
     calls = calls.assign(variant=texts["variant"], model=texts["variant"] + " " + texts["precision"])
     medians = calls.groupby(["model", "variant"])["latency_ms"].median().sort_values().reset_index()
     if len(medians) > ROWS:
-        medians = medians[medians["variant"].isin(look.featured)].head(ROWS)
+        medians = medians[medians["variant"].isin(palette.featured)].head(ROWS)
     order = medians["model"].tolist()
-    groups = dict(zip(medians["model"], medians["variant"].map(look.group), strict=True))
+    groups = dict(zip(medians["model"], medians["variant"].map(palette.group), strict=True))
     spread = [
         {"model": model, "group": groups[model], "latency": float(value)}
         for model in order
@@ -173,7 +194,7 @@ def latencies(calls: pd.DataFrame, look: Look) -> Spec:
     totals["Median"] = totals["latency"].map(significant) + " ms"
     x = alt.X("latency:Q", title="Latency of a call (ms)", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=6))
     y = alt.Y("model:N", title=None, sort=order, axis=MODELS)
-    colour = look.colour(legend=False)
+    colour = palette.colour(legend=False)
     row = {"x": x, "y": y, "color": colour}
     layers = [
         alt.Chart(pd.DataFrame(spread))
@@ -192,13 +213,17 @@ def latencies(calls: pd.DataFrame, look: Look) -> Spec:
     return _spec(alt.layer(*layers).properties(height=36 * len(order)))
 
 
-def accuracy_changes(changes: pd.DataFrame, look: Look) -> Spec:
-    """What a precision does to accuracy against fp32: each seed's change in percentage points, and their mean.
+def accuracy_changes(changes: pd.DataFrame, palette: Palette) -> Spec:
+    """Draw how a precision changes the accuracy of fp32: each seed's change in percentage points, and their mean.
 
     Args:
-        changes: columns variant, precision, seed, change (fraction).
+        changes: Columns variant, precision, seed, change (a fraction).
+        palette: Colours and shapes of the variants.
+
+    Returns:
+        The chart.
     """
-    changes = changes.assign(group=changes["variant"].map(look.group), points=100 * changes["change"])
+    changes = changes.assign(group=changes["variant"].map(palette.group), points=100 * changes["change"])
     changes["model"] = changes["variant"] + " " + changes["precision"]
     means = changes.groupby(["model", "group"], sort=False)["points"].mean().reset_index()
     x = alt.X("points:Q", title="Change of test accuracy (points)", scale=alt.Scale(zero=True, nice=True))
@@ -208,7 +233,7 @@ def accuracy_changes(changes: pd.DataFrame, look: Look) -> Spec:
         sort=means["model"].tolist(),
         axis=MODELS,
     )
-    row = {"x": x, "y": y, "color": look.colour(legend=False)}
+    row = {"x": x, "y": y, "color": palette.colour(legend=False)}
     shown = [alt.Tooltip("model"), alt.Tooltip("points", title="change (points)", format="+.2f")]
     layers = [
         alt.Chart(pd.DataFrame({"zero": [0]})).mark_rule(color="currentColor", opacity=0.5).encode(x="zero:Q"),
@@ -221,14 +246,18 @@ def accuracy_changes(changes: pd.DataFrame, look: Look) -> Spec:
     return _spec(alt.layer(*layers).properties(height=34 * len(means)))
 
 
-def speedups(gains: pd.DataFrame, look: Look) -> Spec:
-    """How many times faster than fp32 a precision is.
+def speedups(gains: pd.DataFrame, palette: Palette) -> Spec:
+    """Draw the speed-up of a precision over fp32.
 
     Args:
-        gains: columns variant, precision, ratio (fp32's latency over this one's).
+        gains: Columns variant, precision, ratio (fp32's latency divided by that of the precision).
+        palette: Colours and shapes of the variants.
+
+    Returns:
+        The chart.
     """
     gains = gains.assign(
-        group=gains["variant"].map(look.group),
+        group=gains["variant"].map(palette.group),
         model=gains["variant"] + " " + gains["precision"],
         label=gains["ratio"].map(times) + " ×",
         same=1,
@@ -236,7 +265,7 @@ def speedups(gains: pd.DataFrame, look: Look) -> Spec:
     order = gains["model"].tolist()
     x = alt.X("ratio:Q", title="Times faster than fp32", scale=alt.Scale(domain=[0, 1.2 * gains["ratio"].max()]))
     y = alt.Y("model:N", title=None, sort=order, axis=MODELS)
-    rows = alt.Chart(gains).encode(x=x, y=y, color=look.colour(legend=False))
+    rows = alt.Chart(gains).encode(x=x, y=y, color=palette.colour(legend=False))
     layers = [
         alt.Chart(pd.DataFrame({"same": [1]})).mark_rule(color="currentColor", opacity=0.5).encode(x="same:Q"),
         rows.mark_rule(strokeWidth=2).encode(x2="same:Q").properties(name="stems"),
@@ -246,27 +275,35 @@ def speedups(gains: pd.DataFrame, look: Look) -> Spec:
     return _spec(alt.layer(*layers).properties(height=34 * len(order)))
 
 
-FEW_CLASSES = 12  # of a confusion matrix that has room for numbers
+FEW_CLASSES = 12  # the most in a confusion matrix with numbers
 
 
 def confusion(counts: NDArray[np.int64], classes: Sequence[str]) -> Spec:
-    """Of each true class (row), which share was given each name (column)."""
+    """Draw a confusion matrix: of each true class (row), the share that was predicted as each class (column).
+
+    Args:
+        counts: int64 (C, C).
+        classes: Names of the classes.
+
+    Returns:
+        The chart.
+    """
     shares = 100 * counts / counts.sum(axis=1, keepdims=True).clip(1)
     cells = pd.DataFrame(
         [
-            {"true": true, "named": named, "share": float(shares[i, j]), "images": int(counts[i, j])}
+            {"true": true, "predicted": predicted, "share": float(shares[i, j]), "images": int(counts[i, j])}
             for i, true in enumerate(classes)
-            for j, named in enumerate(classes)
+            for j, predicted in enumerate(classes)
             if counts[i, j] or len(classes) <= FEW_CLASSES  # the empty ones of 256 classes would be 65,000
         ]
     )
     cells["text"] = cells["share"].map("{:.0f}".format)
     scale = alt.Scale(domain=list(classes))
     top = alt.Axis(orient="top", labelAngle=-60, grid=False)
-    x = alt.X("named:N", title="Named", scale=scale, sort=list(classes), axis=top)
+    x = alt.X("predicted:N", title="Predicted class", scale=scale, sort=list(classes), axis=top)
     y = alt.Y("true:N", title="True class", scale=scale, sort=list(classes), axis=alt.Axis(grid=False))
     opacity = alt.FillOpacity("share:Q", scale=alt.Scale(domain=[0, 100], range=[0, 1]), legend=None)
-    shown = ["true", "named", alt.Tooltip("share", title="share (%)", format=".1f"), "images"]
+    shown = ["true", "predicted", alt.Tooltip("share", title="share (%)", format=".1f"), "images"]
     layers = [
         alt.Chart(cells)
         .mark_rect(fill=COLOURS[0], stroke="currentColor", strokeOpacity=0.08)
@@ -289,7 +326,7 @@ def _between(rows: pd.DataFrame, name: str, form: Any) -> pd.Series:
 
 
 def _spec(chart: alt.LayerChart | alt.FacetChart) -> Spec:
-    with alt.data_transformers.enable("default", max_rows=None):  # their number is bounded where they are made
+    with alt.data_transformers.enable("default", max_rows=None):  # the callers limit their number
         content = chart.to_dict()
     return {
         **content,

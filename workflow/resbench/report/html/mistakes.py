@@ -1,4 +1,4 @@
-"""What the models get wrong: by class, and on which images."""
+"""Mistakes of the models: by class, and by image."""
 
 import base64
 import io
@@ -15,7 +15,14 @@ Counts = NDArray[np.int64]
 
 
 class Confusion(NamedTuple):
-    """Images of class `true` that were taken for `taken`: their share of that class, and the surest ones' indices."""
+    """Images of one class that were predicted as another.
+
+    Attributes:
+        true: The true class.
+        taken: The predicted class.
+        share: Their share of the images of the true class.
+        examples: Indices of those with the highest probability.
+    """
 
     true: int
     taken: int
@@ -24,7 +31,14 @@ class Confusion(NamedTuple):
 
 
 class Mistake(NamedTuple):
-    """An image that no model gets right: the wrong class with the highest mean probability, and that."""
+    """An image that no model gets right.
+
+    Attributes:
+        image: Its index.
+        true: Its true class.
+        taken: The wrong class with the highest mean probability.
+        probability: That probability.
+    """
 
     image: int
     true: int
@@ -32,53 +46,83 @@ class Mistake(NamedTuple):
     probability: float
 
 
-def confusion_matrix(answers: Sequence[Predictions]) -> Counts:
-    """Counts, int64 (C, C), of true class (row) and named class (column), summed over the models given."""
-    classes = answers[0].probabilities.shape[1]
+def confusion_matrix(predictions: Sequence[Predictions]) -> Counts:
+    """Count images by true class (row) and predicted class (column), summed over models.
+
+    Args:
+        predictions: Predictions of the models.
+
+    Returns:
+        int64 (C, C).
+    """
+    classes = predictions[0].probabilities.shape[1]
     counts = np.zeros((classes, classes), np.int64)
-    for answer in answers:
-        np.add.at(counts, (answer.labels, answer.probabilities.argmax(axis=1)), 1)
+    for one in predictions:
+        np.add.at(counts, (one.labels, one.probabilities.argmax(axis=1)), 1)
     return counts
 
 
-def confusions(answers: Sequence[Predictions], *, pairs: int, examples: int) -> list[Confusion]:
-    """The pairs of classes confused most, by their share of the true class, with the images most surely mistaken."""
-    counts = confusion_matrix(answers)
+def confusions(predictions: Sequence[Predictions], *, pairs: int, examples: int) -> list[Confusion]:
+    """Return the pairs of classes that are confused most, by their share of the true class.
+
+    Args:
+        predictions: Predictions of the models.
+        pairs: The most pairs.
+        examples: The most images of each.
+
+    Returns:
+        The pairs, with the images that were mistaken with the highest probability.
+    """
+    counts = confusion_matrix(predictions)
     shares = counts / counts.sum(axis=1, keepdims=True).clip(1)
     np.fill_diagonal(shares, 0)
     worst = [tuple(divmod(int(n), len(counts))) for n in shares.argsort(axis=None, kind="stable")[::-1][:pairs]]
-    mean = np.mean([answer.probabilities for answer in answers], axis=0)
-    labels = answers[0].labels
-    found = []
+    mean = np.mean([one.probabilities for one in predictions], axis=0)
+    labels = predictions[0].labels
+    listed = []
     for true, taken in worst:
         if shares[true, taken] > 0:
             images = np.flatnonzero((labels == true) & (mean.argmax(axis=1) == taken))
-            surest = images[mean[images, taken].argsort(kind="stable")[::-1][:examples]]
-            found.append(Confusion(true, taken, float(shares[true, taken]), surest.tolist()))
-    return found
+            most_confident = images[mean[images, taken].argsort(kind="stable")[::-1][:examples]]
+            listed.append(Confusion(true, taken, float(shares[true, taken]), most_confident.tolist()))
+    return listed
 
 
-def wrong_everywhere(answers: Sequence[Predictions]) -> list[Mistake]:
-    """The images that every model gets wrong, the most surely mistaken first."""
-    labels = answers[0].labels
-    wrong = np.all([answer.probabilities.argmax(axis=1) != labels for answer in answers], axis=0)
-    mean = np.mean([answer.probabilities[wrong] for answer in answers], axis=0)
-    found = [
+def wrong_everywhere(predictions: Sequence[Predictions]) -> list[Mistake]:
+    """Return the images that every model gets wrong.
+
+    Args:
+        predictions: Predictions of the models.
+
+    Returns:
+        The images, those with the highest probability of a wrong class first.
+    """
+    labels = predictions[0].labels
+    wrong = np.all([one.probabilities.argmax(axis=1) != labels for one in predictions], axis=0)
+    mean = np.mean([one.probabilities[wrong] for one in predictions], axis=0)
+    mistakes = [
         Mistake(int(index), int(labels[index]), int(row.argmax()), float(row.max()))
         for index, row in zip(np.flatnonzero(wrong), _without(mean, labels[wrong]), strict=True)
     ]
-    return sorted(found, key=lambda mistake: -mistake.probability)
+    return sorted(mistakes, key=lambda mistake: -mistake.probability)
 
 
 def data_uri(image: NDArray[np.uint8]) -> str:
-    """An image, uint8 (H, W, 3), as a PNG inside the page itself."""
+    """Return an image as a PNG within the page itself.
+
+    Args:
+        image: uint8 (H, W, 3).
+
+    Returns:
+        A data URI.
+    """
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, format="png", optimize=True)
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
 
 
 def _without(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """`probabilities`, float32 (N, C), with 0 for each row's true class."""
-    others = probabilities.copy()
-    others[np.arange(len(labels)), labels] = 0
-    return others
+    """Return probabilities, float32 (N, C), with 0 for each row's true class."""
+    rest = probabilities.copy()
+    rest[np.arange(len(labels)), labels] = 0
+    return rest

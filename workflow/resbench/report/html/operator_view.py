@@ -1,4 +1,4 @@
-"""operators.csv as a person reads it: which kinds of operators and which layers a model's time goes to."""
+"""operators.csv as tables: the share of each kind of operator, and of the slowest layers, in a model's time."""
 
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,8 @@ import pandas as pd
 from resbench.common.errors import ResbenchError, one_line
 from resbench.report.format import counted, percent, significant
 from resbench.report.measured import HEADINGS
-from resbench.report.prose import provider_words, setting_words
-from resbench.report.tables import BLANK, Cell, Heading, Row, Table, words
+from resbench.report.prose import provider_title, setting_text
+from resbench.report.tables import BLANK, Cell, Heading, Row, Table, text_cell
 
 TEXTS = ["variant", "seed", "precision", "provider", "layer", "operator"]
 NUMBERS = ["batch_size", "threads", "share", "macs", "gmacs_per_s", "peak_gmacs_per_s", "unfused"]
@@ -18,8 +18,8 @@ MODEL = ["variant", "precision", "seed"]
 LAYERS = 10  # of each model
 
 CONVOLUTIONS = "Convolutions"
-OTHERS = "Others"
-# What the runtime's operators do; it makes its own of those in the file, fused, in integers or in another layout.
+OTHER = "Other"
+# Kinds of the runtime's operators, which are its own: fused, in integers or in another layout.
 KINDS = {
     CONVOLUTIONS: {"Conv", "FusedConv", "QLinearConv", "NhwcFusedConv", "ConvInteger"},
     "Matrix products": {"Gemm", "FusedGemm", "MatMul", "FusedMatMul", "QGemm", "QLinearMatMul", "MatMulInteger"},
@@ -35,6 +35,12 @@ KIND_OF = {operator: kind for kind, operators in KINDS.items() for operator in o
 def read_operators(path: Path) -> pd.DataFrame:
     """Read what `resbench profile` wrote.
 
+    Args:
+        path: The file.
+
+    Returns:
+        Its rows.
+
     Raises:
         ResbenchError: It is missing or damaged.
     """
@@ -46,7 +52,7 @@ def read_operators(path: Path) -> pd.DataFrame:
             raise ValueError(f"no column {missing[0]}" if missing else "no row")
         table = table.astype(dict.fromkeys(NUMBERS, float))
         if not table["share"].between(0, 1).all():
-            raise ValueError("share is not a fraction everywhere")
+            raise ValueError("a value of share is not a fraction")
         return table.fillna({"layer": "", "precision": ""})
     except FileNotFoundError as error:
         raise ResbenchError(f"{path}: no such file; {remedy}") from error
@@ -57,12 +63,15 @@ def read_operators(path: Path) -> pd.DataFrame:
 
 
 def operator_tables(operators: pd.DataFrame) -> list[tuple[Table, Table]]:
-    """Return for each provider and setting the shares of the kinds of operators, and the layers that take longest.
+    """Return the shares of the kinds of operators, and the layers that take longest.
 
     Args:
         operators: Rows of operators.csv, see `read_operators`.
+
+    Returns:
+        Both tables, for each provider and setting.
     """
-    operators = operators.assign(kind=operators["operator"].map(KIND_OF).fillna(OTHERS))
+    operators = operators.assign(kind=operators["operator"].map(KIND_OF).fillna(OTHER))
     return [
         (_kinds(_place(setting), rows), _layers(_place(setting), rows))
         for setting, rows in operators.groupby(SETTING, sort=False)
@@ -71,12 +80,12 @@ def operator_tables(operators: pd.DataFrame) -> list[tuple[Table, Table]]:
 
 def _place(setting: Any) -> str:
     provider, batch_size, threads = setting
-    return f"with the {provider_words(str(provider))} provider, {setting_words((batch_size, threads))}"
+    return f"with the {provider_title(str(provider))} provider, {setting_text((batch_size, threads))}"
 
 
 def _kinds(place: str, rows: pd.DataFrame) -> Table:
     shares = rows.groupby("kind")["share"].sum()
-    kinds = [kind for kind in (*KINDS, OTHERS) if shares.get(kind, 0) > 0]
+    kinds = [kind for kind in (*KINDS, OTHER) if shares.get(kind, 0) > 0]
     headings = [
         HEADINGS["variant"],
         HEADINGS["precision"],
@@ -91,8 +100,8 @@ def _kinds(place: str, rows: pd.DataFrame) -> Table:
         lines.append(
             Row(
                 [
-                    words(str(variant)),
-                    words(str(precision)),
+                    text_cell(str(variant)),
+                    text_cell(str(precision)),
                     *(Cell(percent(share.get(kind, 0)), value=float(share.get(kind, 0))) for kind in kinds),
                     _speed(own[(own["kind"] == CONVOLUTIONS) & (own["gmacs_per_s"] > 0)]),
                     Cell(f"{unfused}", value=unfused),
@@ -103,12 +112,12 @@ def _kinds(place: str, rows: pd.DataFrame) -> Table:
 
 
 def _meaning(kind: str, rows: pd.DataFrame) -> str:
-    found = rows.loc[rows["kind"] == kind, "operator"].unique()
-    return f"the runtime's {', '.join(sorted(found))}"
+    names = rows.loc[rows["kind"] == kind, "operator"].unique()
+    return f"the runtime's {', '.join(sorted(names))}"
 
 
 def _speed(rows: pd.DataFrame) -> Cell:
-    """Return multiply-adds by time over several operators, in 10^9 a second, beside the machine's peak."""
+    """Return the speed of several operators in 10^9 MACs/s, and its share of the machine's peak."""
     if rows.empty:
         return BLANK
     speed = float(rows["macs"].sum() / (rows["macs"] / rows["gmacs_per_s"]).sum())
@@ -123,22 +132,22 @@ def _layers(place: str, rows: pd.DataFrame) -> Table:
     headings = [
         HEADINGS["variant"],
         HEADINGS["precision"],
-        Heading("Layer", meaning="node in the file, or what the runtime made of several", words=True),
-        Heading("Operator", meaning="what the runtime executed", words=True),
+        Heading("Layer", meaning="node in the file, or what the runtime made of several", is_text=True),
+        Heading("Operator", meaning="what the runtime executed", is_text=True),
         Heading("Share", "%", "of the model's time in operators"),
         Heading("Speed", "GMAC/s", "multiply-adds by time; below it that of a large matrix product"),
-        Heading("Fused", meaning="whether a layer in integers is computed in integers", words=True),
+        Heading("Fused", meaning="whether a layer in integers is computed in integers", is_text=True),
     ]
     lines = [
         Row(
             [
-                words(row["variant"]),
-                words(row["precision"]),
-                words(row["layer"]),
-                words(row["operator"]),
+                text_cell(row["variant"]),
+                text_cell(row["precision"]),
+                text_cell(row["layer"]),
+                text_cell(row["operator"]),
                 Cell(percent(row["share"]), value=row["share"]),
                 _speed(pd.DataFrame([row])) if row["gmacs_per_s"] > 0 else BLANK,
-                words("no" if row["unfused"] else "–"),
+                text_cell("no" if row["unfused"] else "–"),
             ]
         )
         for _, own in rows.groupby(MODEL, sort=False)

@@ -1,4 +1,4 @@
-"""One page: the recommendation first, then everything behind it, in one file that loads nothing."""
+"""The page: the recommendation first, then the evidence, in one file that loads nothing."""
 
 import base64
 import hashlib
@@ -21,12 +21,18 @@ from resbench.report.html.page_inputs import PageInputs
 from resbench.report.html.rendering import Figure, chart_library, write_figures
 from resbench.report.html.scenario_view import scenario_views
 
-PAIRS, EXAMPLES = 6, 4  # classes confused most, and images of each
+PAIRS, EXAMPLES = 6, 4  # pairs of classes that are confused most, and images of each
 MISTAKES = 24  # images that no model gets right
 
 
 def write_page(page: Path, folder: Path, inputs: PageInputs) -> None:
-    """Write the page, and its figures as SVG and PNG into `folder`, which is replaced."""
+    """Write the page, and its figures as SVG and PNG files.
+
+    Args:
+        page: Page to write, .html.
+        folder: Folder of the figures, which is replaced.
+        inputs: Everything that the page shows.
+    """
     document = build_document(
         inputs.report,
         inputs.comparisons,
@@ -46,22 +52,40 @@ def write_page(page: Path, folder: Path, inputs: PageInputs) -> None:
 
 
 def model_shown(predictions: Sequence[Predictions], environments: Sequence[Environment]) -> list[Predictions]:
-    """All seeds of the model whose mistakes are shown: the first recommendation's, or the first there is."""
+    """Return the predictions of the model whose mistakes are shown, for all seeds.
+
+    Args:
+        predictions: Predictions of all models.
+        environments: The environments, with their recommendations.
+
+    Returns:
+        Those of the first recommended model, or of the first model.
+    """
     for place in environments:
         for recommendation in place.recommendations.values():
             wanted = (*recommendation.choice.key, place.provider)
-            found = [p for p in predictions if _model(p) == wanted]
-            if found:
-                return found
+            chosen = [p for p in predictions if _model(p) == wanted]
+            if chosen:
+                return chosen
     return [p for p in predictions if _model(p) == _model(predictions[0])]
 
 
-def _model(answer: Predictions) -> tuple[str, str, str]:
-    return answer.variant, answer.precision, answer.provider
+def _model(one: Predictions) -> tuple[str, str, str]:
+    return one.variant, one.precision, one.provider
 
 
 def render(inputs: PageInputs, document: Document, drawn: dict[str, list[Figure]], shown: Sequence[Predictions]) -> str:
-    """Return the page as HTML."""
+    """Return the page as HTML.
+
+    Args:
+        inputs: Everything that the page shows.
+        document: The report.
+        drawn: The charts of each part.
+        shown: Predictions of the model whose mistakes are shown.
+
+    Returns:
+        The text of the page.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("resbench.report.html"),
         autoescape=True,
@@ -69,7 +93,7 @@ def render(inputs: PageInputs, document: Document, drawn: dict[str, list[Figure]
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"words": format, "prose": prose}
+    environment.globals |= {"format": format, "prose": prose}
     library, code = chart_library(), _resource(environment, "page.js")
     return environment.get_template("page.html.j2").render(
         library=library,
@@ -113,9 +137,9 @@ def _confusions(inputs: PageInputs, shown: Sequence[Predictions]) -> list[dict[s
 
 def _mistakes(inputs: PageInputs) -> dict[str, Any]:
     names = inputs.test.classes.tolist()
-    found = wrong_everywhere(inputs.predictions)
+    mistakes = wrong_everywhere(inputs.predictions)
     return {
-        "count": len(found),
+        "count": len(mistakes),
         "models": len(inputs.predictions),
         "images": [
             {
@@ -125,6 +149,6 @@ def _mistakes(inputs: PageInputs) -> dict[str, Any]:
                 "probability": f"{100 * mistake.probability:.0f}",
                 "image": data_uri(inputs.test.images[mistake.image]),
             }
-            for mistake in found[:MISTAKES]
+            for mistake in mistakes[:MISTAKES]
         ],
     }

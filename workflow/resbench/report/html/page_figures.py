@@ -1,4 +1,4 @@
-"""Which charts the page has, with the words that go with each."""
+"""The charts of the page, with their texts."""
 
 from collections.abc import Sequence
 
@@ -11,39 +11,44 @@ from resbench.report.html import figures
 from resbench.report.html.mistakes import confusion_matrix
 from resbench.report.html.page_inputs import PageInputs
 from resbench.report.html.rendering import Figure
-from resbench.report.html.theme import FEATURED, Look
-from resbench.report.prose import provider_words, setting_words
+from resbench.report.html.theme import FEATURED, Palette
+from resbench.report.prose import provider_title, setting_text
 
-PANELS = 4  # settings of one place that get a chart; all of them are in the table
+PANELS = 4  # settings of one environment that have a chart; the table has all
 
 
 def page_figures(
-    inputs: PageInputs, places: Sequence[Environment], answers: Sequence[Predictions]
+    inputs: PageInputs, places: Sequence[Environment], shown: Sequence[Predictions]
 ) -> dict[str, list[Figure]]:
-    """Figures by part of the page: tradeoff, learning, latency, precision, confusion.
+    """Return the charts of each part of the page: tradeoff, learning, latency, precision, confusion.
 
     Args:
-        answers: of the model whose mistakes are shown, one a seed.
+        inputs: Everything that the page shows.
+        places: The environments.
+        shown: Predictions of the model whose mistakes are shown, one for each seed.
+
+    Returns:
+        The charts, by part.
     """
-    look = Look.of(_by_weight(inputs.report, places))
+    palette = Palette.of(_by_weight(inputs.report, places))
     return {
         "tradeoff": [
-            _tradeoff(place, setting, look) for place in places for setting in list(place.recommendations)[:PANELS]
+            _tradeoff(place, setting, palette) for place in places for setting in list(place.recommendations)[:PANELS]
         ],
-        "learning": [_learning(inputs.histories, metric, look) for metric in ("accuracy", "loss")],
+        "learning": [_learning(inputs.histories, metric, palette) for metric in ("accuracy", "loss")],
         "latency": [
-            _latency(place, setting, look)
+            _latency(place, setting, palette)
             for place in places
             for setting in place.settings[:PANELS]
             if not place.calls_at(setting).empty
         ],
-        "precision": _precision(inputs, places, look),
-        "confusion": [_confusion(answers, inputs.test.classes.tolist())] if answers else [],
+        "precision": _precision(inputs, places, palette),
+        "confusion": [_confusion(shown, inputs.test.classes.tolist())] if shown else [],
     }
 
 
 def _by_weight(report: pd.DataFrame, places: Sequence[Environment]) -> list[str]:
-    """All variants: first what a recommendation names, then by accuracy.  Few enough keep the order of the report."""
+    """Return all variants: those that a recommendation names, then by accuracy; a few keep the order of the report."""
     variants = list(report["variant"].unique())
     if len(variants) <= FEATURED:
         return variants
@@ -53,15 +58,15 @@ def _by_weight(report: pd.DataFrame, places: Sequence[Environment]) -> list[str]
 
 
 def _where(place: Environment, setting: Setting) -> str:
-    words = f"{setting_words(setting)}, {place.title}"
-    return words[0].upper() + words[1:]
+    text = f"{setting_text(setting)}, {place.title}"
+    return text[0].upper() + text[1:]
 
 
 def _name(kind: str, place: Environment, setting: Setting) -> str:
     return f"{kind}-{place.label}-batch{setting[0]:.0f}-threads{setting[1]:.0f}"
 
 
-def _tradeoff(place: Environment, setting: Setting, look: Look) -> Figure:
+def _tradeoff(place: Environment, setting: Setting, palette: Palette) -> Figure:
     rows = place.rows_at(setting).dropna(subset=["accuracy_mean", "latency_p50_ms"])
     front = rows[figures.pareto(rows["latency_p50_ms"].to_numpy(), rows["accuracy_mean"].to_numpy())]
     names = ", ".join((front.sort_values("latency_p50_ms")[["variant", "precision"]]).agg(" ".join, axis=1))
@@ -72,11 +77,11 @@ def _tradeoff(place: Environment, setting: Setting, look: Look) -> Figure:
         "Up and to the left is better. No model beats those on the dotted line in both. "
         "Bars: 95 % intervals. Filled: fp32; open: other precisions.",
         f"Scatter plot of {len(rows)} models. On the front, from the fastest to the most accurate: {names}.",
-        figures.tradeoff(rows, look),
+        figures.tradeoff(rows, palette),
     )
 
 
-def _learning(histories: pd.DataFrame, metric: str, look: Look) -> Figure:
+def _learning(histories: pd.DataFrame, metric: str, palette: Palette) -> Figure:
     held_out = " Dashed: held-out images." if histories[f"validation_{metric}"].notna().any() else ""
     title = "Accuracy while training" if metric == "accuracy" else "Loss while training"
     return Figure(
@@ -86,11 +91,11 @@ def _learning(histories: pd.DataFrame, metric: str, look: Look) -> Figure:
         "Lines: training images, mean over seeds; bands: lowest to highest seed. "
         f"Large marks: the test images, measured once, at the end.{held_out}",
         f"{title}: curves of {histories['variant'].nunique()} networks over {histories['epoch'].max():.0f} epochs.",
-        figures.learning(histories, look, metric),
+        figures.learning(histories, palette, metric),
     )
 
 
-def _latency(place: Environment, setting: Setting, look: Look) -> Figure:
+def _latency(place: Environment, setting: Setting, palette: Palette) -> Figure:
     calls = place.calls_at(setting)
     return Figure(
         _name("latency", place, setting),
@@ -98,43 +103,50 @@ def _latency(place: Environment, setting: Setting, look: Look) -> Figure:
         _where(place, setting),
         "Thin ticks: every hundredth of the calls, from the 1st to the 99th; thick tick: the median; "
         "triangles: the median of each round, in a process of its own.",
-        f"Distribution of {len(calls):,} timed calls, one row a model, the fastest first; the table has the figures.",
-        figures.latencies(calls, look),
+        f"Distribution of {len(calls):,} timed calls, a row for each model, the fastest first.",
+        figures.latencies(calls, palette),
     )
 
 
-def _precision(inputs: PageInputs, places: Sequence[Environment], look: Look) -> list[Figure]:
-    found = []
+def _precision(inputs: PageInputs, places: Sequence[Environment], palette: Palette) -> list[Figure]:
+    charts = []
     for place in places:
         changes = precision_changes([a for a in inputs.predictions if a.provider == place.provider])
         if place.label == place.provider and not changes.empty:  # once, whatever the host
-            found.append(
+            charts.append(
                 Figure(
                     f"precision-accuracy-{place.provider}",
-                    "What precision does to accuracy",
-                    provider_words(place.provider),
+                    "Accuracy by precision",
+                    provider_title(place.provider),
                     "Circles: one for each seed, on the same test images; tick: their mean.",
                     f"Change of accuracy against fp32 of {len(changes)} models.",
-                    figures.accuracy_changes(changes, look),
+                    figures.accuracy_changes(changes, palette),
                 )
             )
         gains = precision_gains(place.rows_at(place.settings[0])) if place.settings else pd.DataFrame()
         if not gains.empty:
-            found.append(
+            charts.append(
                 Figure(
                     f"precision-latency-{place.label}",
-                    "What precision does to latency",
+                    "Latency by precision",
                     _where(place, place.settings[0]),
-                    "The median latency of fp32 divided by that of the other precision: beyond 1 is faster.",
+                    "The median latency of fp32 divided by that of the other precision: above 1 is faster.",
                     f"Ratio of latencies against fp32 of {len(gains)} models.",
-                    figures.speedups(gains, look),
+                    figures.speedups(gains, palette),
                 )
             )
-    return found
+    return charts
 
 
 def precision_changes(predictions: Sequence[Predictions]) -> pd.DataFrame:
-    """Accuracy against that of the same weights in fp32: variant, precision, seed, change (a fraction)."""
+    """Return the change of accuracy compared with the same weights in fp32.
+
+    Args:
+        predictions: Predictions of all models on one provider.
+
+    Returns:
+        Columns variant, precision, seed, change (a fraction).
+    """
     accuracy = {
         (a.variant, a.seed, a.precision): float(np.mean(a.probabilities.argmax(axis=1) == a.labels))
         for a in predictions
@@ -148,25 +160,32 @@ def precision_changes(predictions: Sequence[Predictions]) -> pd.DataFrame:
 
 
 def precision_gains(rows: pd.DataFrame) -> pd.DataFrame:
-    """Times faster than fp32, of rows of one setting: variant, precision, ratio."""
+    """Return the speed-up over fp32.
+
+    Args:
+        rows: Rows of report.csv at one setting.
+
+    Returns:
+        Columns variant, precision, ratio.
+    """
     measured = zip(rows["variant"], rows["precision"], rows["latency_p50_ms"], strict=True)
     latency = {(variant, precision): value for variant, precision, value in measured if value > 0}
-    found = [
+    ratios = [
         (variant, precision, latency[variant, "fp32"] / value)
         for (variant, precision), value in latency.items()
         if precision != "fp32" and (variant, "fp32") in latency
     ]
-    return pd.DataFrame(found, columns=["variant", "precision", "ratio"])
+    return pd.DataFrame(ratios, columns=["variant", "precision", "ratio"])
 
 
-def _confusion(answers: Sequence[Predictions], classes: list[str]) -> Figure:
-    name = f"{answers[0].variant} {answers[0].precision}".strip()
+def _confusion(shown: Sequence[Predictions], classes: list[str]) -> Figure:
+    name = f"{shown[0].variant} {shown[0].precision}".strip()
     return Figure(
         "confusion",
-        f"What {name} takes for what",
-        provider_words(answers[0].provider),
-        f"Of the test images of each class (row), the percentage given each name (column), over "
-        f"{len(answers)} {'seed' if len(answers) == 1 else 'seeds'}.",
+        f"Confusion matrix of {name}",
+        provider_title(shown[0].provider),
+        f"Of the test images of each class (row), the percentage predicted as each class (column), over "
+        f"{len(shown)} {'seed' if len(shown) == 1 else 'seeds'}.",
         f"Confusion matrix of {len(classes)} classes; the pairs confused most are listed below.",
-        figures.confusion(confusion_matrix(answers), classes),
+        figures.confusion(confusion_matrix(shown), classes),
     )

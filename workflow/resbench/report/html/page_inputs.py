@@ -1,4 +1,4 @@
-"""Everything the page shows, read from the files of the other stages and checked."""
+"""Everything that the page shows, read from the files of the other stages and checked."""
 
 import json
 import re
@@ -24,12 +24,19 @@ HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "validation_loss", "validation_a
 
 
 class PageInputs(NamedTuple):
-    """report, comparisons, recommendations: as those files.  histories: all of them, with `variant` and `seed`.
+    """Everything that the page shows.
 
-    timings, hosts: one for each provider, see `read_timings`.
-    test: the images that predictions are of.  config: what the workflow was run with.
-    scenarios: of scenarios.csv, None where LoadGen did not run.  robustness: of robustness.csv, None where there is no
-    further test set.  operators: of operators.csv, None where nothing was profiled.
+    Attributes:
+        report, comparisons, recommendations: Contents of those files.
+        histories: Rows of all history.csv, with `variant` and `seed`.
+        predictions: Predictions of all models.
+        timings, hosts: One for each provider, see `read_timings`.
+        test: The images that predictions are of.
+        summary: What `convert --summary` wrote.
+        config: Configuration of the workflow.
+        scenarios: Rows of scenarios.csv; None where LoadGen did not run.
+        robustness: Rows of robustness.csv; None where there is no further test set.
+        operators: Rows of operators.csv; None where nothing was profiled.
     """
 
     report: pd.DataFrame
@@ -64,27 +71,36 @@ def read_page_inputs(
     """Read everything and make sure that it belongs together.
 
     Args:
-        histories: what `train --history` wrote, each at …/VARIANT/seedN/NAME.csv.
-        timings: what `latency` wrote, (samples, host) for each provider.
-        config: a JSON object.
-        scenarios: what `scenarios --results` wrote, where it ran.
-        robustness: what `robustness --results` wrote, where there are further test sets.
-        operators: what `profile` wrote, one file for each setting that was profiled.
+        report: What `collate --report` wrote.
+        comparisons: What `collate --comparisons` wrote.
+        recommendation: What `collate --recommendation` wrote.
+        histories: What `train --history` wrote, each at …/VARIANT/seedN/NAME.csv.
+        predictions: What `evaluate` wrote, one for each model.
+        timings: What `latency` wrote, (samples, host) for each provider.
+        test: Test images that `convert` wrote.
+        summary: What `convert --summary` wrote.
+        config: A JSON object.
+        scenarios: What `scenarios --results` wrote; None where it did not run.
+        robustness: What `robustness --results` wrote; None where there is no further test set.
+        operators: What `profile` wrote, one file for each setting that was profiled.
+
+    Returns:
+        The contents.
 
     Raises:
-        ResbenchError: a file is missing, damaged or of another experiment.
+        ResbenchError: A file is missing, damaged or of another experiment.
     """
     split = load_split(test)
-    answers = [load_predictions(path) for path in predictions]
-    for answer, path in zip(answers, predictions, strict=True):
-        if not np.array_equal(answer.labels, split.labels) or answer.probabilities.shape[1] != len(split.classes):
+    evaluated = [load_predictions(path) for path in predictions]
+    for one, path in zip(evaluated, predictions, strict=True):
+        if not np.array_equal(one.labels, split.labels) or one.probabilities.shape[1] != len(split.classes):
             raise ResbenchError(f"{path}: not of the images in {test}; evaluate the model on them")
     tables = [read_timings(samples, host) for samples, host in timings]
     return PageInputs(
         read_report(report),
         read_comparisons(comparisons),
         pd.concat([_read_history(path) for path in histories], ignore_index=True),
-        answers,
+        evaluated,
         [table for table, _ in tables],
         [host for _, host in tables],
         split,
@@ -98,7 +114,7 @@ def read_page_inputs(
 
 
 def _read_table(path: Path, columns: list[str], texts: tuple[str, ...], maker: str) -> pd.DataFrame:
-    """`columns` of a CSV file: `texts` as str with "" for blanks, all others as float64 with NaN for them."""
+    """Return columns of a CSV file: `texts` as str, "" where empty; all others as float64, NaN where empty."""
     remedy = f"make it with `{maker}`"
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -114,7 +130,7 @@ def _read_table(path: Path, columns: list[str], texts: tuple[str, ...], maker: s
         raise ResbenchError(f"{path}: not readable ({one_line(error):.200}); {remedy}") from error
     for name, values in numbers.items():
         if np.isinf(values).any():
-            raise ResbenchError(f"{path}: {name} is infinite somewhere; {remedy}")
+            raise ResbenchError(f"{path}: a value of {name} is infinite; {remedy}")
     return table[columns].assign(**numbers)
 
 
@@ -130,7 +146,7 @@ def _read_scenarios(path: Path) -> pd.DataFrame:
     table = _read_table(path, loadgen.COLUMNS, SCENARIO_TEXTS, "resbench scenarios --results")
     for name in ("threads", "batch_size", "rate_ips", "p50_ms", "p90_ms", "p99_ms"):
         if not (table[name] > 0).all():
-            raise ResbenchError(f"{path}: {name} is not a positive number everywhere; run `resbench scenarios` again")
+            raise ResbenchError(f"{path}: a value of {name} is not a positive number; run `resbench scenarios` again")
     if not table["verdict"].isin(["VALID", "INVALID"]).all():
         raise ResbenchError(f"{path}: a verdict is neither VALID nor INVALID; run `resbench scenarios` again")
     if table.duplicated(["variant", "seed", "precision", "provider", "threads", "host", "preset", "scenario"]).any():

@@ -1,4 +1,4 @@
-"""Charts without a browser: as SVG and PNG files, and the JavaScript that draws them in one."""
+"""Charts as SVG and PNG files, and the JavaScript that draws them in a browser."""
 
 import shutil
 import tempfile
@@ -15,8 +15,16 @@ PNG_SCALE = 2
 
 
 class Figure(NamedTuple):
-    """name: of the files; title, and under it the place: where it was measured, or ""; caption: how to read it;
-    description: for those who do not see it."""
+    """A chart with its texts.
+
+    Attributes:
+        name: Name of its files.
+        title: Its title.
+        place: Where it was measured; empty where that does not matter.
+        caption: How to read it.
+        description: Its content, for readers who do not see it.
+        spec: Its Vega-Lite specification.
+    """
 
     name: str
     title: str
@@ -27,7 +35,12 @@ class Figure(NamedTuple):
 
 
 def write_figures(folder: Path, figures: Sequence[Figure]) -> None:
-    """Write NAME.svg and NAME.png of each, on white.  `folder` appears whole, in place of an earlier one."""
+    """Write NAME.svg and NAME.png of each chart, on white.
+
+    Args:
+        folder: Folder to write; it appears complete and replaces an earlier one.
+        figures: The charts.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
         fresh = Path(temporary) / folder.name
@@ -43,5 +56,9 @@ def write_figures(folder: Path, figures: Sequence[Figure]) -> None:
 
 
 def chart_library() -> str:
-    """Vega, Vega-Lite and Vega-Embed in one script that sets `vegaEmbed` and loads nothing."""
+    """Return Vega, Vega-Lite and Vega-Embed as one script that sets `vegaEmbed` and loads nothing.
+
+    Returns:
+        JavaScript.
+    """
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")

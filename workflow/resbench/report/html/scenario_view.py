@@ -1,4 +1,4 @@
-"""scenarios.csv as a person reads it: LoadGen's figures and verdicts, and our own p90 beside its."""
+"""scenarios.csv as tables: LoadGen's figures and verdicts, and the p90 of the latency stage next to LoadGen's."""
 
 from typing import Any, NamedTuple
 
@@ -6,26 +6,34 @@ import pandas as pd
 
 from resbench.report.format import change, significant, span
 from resbench.report.measured import HEADINGS
-from resbench.report.prose import provider_words, thread_words
-from resbench.report.tables import BLANK, Cell, Heading, Row, Table, words
+from resbench.report.prose import provider_title, thread_text
+from resbench.report.tables import BLANK, Cell, Heading, Row, Table, text_cell
 
 PLACE = ["provider", "host", "threads", "preset", "loadgen"]
 MODEL = ["variant", "precision", "seed"]
 
 
 class Scenarios(NamedTuple):
-    """What ran in one place.  refusals: why LoadGen calls a run INVALID."""
+    """What ran in one place.
+
+    Attributes:
+        table: LoadGen's figures.
+        refusals: Why LoadGen calls a run INVALID.
+    """
 
     table: Table
     refusals: list[str]
 
 
 def scenario_views(scenarios: pd.DataFrame, report: pd.DataFrame) -> list[Scenarios]:
-    """One for each provider, machine and number of threads that models ran on.
+    """Return one view for each provider, host and number of threads that models ran on.
 
     Args:
-        scenarios: of scenarios.csv, no two rows of the same model, place and scenario.
-        report: of report.csv, whose p90 of single images is shown where it is of the same place.
+        scenarios: Rows of scenarios.csv, no two of the same model, place and scenario.
+        report: Rows of report.csv, whose p90 of single images is shown where it is of the same place.
+
+    Returns:
+        The views.
     """
     return [_view(runs, report) for _, runs in scenarios.groupby(PLACE, sort=False)]
 
@@ -33,25 +41,25 @@ def scenario_views(scenarios: pd.DataFrame, report: pd.DataFrame) -> list[Scenar
 def _view(runs: pd.DataFrame, report: pd.DataFrame) -> Scenarios:
     place = runs.iloc[0]
     caption = (
-        f"LoadGen {place['loadgen']}, preset {place['preset']}, with the {provider_words(place['provider'])} provider "
-        f"on {place['host'] or 'a host without a name'}, on {thread_words(place['threads'])}"
+        f"LoadGen {place['loadgen']}, preset {place['preset']}, with the {provider_title(place['provider'])} provider "
+        f"on {place['host'] or 'a host without a name'}, on {thread_text(place['threads'])}"
     )
     ours = _our_p90(report, place)
     several = runs["seed"].nunique() > 1
     rows = []
     for (variant, precision, seed), of_model in runs.groupby(MODEL, sort=False):
-        found = {run["scenario"]: run for run in of_model.to_dict("records")}
-        single, offline, server = (found.get(name) for name in ("SingleStream", "Offline", "Server"))
+        by_scenario = {run["scenario"]: run for run in of_model.to_dict("records")}
+        single, offline, server = (by_scenario.get(name) for name in ("SingleStream", "Offline", "Server"))
         names = [variant, precision, *([seed] if several else [])]
         cells = [
-            *(words(str(name)) for name in names),
+            *(text_cell(str(name)) for name in names),
             _figure(single, "p90_ms"),
-            _beside(ours.get((str(variant), str(precision))), single),
+            _compared(ours.get((str(variant), str(precision))), single),
             _figure(offline, "rate_ips"),
             _figure(server, "rate_ips", _within(server)),
         ]
         rows.append(Row(cells))
-    seeds = [Heading("Seed", meaning="of the training", words=True)] if several else []
+    seeds = [Heading("Seed", meaning="of the training", is_text=True)] if several else []
     headings = [HEADINGS["variant"], HEADINGS["precision"], *seeds, *_columns(runs)]
     refused = runs[runs["verdict"] != "VALID"].to_dict("records")
     return Scenarios(
@@ -64,14 +72,14 @@ def _columns(runs: pd.DataFrame) -> list[Heading]:
     images = span(runs.loc[runs["scenario"] == "Offline", "batch_size"])
     return [
         Heading("SingleStream", "p90, ms", "one image after the other; LoadGen's p90 and verdict"),
-        Heading("Our p90", "ms", "of the table above, one image a call; how far it is from LoadGen's"),
-        Heading("Offline", "images/s", f"all images at once, answered in batches of {images}"),
-        Heading("Server", "images/s", "highest rate of single images at random times whose p99 keeps the bound"),
+        Heading("resbench's p90", "ms", "from the table above, one image in each call; its difference from LoadGen's"),
+        Heading("Offline", "images/s", f"all images at once, processed in batches of {images}"),
+        Heading("Server", "images/s", "highest rate of single images at random times whose p99 is within the bound"),
     ]
 
 
 def _our_p90(report: pd.DataFrame, place: pd.Series) -> dict[tuple[str, str], float]:
-    """Of single images, by variant and precision, in ms; NaN where the calls were too few."""
+    """Return the p90 of single images in ms, by variant and precision; NaN where the calls were too few."""
     here = report[(report[["provider", "host", "threads"]] == place[["provider", "host", "threads"]]).all(axis=1)]
     single = here[here["batch_size"] == 1]
     return dict(zip(zip(single["variant"], single["precision"], strict=True), single["latency_p90_ms"], strict=True))
@@ -85,7 +93,7 @@ def _figure(run: dict[Any, Any] | None, name: str, *details: str) -> Cell:
     return BLANK if run is None else Cell(significant(run[name]), (run["verdict"], *details), run[name])
 
 
-def _beside(ours: float | None, single: dict[Any, Any] | None) -> Cell:
+def _compared(ours: float | None, single: dict[Any, Any] | None) -> Cell:
     if ours is None or pd.isna(ours):
         return BLANK
     return Cell(significant(ours), (change(ours / single["p90_ms"]),) if single else (), ours)

@@ -1,7 +1,7 @@
-"""How charts look: colours, shapes and type that suit a light page, a dark one and paper.
+"""How charts palette: colours, shapes and type that suit a light page, a dark one and paper.
 
-Text and axes are drawn in `currentColor`, the page's own; in a file it is black.  Variants have the colours of
-Okabe & Ito (2008), which people with any colour vision tell apart, and a shape each.
+Text and axes have the page's `currentColor`; in a file it is black. Variants have the colours of Okabe & Ito (2008),
+which people with any colour vision can distinguish, and a shape each.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ import altair as alt
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down"]
-OTHERS, GREY = "others", "#8A8F98"
+REST, GREY = "other variants", "#8A8F98"
 FEATURED = len(COLOURS)  # variants with a colour of their own
-LEGEND_COLUMNS, WIDE = 3, 14  # of names up to so many letters; longer ones stand below each other
+LEGEND_COLUMNS, WIDE = 3, 14  # columns of the legend; longer names than WIDE characters are in one column
 
-# Charts keep whole names; their labels lose the middle where they are longer than fits.
+# Charts keep full names; labels that are too long lose their middle.
 SHORT_LABEL = "length(datum.label) > 18 ? slice(datum.label, 0, 5) + '…' + slice(datum.label, -12) : datum.label"
 LONG_LABEL = "length(datum.label) > 24 ? slice(datum.label, 0, 11) + '…' + slice(datum.label, -12) : datum.label"
 
@@ -67,34 +67,69 @@ THEME: dict[str, Any] = {
 }
 
 
-class Look(NamedTuple):
-    """Which variants have a colour and a shape of their own: the first of them; the rest are grey."""
+class Palette(NamedTuple):
+    """The colours and shapes of variants in charts: the first variants have their own, the rest are grey.
+
+    Attributes:
+        featured: Variants with a colour and a shape of their own.
+        rest: Whether there are more variants.
+    """
 
     featured: list[str]
-    others: bool
+    rest: bool
 
     @classmethod
-    def of(cls, variants: Sequence[str]) -> "Look":
-        """`variants`: all there are, those that matter most first."""
+    def of(cls, variants: Sequence[str]) -> "Palette":
+        """Return the palette of some variants.
+
+        Args:
+            variants: All variants, the most important first.
+
+        Returns:
+            The palette.
+        """
         return cls(list(variants[:FEATURED]), len(variants) > FEATURED)
 
     def group(self, variant: str) -> str:
-        return variant if variant in self.featured else OTHERS
+        """Return the entry of the legend that a variant belongs to.
+
+        Args:
+            variant: Name of the variant.
+
+        Returns:
+            Its own name, or that of the rest.
+        """
+        return variant if variant in self.featured else REST
 
     @property
     def domain(self) -> list[str]:
-        return [*self.featured, *([OTHERS] if self.others else [])]
+        """Return the entries of the legend."""
+        return [*self.featured, *([REST] if self.rest else [])]
 
     @property
-    def palette(self) -> alt.Scale:
-        return alt.Scale(domain=self.domain, range=[*COLOURS[: len(self.featured)], *([GREY] if self.others else [])])
+    def scale(self) -> alt.Scale:
+        """Return the scale from entries to colours."""
+        return alt.Scale(domain=self.domain, range=[*COLOURS[: len(self.featured)], *([GREY] if self.rest else [])])
 
     def colour(self, *, legend: bool = True) -> alt.Color:
+        """Return the encoding of variants as colours.
+
+        Args:
+            legend: Whether the chart has a legend.
+
+        Returns:
+            The encoding.
+        """
         columns = LEGEND_COLUMNS if max(map(len, self.domain)) <= WIDE else 1
         shown = alt.Legend(columns=columns, labelExpr=LONG_LABEL, labelLimit=240)
-        return alt.Color("group:N", scale=self.palette, legend=shown if legend else None)
+        return alt.Color("group:N", scale=self.scale, legend=shown if legend else None)
 
     def shape(self) -> alt.Shape:
-        shapes = [*SHAPES[: len(self.featured)], *(["circle"] if self.others else [])]
+        """Return the encoding of variants as shapes.
+
+        Returns:
+            The encoding.
+        """
+        shapes = [*SHAPES[: len(self.featured)], *(["circle"] if self.rest else [])]
         scale = alt.Scale(domain=self.domain, range=shapes)
         return alt.Shape("group:N", scale=scale)

@@ -1,6 +1,6 @@
 "use strict";
 
-// Charts: drawn by an interpreter instead of generated code, which this page's own policy forbids.
+// Charts: drawn by an interpreter instead of generated code, which this page's security policy forbids.
 const specs = JSON.parse(document.getElementById("specs").textContent);
 Promise.all(
   Object.entries(specs).map(([name, spec]) =>
@@ -19,7 +19,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   headings.forEach((heading, column) => {
     heading.querySelector("button").addEventListener("click", () => {
       const descending = heading.getAttribute("aria-sort") === "ascending";
-      headings.forEach((other) => other.removeAttribute("aria-sort"));
+      headings.forEach((each) => each.removeAttribute("aria-sort"));
       heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
       const value = (row) => row.cells[column].dataset.value;
       const rows = [...table.tBodies[0].rows].sort((a, b) => {
