@@ -67,7 +67,7 @@ def test_the_recommendation_comes_before_everything_but_the_warnings(tmp_path):
     order += ["<h2>Training curves", "<h2>Mistakes", "<h2>Comparisons", "<h2>Where the numbers come from"]
     positions = [text.index(words) for words in order]
     assert positions == sorted(positions)
-    assert f"the warnings above: Not CIFAR-10, shortened training, unstable timing on {HOST}." in text
+    assert f"The warnings above apply: Not CIFAR-10, shortened training, unstable timing on {HOST}." in text
     assert "Published" not in text[text.index("<h2>The table") : text.index("<h2>Accuracy against")]
 
 

@@ -10,9 +10,9 @@ def test_a_generated_part_is_current(part):
     assert part.path.read_text(encoding="utf-8") == part.current(), "run `make docs`"
 
 
-def test_a_part_is_replaced_between_its_markers_alone():
+def test_only_the_part_between_markers_is_replaced():
     text = "before\n<!-- part -->\nold\n<!-- /part -->\nafter\n"
     assert replace_between(text, "part", "new\n") == "before\n<!-- part -->\nnew\n<!-- /part -->\nafter\n"
-    for spoilt in (text.replace("<!-- part -->\n", ""), text + text):
-        with pytest.raises(ValueError, match="do not stand in the text once each"):
-            replace_between(spoilt, "part", "new")
+    for invalid in (text.replace("<!-- part -->\n", ""), text + text):
+        with pytest.raises(ValueError, match="must stand in the text once each"):
+            replace_between(invalid, "part", "new")

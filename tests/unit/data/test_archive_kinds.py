@@ -315,7 +315,7 @@ def test_advice_depends_on_where_the_archive_came_from(tmp_path, source, data, a
     message = refused(tmp_path, data, record=tmp_path / "source.json")
     assert advice in message
     assert source in message
-    assert ("delete" in message) == ("anew" in advice)
+    assert ("delete" in message) == ("downloads it again" in advice)
 
 
 def test_an_archive_in_an_archive_is_told_to_be_unpacked(tmp_path):

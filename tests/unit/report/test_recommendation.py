@@ -88,7 +88,7 @@ def test_the_only_model_is_recommended():
     assert recommend([untimed], [], None).recommendations == []
 
 
-def test_less_than_a_point_is_given_up_for_speed_and_more_is_not():
+def test_less_than_a_point_is_given_up_for_latency_and_more_is_not():
     slow = model("slow", "fp32", 0.73, 20.0)
     for loss, taken in ((0.009, True), (0.011, False)):
         fast = model("fast", "fp32", 0.73 - loss, 10.0)
@@ -209,7 +209,7 @@ def test_the_configuration_s_precision_overrides_the_rule_and_is_recorded():
     assert (here.findings[0].code, here.findings[0].model.name) == (Code.OVERRIDE, "deep fp32")
     assert text_of(here).startswith("The configuration asks for int8; the rule would choose deep fp32.")
     assert here.precisions["pool"].findings[0].model.name == "pool fp32"
-    with pytest.raises(ResbenchError, match="no fp16 model was measured there; there are: fp32, int8"):
+    with pytest.raises(ResbenchError, match="no fp16 model was measured there; choose one of: fp32, int8"):
         recommend(rows, [], Deployment(**CPU, precision="fp16"))
 
 

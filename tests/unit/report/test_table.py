@@ -273,7 +273,7 @@ def test_other_test_images_are_refused(good):
 @pytest.mark.parametrize("change", [{"epochs": 9}, {"protocol": "he2015"}, {"train_images": 1}, {"parameters": 1}])
 def test_seeds_trained_in_two_ways_are_refused(good, change):
     good.model("pool", 1, right=73, **change)
-    good.refused(f"{next(iter(change))} is .* train all seeds alike")
+    good.refused(f"{next(iter(change))} is .* train all seeds in the same way")
 
 
 def test_malformed_timings_are_refused(good):
