@@ -97,7 +97,7 @@ def test_less_than_a_point_is_given_up_for_latency_and_more_is_not():
         assert first_by(found, Priority.ACCURACY) == "slow fp32"
         assert first_by(found, Priority.LATENCY) == "fast fp32"
     assert codes(found.findings) == [Code.MOST_ACCURATE, Code.FASTER_LESS_ACCURATE]
-    assert "fast fp32 is faster, and too inaccurate" in text_of(found)
+    assert "fast fp32 is faster, but too inaccurate" in text_of(found)
     assert "more accurate by 0.70 – 1.50 points, and slower by a factor of 2.0" in text_of(found)
 
 
