@@ -18,6 +18,7 @@ from resbench.statistics.verdicts import Verdict, judge
 from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestIndPower
 from statsmodels.stats.proportion import proportion_confint
 
@@ -169,6 +170,8 @@ def test_holms_correction():
     """Each p-value times the number of those that are not smaller, and never less than a smaller one's."""
     assert adjust([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert adjust([]) == []
+    p_values = np.random.default_rng(0).uniform(0, 0.2, 20)
+    assert adjust(p_values.tolist()) == pytest.approx(multipletests(p_values, method="holm")[1])
 
 
 @pytest.mark.parametrize("points", [1.0, 1.5, 2.0, 3.0])

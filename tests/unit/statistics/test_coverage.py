@@ -74,9 +74,8 @@ def test_the_interval_of_a_difference_covers_it(seeds, points, highest):
 
 
 @pytest.mark.parametrize(("seeds", "points"), [(3, (0.3, 0.3, 0.3)), (3, (0.3, 1.0, 1.5)), (5, (1.0, 1.0, 1.0))])
-def test_verdicts_on_equal_networks_are_rarely_false(seeds, points, monkeypatch):
+def test_verdicts_on_equal_networks_are_rarely_false(seeds, points):
     """Any of the three pairs told apart is one false family."""
-    monkeypatch.setattr("gc.collect", lambda: 0)  # which statsmodels calls each time
     false = 0
     for trio in experiments(3, seeds, *(Network(0.7, one) for one in points)):
         p_values = [compare_networks(first, second).p_value for first, second in combinations(trio, 2)]
