@@ -83,7 +83,8 @@ class Experiment:
 
     def command(self, page: Path, figures: Path) -> list[str]:
         """Words after `resbench`."""
-        words = ["page", "--page", page, "--figures", figures, "--report", self.report]
+        words = ["page", "--page", page, "--figures", figures, "--checksums", page.with_name("SHA256SUMS.page")]
+        words += ["--report", self.report]
         words += ["--comparisons", self.comparisons, "--test", self.test, "--summary", self.summary]
         words += ["--recommendation", self.recommendation]
         words += ["--samples", self.samples, "--host", self.host_json]

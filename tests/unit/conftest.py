@@ -1,6 +1,7 @@
 """What tests of several files start from."""
 
 import pytest
+from finished_run import finished, finished_page, run, run_page  # noqa: F401  fixtures
 from report_files import Results, calls
 from resbench.runtime import sessions
 

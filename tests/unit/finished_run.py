@@ -1,4 +1,4 @@
-"""A finished run of two tiny networks, laid out as the workflow does: made once, copied for each test."""
+"""A finished run of two tiny networks, laid out as the workflow does: made once, copied for tests that change it."""
 
 import json
 import shutil
@@ -10,12 +10,15 @@ import pandas as pd
 import pytest
 from onnx import helper
 from report_files import calls
+from resbench.benchmark import scenarios
 from resbench.benchmark.latency import COLUMNS
-from resbench.benchmark.predictions import evaluate_model
-from resbench.common.files import sha256
+from resbench.benchmark.predictions import evaluate_test_sets
+from resbench.common.files import sha256, write_checksums
 from resbench.data.corruptions import corrupt_split
 from resbench.data.store import Split, load_split, save_split
 from resbench.deploy.bundle import write_bundle
+from resbench.report.html.page import write_page
+from resbench.report.html.page_inputs import read_page_inputs
 from resbench.report.recommendation import Deployment
 from resbench.report.robustness import write_robustness
 from resbench.report.table import collate_report
@@ -24,6 +27,7 @@ from tiny_models import CLASSES, tiny_model
 
 NETWORKS = {"pool": 10.0, "basic": 6.0}
 SPEED = {"fp32": 3.0, "int8": 1.0}
+CORRUPTED = "contrast-3"
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +40,11 @@ def finished(tmp_path_factory):
     names = ("report.csv", "comparisons.csv", "recommendation.json", "report.md", "SHA256SUMS")
     where = Deployment(provider="cpu", batch_size=1, threads=1)
     summary = folder / "data/summary.json"
-    robustness = write_losses(folder, predictions)
+    robustness = folder / "robustness.csv"
+    extra = [path.with_suffix("") / f"{CORRUPTED}.npz" for path in predictions]
+    write_robustness(robustness, [*predictions, *extra])
+    corrupted = folder / f"data/corrupted/{CORRUPTED}.npz"
+    write_checksums(folder / "SHA256SUMS.robustness", [corrupted, *predictions, *extra, robustness])
     collate_report(*[folder / name for name in names], None, summary, parity, predictions, [timings], where, robustness)
     for variant in NETWORKS:
         write_bundle(
@@ -50,6 +58,22 @@ def finished(tmp_path_factory):
         )
         (folder / "model_repository" / variant / ".snakemake_timestamp").touch()  # as Snakemake does
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished_page(finished, tmp_path_factory):
+    """The same with its page, and with what is shown there alone: making it again takes seconds."""
+    folder = shutil.copytree(finished, tmp_path_factory.mktemp("page") / "results")
+    write_scenarios(folder / "scenarios.csv")
+    predictions = [folder / f"predictions/{variant}/seed0/{name}-cpu.npz" for variant in NETWORKS for name in SPEED]
+    write_report_page(folder, predictions, (folder / "latency/cpu/samples.csv", folder / "latency/cpu/host.json"))
+    return folder
+
+
+@pytest.fixture
+def run_page(finished_page, tmp_path):
+    """A copy to spoil."""
+    return shutil.copytree(finished_page, tmp_path / "results")
 
 
 @pytest.fixture
@@ -66,6 +90,7 @@ def write_data(folder):
         images[np.arange(count), :, :, labels] += 55
         labels[: count // 10] = (labels[: count // 10] + 1) % 3
         save_split(folder / f"{name}.npz", Split(images, labels, np.array(CLASSES)))
+    save_split(folder / f"corrupted/{CORRUPTED}.npz", corrupt_split(load_split(folder / "test.npz"), CORRUPTED))
     hashes = {f"{name}_sha256": sha256(folder / f"{name}.npz") for name in ("train", "test")}
     (folder / "summary.json").write_text(json.dumps({"sha256": "ab" * 32, "source": "photos"} | hashes))
 
@@ -81,6 +106,7 @@ def write_model(folder, variant):
     with zipfile.ZipFile(model, "w") as archive:
         archive.writestr("model.weights.h5", bytes(range(256)))
     add_record(model, record)
+    write_history(model.with_name("history.csv"))
     fp32 = tiny_model(onnx_folder / "fp32.onnx", variant=variant, scale=NETWORKS[variant])
     int8 = tiny_model(onnx_folder / "int8.onnx", variant=variant, scale=NETWORKS[variant] - 1, precision="int8")
     graph = onnx.load(int8)
@@ -99,21 +125,43 @@ def write_model(folder, variant):
 def write_predictions(folder, variant, precision):
     graph = folder / f"onnx/{variant}/seed0/{precision}.onnx"
     path = folder / f"predictions/{variant}/seed0/{precision}-cpu.npz"
-    evaluate_model(graph, folder / "data/test.npz", "cpu", path, threads=1)
+    corrupted = folder / f"data/corrupted/{CORRUPTED}.npz", path.with_suffix("") / f"{CORRUPTED}.npz"
+    evaluate_test_sets(graph, [(folder / "data/test.npz", path), corrupted], "cpu", threads=1)
     return path
 
 
-def write_losses(folder, predictions):
-    """robustness.csv, of the same models on a spoilt copy of the test images."""
-    spoilt = folder / "data/corrupted/contrast-3.npz"
-    save_split(spoilt, corrupt_split(load_split(folder / "data/test.npz"), "contrast-3"))
-    others = [path.with_suffix("") / "contrast-3.npz" for path in predictions]
-    for path in others:
-        place = path.parent.parent.relative_to(folder / "predictions")
-        graph = folder / "onnx" / place / f"{path.parent.name.partition('-')[0]}.onnx"
-        evaluate_model(graph, spoilt, "cpu", path, threads=1)
-    write_robustness(folder / "robustness.csv", [*predictions, *others])
-    return folder / "robustness.csv"
+def write_history(path):
+    """Two epochs on 30 images, of 0.75 s each."""
+    nothing = [np.nan, np.nan]
+    columns = {"epoch": [1, 2], "loss": [1.5, 1.25], "accuracy": [0.5, 0.75], "images_per_second": [40.0, 40.0]}
+    columns |= {"seconds": [0.75, 0.75], "validation_loss": nothing, "validation_accuracy": nothing}
+    columns |= {"test_loss": [np.nan, 0.5], "test_accuracy": [np.nan, 0.9]}
+    pd.DataFrame(columns).to_csv(path, index=False)
+
+
+def write_scenarios(path):
+    shared = {"seed": 0, "provider": "cpu", "threads": 1, "scenario": "SingleStream", "preset": "smoke"}
+    shared |= {"batch_size": 1, "verdict": "VALID", "reason": "", "loadgen": "6.0.17", "host": "a host"}
+    rows = [
+        shared
+        | {"model": f"onnx/{variant}", "variant": variant, "precision": precision, "rate_ips": 900 / ms}
+        | {"p50_ms": ms, "p90_ms": 1.1 * ms, "p99_ms": 1.2 * ms}
+        for variant in NETWORKS
+        for precision, ms in SPEED.items()
+    ]
+    pd.DataFrame(rows, columns=scenarios.COLUMNS).to_csv(path, index=False)
+
+
+def write_report_page(folder, predictions, timings):
+    histories = [folder / f"models/{variant}/seed0/history.csv" for variant in NETWORKS]
+    tables = [folder / name for name in ("report.csv", "comparisons.csv", "recommendation.json")]
+    extra = [folder / "scenarios.csv", folder / "robustness.csv"]
+    test, summary = folder / "data/test.npz", folder / "data/summary.json"
+    config = json.dumps({"seeds": [0], "variants": list(NETWORKS), "training": {"epochs": 2, "note": "a <b> & 'c'"}})
+    inputs = read_page_inputs(*tables, histories, predictions, [timings], test, summary, config, *extra)
+    write_page(folder / "report.html", folder / "figures", inputs)
+    sources = [*tables, summary, test, *histories, *predictions, *timings, *extra, folder / "report.html"]
+    write_checksums(folder / "SHA256SUMS.page", [*sources, *sorted((folder / "figures").iterdir())])
 
 
 def write_latency(folder):
@@ -127,5 +175,7 @@ def write_latency(folder):
         for line in calls(variant, random.gamma(100, ms / 100, 10).tolist(), precision=precision, number=number)
     ]
     pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / "samples.csv", index=False)
-    (folder / "host.json").write_text(json.dumps({"name": "a host", "provider": "cpu"}))
+    (folder / "host.json").write_text(
+        json.dumps({"name": "a host", "provider": "cpu", "time_utc": "2026-11-26T12:00:00+00:00"})
+    )
     return folder / "samples.csv", folder / "host.json"

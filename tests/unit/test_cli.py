@@ -16,7 +16,7 @@ STAGES = {
     "convert": ["convert", "IN", "--train", "OUT1", "--test", "OUT2"],
     "extraset": ["extraset", "IN", "--like", "DATA", "--output", "OUT1"],
     "corrupt": ["corrupt", "--data", "IN", "--output", "OUT1"],
-    "robustness": ["robustness", "--results", "OUT1", "--predictions", "IN"],
+    "robustness": ["robustness", "--results", "OUT1", "--checksums", "OUT2", "--data", "DATA", "--predictions", "IN"],
     "train": [
         *("train", "pool", "--data", "IN", "--seed", "0", "--device", "cpu"),
         *("--model", "OUT.keras", "--history", "OUT2", "--checked", "CHECKED"),
@@ -46,7 +46,8 @@ STAGES = {
         *("--name", "mine", "--provider", "cpu"),
     ],
     "page": [
-        *("page", "--page", "OUT1", "--figures", "OUT2", "--report", "IN", "--comparisons", "IN", "--history", "IN"),
+        *("page", "--page", "OUT1", "--figures", "OUT2", "--checksums", "OUT3", "--report", "IN"),
+        *("--comparisons", "IN", "--history", "IN"),
         *("--predictions", "IN", "--samples", "IN", "--host", "IN", "--test", "DATA", "--summary", "IN"),
         *("--recommendation", "IN"),
     ],
@@ -55,6 +56,7 @@ STAGES = {
         *("--folder", "OUT1"),
     ],
     "predict": ["predict", "IN", "DATA"],
+    "pack": ["pack", "IN", "--output", "OUT1"],
     "verify": ["verify", "IN"],
 }
 SPOILED = {"missing": None, "garbage": bytes(range(256)) * 40}

@@ -88,6 +88,7 @@ rule page:
             category="Figures",
             labels={"figure": "{figure}"},
         ),
+        checksums="<results>/SHA256SUMS.page",
     log:
         "<logs>/page.log",
     benchmark:
@@ -108,9 +109,9 @@ rule page:
         config=science(config),
     shell:
         r"""
-        resbench page --page {output.page:q} --figures {output.figures:q} --report {input.report:q} \
-            --comparisons {input.comparisons:q} --recommendation {input.recommendation:q} --test {input.test:q} \
-            --summary {input.summary:q} \
+        resbench page --page {output.page:q} --figures {output.figures:q} --checksums {output.checksums:q} \
+            --report {input.report:q} --comparisons {input.comparisons:q} --recommendation {input.recommendation:q} \
+            --test {input.test:q} --summary {input.summary:q} \
             {params.history:q} {params.predictions:q} {params.samples:q} {params.host:q} {params.scenarios:q} \
             {params.robustness:q} {params.operators:q} --config {params.config:q} 2>{log:q}
         """

@@ -93,17 +93,22 @@ rule evaluate_test_sets:
 rule robustness:
     """Gather what every model loses on further test sets."""
     input:
+        data=[
+            *expand("<results>/data/test_sets/{test_set}.npz", test_set=EXTRA_TEST_SETS),
+            *expand("<results>/data/corrupted/{test_set}.npz", test_set=CORRUPTED_TEST_SETS),
+        ],
         predictions=lambda wildcards: [
             *all_predictions(),
             *[path for test_set in TEST_SETS for path in all_predictions(f"/{test_set}.npz")],
         ],
     output:
-        report(
+        table=report(
             "<results>/robustness.csv",
             caption="../report/robustness.rst",
             category="Tables",
             labels={"table": "robustness"},
         ),
+        checksums="<results>/SHA256SUMS.robustness",
     log:
         "<logs>/robustness.log",
     benchmark:
@@ -114,6 +119,10 @@ rule robustness:
         mem_mb=2000,
     params:
         code=code_digest("robustness"),
+        data=repeated("data"),
         predictions=repeated("predictions"),
     shell:
-        "resbench robustness --results {output:q} {params.predictions:q} 2>{log:q}"
+        r"""
+        resbench robustness --results {output.table:q} --checksums {output.checksums:q} {params.data:q} \
+            {params.predictions:q} 2>{log:q}
+        """

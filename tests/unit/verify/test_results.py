@@ -1,16 +1,22 @@
 """verify: an untouched run passes; a changed byte, an edited number and a swapped file are named."""
 
+import base64
+import io
 import json
+import re
 import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 from resbench.benchmark.predictions import load_predictions
 from resbench.cli import app
 from resbench.common.errors import ResbenchError
-from resbench.common.files import checksum_lines, sha256
+from resbench.common.files import read_checksums, sha256, write_checksums
+from resbench.report.html.rendering import chart_library, chart_library_name
+from resbench.verify.page import check_page, policy_hash
 from resbench.verify.results import verify_results
 from typer.testing import CliRunner
 
@@ -98,6 +104,8 @@ def choose(folder):
 
 FP32, INT8 = "onnx/pool/seed0/fp32.onnx", "onnx/pool/seed0/int8.onnx"
 STORED = "predictions/pool/seed0/int8-cpu.npz"
+EXTRA, CORRUPTED = "predictions/pool/seed0/int8-cpu/contrast-3.npz", "data/corrupted/contrast-3.npz"
+HISTORY = "models/pool/seed0/history.csv"
 BUNDLE = "model_repository/pool"
 TAMPERED = {
     "a byte of the training images": (flip("data/train.npz"), "data/train.npz: was changed or replaced"),
@@ -167,6 +175,37 @@ TAMPERED = {
     "a bundle's label": (edit(f"{BUNDLE}/labels.txt", "cat", "cow"), f"{BUNDLE}/labels.txt: was changed or replaced"),
     "a file in a bundle": (add(f"{BUNDLE}/1/model.bin"), f"{BUNDLE}/1/model.bin: is not named in"),
     "a bundle's hashes": (edit(f"{BUNDLE}/SHA256SUMS", "labels.txt", "label.txt"), f"{BUNDLE}/label.txt: is missing"),
+    "epochs of a history": (drop_line(HISTORY, 1), f"{HISTORY}: has 1 epochs or another order"),
+    "the time of an epoch": (edit_csv(HISTORY, 1, "seconds", "0.5"), f"{HISTORY}: its epochs took 1.25 s, but 1.5 s"),
+    "the speed of an epoch": (edit_csv(HISTORY, 2, "images_per_second", "80"), f"{HISTORY}: epoch 2 has 60 images"),
+    "the accuracy in a history": (edit_csv(HISTORY, 2, "test_accuracy", "0.97"), f"{HISTORY}: test_accuracy is 0.97"),
+    "a history removed": (remove(HISTORY), f"{HISTORY}: no such file"),
+    "a cell of the robustness": (
+        edit_csv("robustness.csv", 5, "accuracy_mean", "0.99"),
+        "robustness.csv: row 5 (pool fp32 cpu contrast-3): accuracy_mean is '0.99'",
+    ),
+    "a test set left out": (drop_line("robustness.csv", 8), "robustness.csv: has 7 rows, but 8 follow"),
+    "a byte of corrupted images": (flip(CORRUPTED, 5000), f"{CORRUPTED}: was changed or replaced"),
+    "other corrupted images": (
+        swap(CORRUPTED, "data/test.npz"),
+        f"{CORRUPTED}: are not the images of data/test.npz with lower contrast",
+    ),
+    "a prediction on corrupted images": (
+        lambda folder: change_probability(folder / EXTRA, 0, 0.2),
+        f"{EXTRA}: 1 of 20 images have other",
+    ),
+    "predictions on other images": (
+        swap(EXTRA, STORED),
+        f"{EXTRA}: is of the test set test, which",
+    ),
+    "predictions that no table has": (
+        lambda folder: shutil.copyfile(folder / EXTRA, (folder / EXTRA).with_stem("contrast-4")),
+        "contrast-4.npz: is not named in SHA256SUMS.robustness",
+    ),
+    "the hashes of the robustness": (
+        remove("SHA256SUMS.robustness"),
+        "SHA256SUMS.robustness: is missing, so that nothing says what robustness.csv was made from",
+    ),
     "a file that the report was made from": (remove("latency/cpu/host.json"), "latency/cpu/host.json: is missing"),
 }
 
@@ -186,6 +225,74 @@ def test_tampering_is_named(run, kind):
     assert not [line for line in found if "\n" in line]
 
 
+PAGE = "report.html"
+# Making a page again takes seconds: each of these is named by the check of the page alone.
+ON_THE_PAGE = {
+    "a recommendation": (edit(PAGE, "Deploy <strong>pool", "Deploy <strong>basic"), f"{PAGE}: line"),
+    "a figure of the table": (edit(PAGE, 'data-value="0.9"', 'data-value="0.95"'), f"{PAGE}: line"),
+    "a point of a chart": (edit(PAGE, '"accuracy": 90.0', '"accuracy": 95.0'), f"{PAGE}: chart tradeoff"),
+    "a script": (edit(PAGE, "</script>\n</body>", "alert(1)</script>\n</body>"), f"{PAGE}: its script is not"),
+    "a script in the text": (edit(PAGE, "</main>", "<script>alert(1)</script></main>"), f"{PAGE}: line"),
+    "a picture": (edit(PAGE, "base64,iVBORw0KGgo", "base64,iVBORw1KGgo"), f"{PAGE}: line"),
+    "no page": (lambda folder: (folder / PAGE).write_text("nothing"), f"{PAGE}: is no page that"),
+    "a history": (edit_csv(HISTORY, 1, "loss", "1.0"), f"{PAGE}: chart learning-loss"),
+    "a scenario": (edit_csv("scenarios.csv", 1, "p90_ms", "1"), f"{PAGE}: line"),
+    "another figure": (add("figures/more.svg"), "figures/more.svg: is no figure of the page"),
+}
+
+
+@pytest.mark.parametrize("kind", ON_THE_PAGE)
+def test_tampering_with_the_page_is_named(run_page, kind):
+    tamper, said = ON_THE_PAGE[kind]
+    tamper(run_page)
+    sources = list(read_checksums(run_page / "SHA256SUMS.page"))
+    found = [str(fault).replace(f"{run_page}/", "") for fault in check_page(run_page, sources, pytest.fail)]
+    assert [line for line in found if line.startswith(said)], found
+    assert not [line for line in found if "\n" in line or len(line) > 400]
+
+
+def test_a_changed_byte_behind_the_page_is_named(run_page):
+    names = [HISTORY, "scenarios.csv", "figures/confusion.svg", "figures/confusion.png", PAGE]
+    assert faults(run_page) == []
+    for name in names:
+        flip(name, -2)(run_page)
+    found = faults(run_page)
+    for name in names:
+        assert f"{name}: was changed or replaced: it has another hash than in SHA256SUMS.page" in found
+
+
+def test_another_version_of_the_chart_library_is_no_fault_and_is_noted(run_page):
+    page, notes = run_page / PAGE, []
+    text = page.read_text()
+    name = chart_library_name()
+    assert text.count(name) == 1
+    other = text.replace(chart_library(), "other").replace(policy_hash(chart_library()), policy_hash("other"))
+    page.write_text(other.replace(name, "vl-convert-python 1.0"))
+    sources = list(read_checksums(run_page / "SHA256SUMS.page"))
+    assert list(check_page(run_page, sources, notes.append)) == []
+    assert len(notes) == 1
+    assert "was made with resbench, vl-convert-python 1.0" in notes[0]
+    page.write_text(other)
+    (fault,) = check_page(run_page, sources, pytest.fail)
+    assert "its chart library is not the one of vl-convert-python" in str(fault)
+
+
+def test_pictures_are_compared_by_their_pixels(run_page):
+    """Another version of Pillow compresses them in another way."""
+
+    def recompress(found):
+        stream = io.BytesIO()
+        with Image.open(io.BytesIO(base64.b64decode(found[1]))) as image:
+            image.save(stream, "PNG", compress_level=0)
+        return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+    page = run_page / PAGE
+    text = page.read_text()
+    page.write_text(re.sub(r"data:image/png;base64,([A-Za-z0-9+/=]+)", recompress, text))
+    assert page.read_text() != text
+    assert list(check_page(run_page, list(read_checksums(run_page / "SHA256SUMS.page")), pytest.fail)) == []
+
+
 @pytest.mark.parametrize(
     "kind", ["a cell of the report", "a verdict", "the recommended network", "a timed call", "a loss on other images"]
 )
@@ -193,8 +300,8 @@ def test_hashes_written_anew_do_not_hide_it(run, kind):
     """Who edits a number can write SHA256SUMS, too: what follows from the raw files cannot be argued with."""
     tamper, said = TAMPERED[kind]
     tamper(run)
-    names = [line.split("  ")[1] for line in (run / "SHA256SUMS").read_text().splitlines()]
-    (run / "SHA256SUMS").write_text(checksum_lines({run / name: run / name for name in names}, run))
+    for sums in run.glob("SHA256SUMS*"):
+        write_checksums(sums, [run / name for name in read_checksums(sums)])
     found = faults(run)
     assert [line for line in found if said in line], found
     assert not [line for line in found if "was changed or replaced" in line]

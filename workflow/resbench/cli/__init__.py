@@ -21,7 +21,7 @@ COMMANDS = (
     *(benchmark.evaluate, benchmark.latency, benchmark.measure, benchmark.profile, benchmark.scenarios),
     *(report.collate, report.robustness, report.page),
     *(deploy.bundle, deploy.predict),
-    *(results.verify, results.compare),
+    *(results.verify, results.compare, results.pack),
 )
 
 # The optional dependency (pyproject.toml) that brings a module which the base install lacks.

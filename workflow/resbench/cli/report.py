@@ -50,17 +50,22 @@ def collate(
 
 def robustness(
     results: Annotated[Path, typer.Option(help="Table to write, .csv.")],
+    checksums: Annotated[Path, typer.Option(help="SHA-256 of this file and of its sources, to write.")],
+    data: Annotated[list[Path], typer.Option(help="Images of a further test set, for the checksums; once for each.")],
     predictions: Annotated[list[Path], typer.Option(help="What `evaluate` wrote, on every test set; once for each.")],
 ) -> None:
     """Gather what every model loses on further test sets."""
+    from resbench.common.files import write_checksums
     from resbench.report.robustness import write_robustness
 
     write_robustness(results, predictions)
+    write_checksums(checksums, [*data, *predictions, results])
 
 
 def page(
     page: Annotated[Path, typer.Option(help="Page to write, .html.")],
     figures: Annotated[Path, typer.Option(help="Folder of the figures to write; replaced.")],
+    checksums: Annotated[Path, typer.Option(help="SHA-256 of page, figures and all their sources, to write.")],
     report: Annotated[Path, typer.Option(help="What `collate --report` wrote.")],
     comparisons: Annotated[Path, typer.Option(help="What `collate --comparisons` wrote.")],
     recommendation: Annotated[Path, typer.Option(help="What `collate --recommendation` wrote.")],
@@ -81,6 +86,7 @@ def page(
     ] = None,
 ) -> None:
     """Show everything on one page that loads nothing: the recommendation first, then what stands behind it."""
+    from resbench.common.files import write_checksums
     from resbench.report.html.page import write_page
     from resbench.report.html.page_inputs import read_page_inputs
 
@@ -103,6 +109,10 @@ def page(
             operators,
         ),
     )
+    sources = [report, comparisons, recommendation, summary, test, *history, *predictions]
+    sources += [path for pair in timings for path in pair]
+    sources += [path for path in (scenarios, robustness, *(operators or [])) if path]
+    write_checksums(checksums, [*sources, page, *sorted(figures.iterdir())])
 
 
 def _timings(samples: list[Path], host: list[Path], measured: list[Path] | None) -> list[tuple[Path, Path]]:

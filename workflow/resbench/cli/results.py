@@ -12,7 +12,7 @@ from resbench.common.progress import say
 
 
 def verify(
-    results: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    results: Annotated[Path, typer.Argument(help="Folder of a finished run, or a crate of it.")],
     images: Annotated[int, typer.Option(min=1, help="Test images to run each model on again.")] = 64,
     threads: Threads = None,
 ) -> None:
@@ -29,8 +29,8 @@ def verify(
 
 
 def compare(
-    old: Annotated[Path, typer.Argument(help="Results folder of the earlier run.")],
-    new: Annotated[Path, typer.Argument(help="Results folder of the later run.")],
+    old: Annotated[Path, typer.Argument(help="Results folder of the earlier run, or a crate of it.")],
+    new: Annotated[Path, typer.Argument(help="Results folder of the later run, or a crate of it.")],
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     html: Annotated[bool, typer.Option("--html", help="Print a page.")] = False,
@@ -58,18 +58,20 @@ def compare(
     from resbench.compare import view
     from resbench.compare.comparison import compare_runs
     from resbench.compare.run import read_run
+    from resbench.crate.reading import results_folder
     from resbench.statistics.occasions import BETWEEN_OCCASIONS
 
     if json + markdown + html > 1:
         raise typer.BadParameter("choose one of --json, --markdown and --html")
     deviation = BETWEEN_OCCASIONS if spread is None else BETWEEN_OCCASIONS._replace(deviation=spread)
     try:
-        runs = read_run(old), read_run(new)
-        remeasured = None
-        if remeasure:
-            from resbench.compare.remeasure import remeasure as time_again
+        with results_folder(old) as old_folder, results_folder(new) as new_folder:
+            runs = read_run(old_folder, old), read_run(new_folder, new)
+            remeasured = None
+            if remeasure:
+                from resbench.compare.remeasure import remeasure as time_again
 
-            remeasured = time_again(*runs, preset=preset)
+                remeasured = time_again(*runs, preset=preset)
         found = compare_runs(
             *runs, spread=deviation, across_versions=across_versions, exact=exact, remeasured=remeasured
         )
@@ -80,3 +82,30 @@ def compare(
     print((render or view.render_terminal)(found), end="")
     if found.failures:
         raise typer.Exit(1)
+
+
+def pack(
+    results: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Crate to write, such as run.crate.zip.")],
+    license: Annotated[
+        str, typer.Option(help="Licence of the results: a URL, such as one of spdx.org, or words.")
+    ] = "https://spdx.org/licenses/MIT",
+    author: Annotated[
+        str, typer.Option(help="Who ran it, such as 'Ada Lovelace <https://orcid.org/0000-0000-0000-0000>'.")
+    ] = "",
+    workflow: Annotated[
+        Path | None, typer.Option(help="Folder of the Snakefile that made the run.  Default: this checkout's.")
+    ] = None,
+) -> None:
+    """Pack a finished run into one file that others can check: a Workflow Run RO-Crate.
+
+    The zip archive holds the tables, the page, predictions, timings, models and bundles of the run, with the
+    configuration, the workflow, the lock file and a description of all of it for machines (ro-crate-metadata.json).
+    The archive of images and the training images stay out: data/summary.json holds their SHA-256.
+
+    `resbench verify run.crate.zip` and `resbench compare old.crate.zip results` read it as it is.  Unpacked, it is a
+    results folder, and README.md says how to run it again.
+    """
+    from resbench.crate.pack import OWN_WORKFLOW, pack_results
+
+    pack_results(results, output, workflow=workflow or OWN_WORKFLOW, license=license, author=author)

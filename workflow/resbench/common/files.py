@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -126,6 +126,16 @@ def checksum_lines(files: Mapping[Path, Path], folder: Path) -> str:
         The lines, each with its line break.
     """
     return "".join(f"{sha256(now)}  {Path(os.path.relpath(path, folder)).as_posix()}\n" for path, now in files.items())
+
+
+def write_checksums(path: Path, files: Iterable[Path]) -> None:
+    """Write a SHA256SUMS file of these files, in their order.
+
+    Args:
+        path: The file to write, which `sha256sum --check` reads in its folder.
+        files: The files, inside or outside of that folder.
+    """
+    write_text(path, checksum_lines({file: file for file in files}, path.parent))
 
 
 def read_checksums(path: Path, *, outside: bool = False) -> dict[str, str]:

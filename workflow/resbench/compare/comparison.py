@@ -164,8 +164,8 @@ def compare_runs(
     differing, shared = differences(old, new)
     one, other = ([*_names(run)] for run in (old, new))
     return Comparison(
-        old=str(old.folder),
-        new=str(new.folder),
+        old=str(old.name),
+        new=str(new.name),
         differing=differing,
         shared=shared,
         bits=[_bits(old, new, model) for model in old.digests if model in new.digests],
@@ -180,13 +180,13 @@ def compare_runs(
 def _require_same_images(old: Run, new: Run) -> None:
     if not np.array_equal(old.labels, new.labels):
         raise ResbenchError(
-            f"{new.folder}: its test images are not those of {old.folder} ({len(new.labels):,} and "
+            f"{new.name}: its test images are not those of {old.name} ({len(new.labels):,} and "
             f"{len(old.labels):,}, or in another order); accuracies on different images cannot be compared"
         )
     digests = [next(iter(run.digests.values())).get("test images") for run in (old, new)]
     if None not in digests and digests[0] != digests[1]:
         raise ResbenchError(
-            f"{new.folder}: its test images have the labels of those of {old.folder}, and other pixels; "
+            f"{new.name}: its test images have the labels of those of {old.name}, and other pixels; "
             "accuracies on different images cannot be compared"
         )
 

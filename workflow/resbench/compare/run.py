@@ -40,7 +40,8 @@ class Run:
     """What one results folder holds.
 
     Attributes:
-        folder: The folder.
+        name: What the user calls it: its results folder, or a crate.
+        folder: Its results folder.
         labels: Classes of the test images, uint8 (images,).
         hits: For each (variant, precision, provider), by seed: which images it gets right.
         digests: For each model, by stage and in their order: the SHA-256 of what the stage made.
@@ -51,6 +52,7 @@ class Run:
         summary: The content of summary.json; empty where there is none.
     """
 
+    name: Path
     folder: Path
     labels: NDArray[np.uint8]
     hits: dict[Key, dict[str, Hits]]
@@ -66,10 +68,14 @@ class Run:
         return self.folder / "onnx" / model.variant / f"seed{model.seed}" / f"{model.precision}.onnx"
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path, name: Path | None = None) -> Run:
     """Read a results folder as a run of the workflow leaves it.
 
     Models, graphs and latencies may be missing; predictions may not.
+
+    Args:
+        folder: The folder.
+        name: What the user calls the run, where that is not the folder.
 
     Raises:
         ResbenchError: It is no results folder, a file of it is unreadable, or its predictions are of several test sets.
@@ -99,6 +105,7 @@ def read_run(folder: Path) -> Run:
     assert labels is not None
     hosts, minima = _latencies(folder)
     return Run(
+        name=name or folder,
         folder=folder,
         labels=labels,
         hits=hits,

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from resbench.benchmark.predictions import load_predictions
-from resbench.common.errors import ResbenchError, one_line
+from resbench.common.errors import ResbenchError, one_line, printable
 from resbench.common.files import CHECKSUMS, read_checksums, read_json, sha256
+from resbench.data.corruptions import parse_name
 from resbench.data.store import load_split
 from resbench.export.metadata import read_metadata
 from resbench.report.inputs import read_summary
@@ -18,6 +20,28 @@ from resbench.training.record import read_record
 from resbench.verify.faults import Fault, check_files, read
 
 UNNAMED = (CHECKSUMS, ".snakemake_timestamp")  # files of a bundle that its hashes do not name
+
+
+def prediction_files(folder: Path) -> list[Path]:
+    """Return all files of predictions in a results folder: on the test images, then on further test sets.
+
+    Args:
+        folder: Of a finished run.
+    """
+    return [path for depth in ("*/*/*.npz", "*/*/*/*.npz") for path in sorted(folder.glob(f"predictions/{depth}"))]
+
+
+def images_of(folder: Path, predictions: Path) -> Path:
+    """Return the file of the images that predictions are of.
+
+    Args:
+        folder: Of a finished run.
+        predictions: A file below its folder `predictions`.
+    """
+    if len(predictions.relative_to(folder / "predictions").parts) == 3:
+        return folder / "data/test.npz"
+    kind = "corrupted" if parse_name(predictions.stem) else "test_sets"
+    return folder / "data" / kind / predictions.name
 
 
 def check_chain(folder: Path) -> Iterator[Fault]:
@@ -114,21 +138,30 @@ def _check_graph(graph: Path, place: Path, fp32: str | None) -> Iterator[Fault]:
 
 def _check_owners(folder: Path) -> Iterator[Fault]:
     """Yield predictions of other models or images than where they lie says."""
-    test = read(load_split, folder / "data/test.npz")
-    for path in sorted(folder.glob("predictions/*/*/*.npz")):
+    labels: dict[Path, NDArray[np.uint8]] = {}
+    for path in prediction_files(folder):
         stored = read(load_predictions, path)
         if isinstance(stored, Fault):
             yield stored
             continue
-        place = path.parent.relative_to(folder / "predictions")
+        variant, seed, run, *_ = path.relative_to(folder / "predictions").parts
+        place = Path(variant, seed)
         yield from _check_place(path, place, stored._asdict())
-        if path.stem != f"{stored.precision}-{stored.provider}":
+        if run.removesuffix(".npz") != f"{stored.precision}-{stored.provider}":
             yield Fault(path, f"is of {stored.precision} on {stored.provider}, which its name does not say")
         graph = folder / "onnx" / place / f"{stored.precision}.onnx"
         if _hash(graph) != stored.model_sha256:
             yield Fault(path, f"is of another file than {graph}")
-        if not isinstance(test, Fault) and not np.array_equal(stored.labels, test.labels):
-            yield Fault(path, f"has other labels than {folder / 'data/test.npz'}")
+        images = images_of(folder, path)
+        if stored.test_set != images.stem:
+            yield Fault(path, f"is of the test set {printable(stored.test_set)}, which its name does not say")
+        if images not in labels:
+            split = read(load_split, images)
+            if isinstance(split, Fault):
+                yield split
+            labels[images] = np.empty(0, np.uint8) if isinstance(split, Fault) else split.labels
+        if len(labels[images]) and not np.array_equal(stored.labels, labels[images]):
+            yield Fault(path, f"has other labels than {images}")
 
 
 def _read_facts(path: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
-"""What verification finds, and the check that all others start from."""
+"""Faults that verification finds, and the check of files against their hashes."""
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -8,6 +9,8 @@ from resbench.common.errors import ResbenchError
 from resbench.common.files import CHECKSUMS, sha256
 
 T = TypeVar("T")
+Note = Callable[[str], None]  # takes a line about what cannot be checked
+MOST = 20  # faults named for each file
 
 
 class Fault(NamedTuple):
@@ -21,18 +24,41 @@ class Fault(NamedTuple):
         return f"{self.path}: {self.what}"
 
 
-def check_files(folder: Path, expected: Mapping[str, str]) -> Iterator[Fault]:
-    """Yield the files of a folder that are missing, or not the ones that its SHA256SUMS names."""
+def check_files(folder: Path, expected: Mapping[str, str], sums: str = CHECKSUMS) -> Iterator[Fault]:
+    """Yield the files of a folder that are missing, or have another hash than expected.
+
+    Args:
+        folder: The folder.
+        expected: SHA-256 by the files' relative paths.
+        sums: The file that holds these hashes, relative to the folder.
+    """
     for name, digest in expected.items():
         path = folder / name
         if not path.is_file():
-            yield Fault(path, f"is missing, though {folder / CHECKSUMS} names it")
+            yield Fault(path, f"is missing, though {folder / sums} names it")
         elif sha256(path) != digest:
-            yield Fault(path, f"was changed or replaced: it has another hash than in {folder / CHECKSUMS}")
+            yield Fault(path, f"was changed or replaced: it has another hash than in {folder / sums}")
+
+
+def first(faults: Iterator[Fault]) -> Iterator[Fault]:
+    """Yield the first faults, and how many more there are.
+
+    Args:
+        faults: Faults of one file.
+    """
+    yield from itertools.islice(faults, MOST)
+    more = list(faults)
+    if more:
+        yield Fault(more[0].path, f"{len(more)} more places do not follow from the raw files")
 
 
 def read(reader: Callable[[Path], T], path: Path) -> T | Fault:
-    """Return what a file holds, or that it cannot be read as a fault."""
+    """Return what a file holds, or a fault where it cannot be read.
+
+    Args:
+        reader: Reads such a file, or raises ResbenchError.
+        path: The file.
+    """
     try:
         return reader(path)
     except ResbenchError as error:

@@ -1,57 +1,92 @@
 """Whether each model still gives its stored predictions."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from resbench.benchmark.predictions import load_predictions, predict
+from resbench.benchmark.predictions import Predictions, load_predictions, predict
 from resbench.common.errors import ResbenchError
 from resbench.data.store import load_split
+from resbench.runtime.backend import Session
 from resbench.runtime.providers import PROVIDERS
 from resbench.runtime.sessions import missing, open_session
-from resbench.verify.faults import Fault, read
+from resbench.verify.chain import images_of, prediction_files
+from resbench.verify.faults import Fault, Note, read
 
 
-def check_predictions(folder: Path, images: int, threads: int | None, note: Callable[[str], None]) -> Iterator[Fault]:
-    """Yield the predictions that the model beside them does not give.
+class Sample(NamedTuple):
+    """Some images of a test set.
+
+    Attributes:
+        size: Number of images of the set.
+        chosen: Indices of those in the sample.
+        images: These, uint8 (N, 32, 32, 3).
+    """
+
+    size: int
+    chosen: NDArray[np.int64]
+    images: NDArray[np.uint8]
+
+
+def check_predictions(folder: Path, images: int, threads: int | None, note: Note) -> Iterator[Fault]:
+    """Yield the predictions that the model of their folder does not give.
 
     Args:
-        folder: of a finished run.
-        images: how many test images each model is run on, evenly spread over the test set.
-        threads: for these calls; None takes every core.
-        note: called with the providers that cannot be had here.
+        folder: Of a finished run.
+        images: How many images of each test set a model is run on, evenly spread over the set.
+        threads: For these calls; None takes every core.
+        note: Called with the providers that cannot be had here.
     """
-    test = read(load_split, folder / "data/test.npz")
-    if isinstance(test, Fault):
-        yield test
-        return
-    chosen = np.unique(np.linspace(0, len(test.labels) - 1, min(images, len(test.labels))).round().astype(int))
+    samples: dict[Path, Sample | Fault] = {}
+    session: tuple[Path, str, Session] | None = None
     skipped = set()
-    for path in sorted(folder.glob("predictions/*/*/*.npz")):
+    for path in sorted(prediction_files(folder), key=lambda path: path.with_suffix("")):  # a model's together
         stored = read(load_predictions, path)
-        if isinstance(stored, Fault) or len(stored.labels) != len(test.labels):
+        data = images_of(folder, path)
+        if data not in samples:
+            samples[data] = read(lambda path: _sample(path, images), data)
+        sample = samples[data]
+        if isinstance(stored, Fault) or isinstance(sample, Fault) or len(stored.labels) != sample.size:
             continue  # the chain names it
         if stored.provider not in PROVIDERS or (lacking := missing(stored.provider)):
             skipped.add(f"{stored.provider}: {lacking if stored.provider in PROVIDERS else 'no such provider'}")
             continue
-        graph = folder / "onnx" / path.parent.relative_to(folder / "predictions") / f"{stored.precision}.onnx"
+        variant, seed, *_ = path.relative_to(folder / "predictions").parts
+        graph = folder / "onnx" / variant / seed / f"{stored.precision}.onnx"
         try:
-            given = predict(open_session(graph, stored.provider, threads), graph, test.images[chosen])
+            if session is None or session[:2] != (graph, stored.provider):
+                session = graph, stored.provider, open_session(graph, stored.provider, threads)
+            given = predict(session[2], graph, sample.images)
         except ResbenchError as error:
             yield Fault(path, f"cannot be compared with its model: {error}")
             continue
-        if given.shape[1] != stored.probabilities.shape[1]:
-            yield Fault(path, f"has other classes than {graph}")
-            continue
-        difference = np.abs(given - stored.probabilities[chosen]).max(axis=1)
-        tolerance = PROVIDERS[stored.provider].tolerance_of(stored.precision)
-        wrong = chosen[difference > tolerance]
-        if len(wrong):
-            yield Fault(
-                path,
-                f"{len(wrong)} of {len(chosen)} images have other predictions than {graph} gives, the first is test "
-                f"image {wrong[0]}: a probability differs by {difference.max():.2g}, more than {tolerance:g}",
-            )
+        yield from _contradictions(path, stored, graph, sample.chosen, given)
     for line in sorted(skipped):
         note(f"verify: predictions of {line}; they are not run again")
+
+
+def _sample(data: Path, images: int) -> Sample:
+    split = load_split(data)
+    count = len(split.labels)
+    chosen = np.unique(np.linspace(0, count - 1, min(images, count)).round().astype(int))
+    return Sample(count, chosen, split.images[chosen])
+
+
+def _contradictions(
+    path: Path, stored: Predictions, graph: Path, chosen: NDArray[np.int64], given: NDArray[np.float32]
+) -> Iterator[Fault]:
+    if given.shape[1] != stored.probabilities.shape[1]:
+        yield Fault(path, f"has other classes than {graph}")
+        return
+    difference = np.abs(given - stored.probabilities[chosen]).max(axis=1)
+    tolerance = PROVIDERS[stored.provider].tolerance_of(stored.precision)
+    wrong = chosen[difference > tolerance]
+    if len(wrong):
+        yield Fault(
+            path,
+            f"{len(wrong)} of {len(chosen)} images have other predictions than {graph} gives, the first is test "
+            f"image {wrong[0]}: a probability differs by {difference.max():.2g}, more than {tolerance:g}",
+        )

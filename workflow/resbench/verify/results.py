@@ -1,42 +1,75 @@
 """Whether everything that a finished run claims follows from its raw files.
 
-Four questions, for none of which TensorFlow is needed: are these the files that the report was made from
+Five questions, for none of which TensorFlow is needed: are these the files that the report was made from
 (SHA256SUMS); is each made from the one before it, from the data to the bundles, by the hashes that the stages
-recorded; do the tables and the recommendation follow from predictions and timings; and does each model still give its
-stored predictions?
+recorded; do the tables and the recommendation follow from predictions and timings; does the page follow from the
+tables; and does each model still give its stored predictions?
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from resbench.common.errors import ResbenchError
 from resbench.common.files import CHECKSUMS, read_checksums
+from resbench.crate.reading import results_folder
 from resbench.verify.chain import check_bundles, check_chain
-from resbench.verify.faults import Fault, check_files
+from resbench.verify.faults import Fault, Note, check_files
+from resbench.verify.histories import check_histories
+from resbench.verify.page import PAGE, PAGE_CHECKSUMS, check_page
 from resbench.verify.predictions import check_predictions
-from resbench.verify.tables import check_tables
+from resbench.verify.robustness import ROBUSTNESS_CHECKSUMS, check_robustness
+from resbench.verify.tables import ROBUSTNESS, check_tables
+
+# Checksums that a stage writes with its own result, where it ran.
+OPTIONAL = {PAGE_CHECKSUMS: PAGE, ROBUSTNESS_CHECKSUMS: ROBUSTNESS}
 
 
 def verify_results(
-    folder: Path, *, images: int, threads: int | None, note: Callable[[str], None] = lambda line: None
+    results: Path, *, images: int, threads: int | None, note: Note = lambda line: None
 ) -> Iterator[Fault]:
-    """Yield everything in a folder of results that contradicts its raw files.
+    """Yield everything in a finished run that contradicts its raw files.
 
     Args:
-        folder: of a finished run.
-        images: how many test images each model is run on again.
-        threads: for these calls; None takes every core.
-        note: called with what cannot be checked on this machine.
+        results: Folder of the run, or its crate.
+        images: How many test images each model is run on again.
+        threads: CPU threads of these runs; None takes every core.
+        note: Called with what cannot be checked on this machine.
 
     Raises:
-        ResbenchError: The folder holds no finished run of this version.
+        ResbenchError: There is no finished run of this version, or the crate is damaged or hostile.
     """
+    with results_folder(results) as folder:
+        for fault in _faults(folder, images, threads, note, outside=folder == results):
+            yield Fault(
+                results / fault.path.relative_to(folder) if fault.path.is_relative_to(folder) else fault.path,
+                fault.what.replace(str(folder), str(results)),
+            )
+
+
+def _faults(folder: Path, images: int, threads: int | None, note: Note, *, outside: bool) -> Iterator[Fault]:
+    """Yield the faults of a results folder; outside: whether timings may lie outside of it."""
     sums = folder / CHECKSUMS
     if not sums.is_file():
         raise ResbenchError(f"{sums}: no such file; {folder} is no finished run, or one of an older version")
-    sources = read_checksums(sums, outside=True)
-    yield from check_files(folder, sources)
+    sources = {CHECKSUMS: read_checksums(sums, outside=outside)}
+    for name, result in OPTIONAL.items():
+        if (folder / name).is_file():
+            sources[name] = read_checksums(folder / name, outside=outside)
+        elif (folder / result).is_file():
+            yield Fault(folder / name, f"is missing, so that nothing says what {result} was made from")
+        else:
+            note(f"verify: there is no {result}")
+    named: dict[str, str] = {}
+    for sums_name, hashes in sources.items():
+        new = {name: digest for name, digest in hashes.items() if named.get(name) != digest}
+        yield from check_files(folder, new, sums_name)
+        named |= hashes
     yield from check_chain(folder)
-    yield from check_tables(folder, list(sources))
+    yield from check_histories(folder)
+    yield from check_tables(folder, list(sources[CHECKSUMS]))
+    if ROBUSTNESS_CHECKSUMS in sources:
+        yield from check_robustness(folder, list(sources[ROBUSTNESS_CHECKSUMS]))
+    if PAGE_CHECKSUMS in sources:
+        yield from check_page(folder, list(sources[PAGE_CHECKSUMS]), note)
     yield from check_predictions(folder, images, threads, note)
     yield from check_bundles(folder)

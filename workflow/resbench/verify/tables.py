@@ -13,18 +13,15 @@ from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import CHECKSUMS
 from resbench.report.comparisons import COMPARISON_COLUMNS
 from resbench.report.recommendation import Deployment, read_recommendations
-from resbench.report.robustness import write_robustness
 from resbench.report.table import collate_report
-from resbench.verify.faults import Fault, read
+from resbench.verify.faults import Fault, first, read
 
 NAMES = ("report.csv", "comparisons.csv", "recommendation.json", "report.md")  # in the order that collate takes
 ROBUSTNESS = "robustness.csv"  # a source of report.md, where there are further test sets
-MOST = 20  # faults named for each file
 NOT_VERIFIED = " (not verified)"  # what `describe` may put behind a user's own title
 KEYS = {
     "report.csv": ("variant", "precision", "provider", "batch_size", "threads"),
     "comparisons.csv": tuple(COMPARISON_COLUMNS[:9]),
-    ROBUSTNESS: ("variant", "precision", "provider", "test_set"),
 }
 
 
@@ -36,7 +33,7 @@ def check_tables(folder: Path, sources: list[str]) -> Iterator[Fault]:
         sources: the files that the report was made from, in their order; others are ignored.
     """
     paths = {name: folder / name for name in NAMES}
-    stored = {name: read(_text, path) for name, path in paths.items()}
+    stored = {name: read(read_text, path) for name, path in paths.items()}
     unreadable = [text for text in stored.values() if isinstance(text, Fault)]
     decided = read(read_recommendations, paths["recommendation.json"])
     if isinstance(decided, Fault):
@@ -50,17 +47,15 @@ def check_tables(folder: Path, sources: list[str]) -> Iterator[Fault]:
     except (ResbenchError, ValueError) as error:
         yield Fault(paths["report.csv"], f"cannot be computed again: {error}")
         return
-    for name in ("report.csv", "comparisons.csv"):
-        yield from _first(_cells(paths[name], found[name], expected[name], KEYS[name]))
-    if ROBUSTNESS in sources:
-        yield from _first(_check_robustness(folder, sources))
+    for name, key in KEYS.items():
+        yield from first(cell_faults(paths[name], found[name], expected[name], key))
     both = (json.loads(texts["recommendation.json"]) for texts in (found, expected))
-    yield from _first(
+    yield from first(
         Fault(paths["recommendation.json"], f"{place} is {one}, but {other} follows from the raw files")
-        for place, one, other in _differences(*both)
+        for place, one, other in json_differences(*both)
     )
     lines = itertools.zip_longest(found["report.md"].splitlines(), expected["report.md"].splitlines())
-    yield from _first(
+    yield from first(
         Fault(paths["report.md"], f"line {number} is {one!r:.80}, but {other!r:.80} follows from the raw files")
         for number, (one, other) in enumerate(lines, 1)
         if one != other
@@ -99,29 +94,18 @@ def _computed(folder: Path, sources: list[str], report: str, deployment: Deploym
             deployment,
             folder / ROBUSTNESS if ROBUSTNESS in sources else None,
         )
-        return {name: _text(Path(temporary) / name) for name in NAMES}
+        return {name: read_text(Path(temporary) / name) for name in NAMES}
 
 
-def _check_robustness(folder: Path, sources: list[str]) -> Iterator[Fault]:
-    """Yield what in robustness.csv does not follow from the predictions, in whatever order its rows are."""
-    main = [folder / name for name in sources if Path(name).match("*.npz")]
-    with tempfile.TemporaryDirectory() as temporary:
-        computed = Path(temporary) / ROBUSTNESS
-        try:
-            write_robustness(computed, [*main, *sorted(folder.glob("predictions/*/*/*/*.npz"))])
-        except ResbenchError as error:
-            yield Fault(folder / ROBUSTNESS, f"cannot be computed again: {error}")
-            return
-        found, expected = (_sorted_rows(_text(path)) for path in (folder / ROBUSTNESS, computed))
-    yield from _cells(folder / ROBUSTNESS, found, expected, KEYS[ROBUSTNESS])
+def cell_faults(path: Path, stored: str, expected: str, key: tuple[str, ...]) -> Iterator[Fault]:
+    """Yield every cell of a CSV file that is not the expected one.
 
-
-def _sorted_rows(text: str) -> str:
-    header, *rows = text.splitlines(keepends=True)
-    return "".join([header, *sorted(rows)])
-
-
-def _cells(path: Path, stored: str, expected: str, key: tuple[str, ...]) -> Iterator[Fault]:
+    Args:
+        path: The file.
+        stored: Its content.
+        expected: The content that follows from the raw files.
+        key: Columns that name a row.
+    """
     found, computed = (list(csv.DictReader(io.StringIO(text))) for text in (stored, expected))
     header, wanted = (next(csv.reader(io.StringIO(text)), []) for text in (stored, expected))
     if header != wanted:
@@ -140,27 +124,33 @@ def _cells(path: Path, stored: str, expected: str, key: tuple[str, ...]) -> Iter
                 )
 
 
-def _differences(found: Any, expected: Any, place: str = "") -> Iterator[tuple[str, str, str]]:
-    """Yield where two JSON values part: the place, and both values."""
+def json_differences(found: Any, expected: Any, place: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield where two JSON values differ: the place, and both values.
+
+    Args:
+        found: One value.
+        expected: The other one.
+        place: Of both, in the value that they are parts of.
+    """
     if isinstance(found, dict) and isinstance(expected, dict) and found.keys() == expected.keys():
         for key in found:
-            yield from _differences(found[key], expected[key], f"{place}.{key}".lstrip("."))
+            yield from json_differences(found[key], expected[key], f"{place}.{key}".lstrip("."))
     elif isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
         for number, (one, other) in enumerate(zip(found, expected, strict=True)):
-            yield from _differences(one, other, f"{place}.{number}")
+            yield from json_differences(one, other, f"{place}.{number}")
     elif found != expected:
         yield place, f"{json.dumps(found):.60}", f"{json.dumps(expected):.60}"
 
 
-def _first(faults: Iterator[Fault]) -> Iterator[Fault]:
-    """Yield the first faults, and how many more there are."""
-    yield from itertools.islice(faults, MOST)
-    more = list(faults)
-    if more:
-        yield Fault(more[0].path, f"{len(more)} more places do not follow from the raw files")
+def read_text(path: Path) -> str:
+    """Return the content of a text file.
 
+    Args:
+        path: The file.
 
-def _text(path: Path) -> str:
+    Raises:
+        ResbenchError: It is missing or no UTF-8 text.
+    """
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:

@@ -18,7 +18,7 @@ from resbench.report.html.mistakes import confusions, data_uri, wrong_everywhere
 from resbench.report.html.operator_view import operator_tables
 from resbench.report.html.page_figures import page_figures
 from resbench.report.html.page_inputs import PageInputs
-from resbench.report.html.rendering import Figure, chart_library, write_figures
+from resbench.report.html.rendering import Figure, chart_library, chart_library_name, write_figures
 from resbench.report.html.scenario_view import scenario_views
 
 PAIRS, EXAMPLES = 6, 4  # pairs of classes that are confused most, and images of each
@@ -26,12 +26,23 @@ MISTAKES = 24  # images that no model gets right
 
 
 def write_page(page: Path, folder: Path, inputs: PageInputs) -> None:
-    """Write the page, and its figures as SVG and PNG files.
+    """Write the page, and its figures.
 
     Args:
-        page: Page to write, .html.
-        folder: Folder of the figures, which is replaced.
-        inputs: Everything that the page shows.
+        page: The page, to write.
+        folder: The figures as SVG and PNG, to write; replaced.
+        inputs: What the page shows.
+    """
+    text, figures = render_page(inputs)
+    write_figures(folder, figures)
+    write_text(page, text)
+
+
+def render_page(inputs: PageInputs) -> tuple[str, list[Figure]]:
+    """Return the page as HTML, and its figures; the same inputs give the same text.
+
+    Args:
+        inputs: What the page shows.
     """
     document = build_document(
         inputs.report,
@@ -46,9 +57,7 @@ def write_page(page: Path, folder: Path, inputs: PageInputs) -> None:
     places = [section.environment for section in document.sections]
     shown = model_shown(inputs.predictions, places)
     drawn = page_figures(inputs, places, shown)
-    text = render(inputs, document, drawn, shown)
-    write_figures(folder, [figure for group in drawn.values() for figure in group])
-    write_text(page, text)
+    return render(inputs, document, drawn, shown), [figure for group in drawn.values() for figure in group]
 
 
 def model_shown(predictions: Sequence[Predictions], environments: Sequence[Environment]) -> list[Predictions]:
@@ -97,6 +106,7 @@ def render(inputs: PageInputs, document: Document, drawn: dict[str, list[Figure]
     library, code = chart_library(), _resource(environment, "page.js")
     return environment.get_template("page.html.j2").render(
         library=library,
+        generator=f"resbench, {chart_library_name()}",
         code=code,
         style=_resource(environment, "page.css"),
         # Only these two scripts may run and nothing may be fetched, whatever a file of results contains.

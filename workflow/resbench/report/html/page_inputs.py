@@ -20,7 +20,8 @@ from resbench.report.schema import read_comparisons, read_report
 
 SCENARIO_PLACE = ("model", "variant", "seed", "precision", "provider", "host")
 SCENARIO_TEXTS = (*SCENARIO_PLACE, "scenario", "preset", "verdict", "reason", "loadgen")
-HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy"]
+HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "images_per_second", "seconds"]
+HISTORY_COLUMNS += ["validation_loss", "validation_accuracy", "test_loss", "test_accuracy"]
 
 
 class PageInputs(NamedTuple):
@@ -99,7 +100,7 @@ def read_page_inputs(
     return PageInputs(
         read_report(report),
         read_comparisons(comparisons),
-        pd.concat([_read_history(path) for path in histories], ignore_index=True),
+        pd.concat([read_history(path) for path in histories], ignore_index=True),
         evaluated,
         [table for table, _ in tables],
         [host for _, host in tables],
@@ -134,7 +135,15 @@ def _read_table(path: Path, columns: list[str], texts: tuple[str, ...], maker: s
     return table[columns].assign(**numbers)
 
 
-def _read_history(path: Path) -> pd.DataFrame:
+def read_history(path: Path) -> pd.DataFrame:
+    """Return the history of one training, one row an epoch, with the columns `variant` and `seed` from its path.
+
+    Args:
+        path: What `train --history` wrote, at …/VARIANT/seedN/NAME.csv.
+
+    Raises:
+        ResbenchError: It is missing or damaged, or its path does not say which model it is of.
+    """
     seed = re.fullmatch(r"seed(\d+)", path.parent.name)
     if not seed:
         raise ResbenchError(f"{path}: variant and seed are not in its path; name it …/VARIANT/seedN/{path.name}")

@@ -1,8 +1,10 @@
 """Charts as SVG and PNG files, and the JavaScript that draws them in a browser."""
 
+import importlib.metadata
 import shutil
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,6 +57,12 @@ def write_figures(folder: Path, figures: Sequence[Figure]) -> None:
         fresh.replace(folder)
 
 
+def chart_library_name() -> str:
+    """Return the name and version of the package that the chart library is from."""
+    return f"vl-convert-python {importlib.metadata.version('vl-convert-python')}"
+
+
+@cache
 def chart_library() -> str:
     """Return Vega, Vega-Lite and Vega-Embed as one script that sets `vegaEmbed` and loads nothing.
 

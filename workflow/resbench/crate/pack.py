@@ -1,0 +1,125 @@
+"""Pack a finished run into one file: a Workflow Run RO-Crate."""
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from resbench.common.errors import ResbenchError
+from resbench.common.files import CHECKSUMS, atomic, read_checksums, read_json
+from resbench.common.progress import Progress, say
+from resbench.crate.contents import MARKDOWN, METADATA, README, Member, lock_file, members
+from resbench.crate.metadata import RunFacts, render_metadata
+from resbench.data.datasets import describe
+from resbench.report.inputs import read_summary
+from resbench.verify.faults import check_files
+
+OWN_WORKFLOW = Path(__file__).parents[2]  # of the checkout that this code is from
+MIT = "https://spdx.org/licenses/MIT"
+INCOMPRESSIBLE = {".keras", ".npz", ".onnx", ".png"}  # weights, noise, or compressed already
+DATE = (1980, 1, 1, 0, 0, 0)  # of every file: the same results give the same bytes
+BLOCK = 1 << 20
+
+
+def pack_results(
+    results: Path, crate: Path, *, workflow: Path = OWN_WORKFLOW, license: str = MIT, author: str = ""
+) -> None:
+    """Write the crate of a finished run, whole or not at all.
+
+    Args:
+        results: Folder of the run.
+        crate: Zip archive to write; one that is there is replaced.
+        workflow: Folder of the Snakefile that made the run.
+        license: Of the results: a URL, or words.
+        author: Who ran it, such as `Ada Lovelace <https://orcid.org/0000-0000-0000-0000>`.
+
+    Raises:
+        ResbenchError: The folder holds no finished run, a file is not the one that its checksums name, or one that the
+            crate needs is missing.
+    """
+    sums = sorted(results.glob(f"{CHECKSUMS}*"))
+    if results / CHECKSUMS not in sums:
+        raise ResbenchError(f"{results / CHECKSUMS}: no such file; {results} is no finished run")
+    hosts = [host for path in sorted(results.glob("latency/*/host.json")) if isinstance(host := read_json(path), dict)]
+    packages = {str(name) for host in hosts for name in _mapping(host.get("packages"))}
+    lock = lock_file(packages)
+    files = members(results, workflow, lock)
+    for path in sums:
+        for fault in check_files(results, read_checksums(path, outside=True)):
+            raise ResbenchError(f"{fault}; `resbench verify {results}` says more")
+    facts = _facts(results, hosts, lock, license, author)
+    files[README] = Member(_readme(crate, facts).encode(), "What this crate holds", MARKDOWN)
+    metadata = render_metadata(files, facts).encode()
+    described = {METADATA: Member(metadata, "Description of the crate", "application/ld+json")} | files
+    with atomic(crate) as temporary:
+        _write(temporary, described)
+    size = sum(member.size for member in described.values())
+    say(f"{crate}: {len(described):,} files, {size / 1e6:,.1f} MB, {crate.stat().st_size / 1e6:,.1f} MB packed")
+
+
+def _readme(crate: Path, facts: RunFacts) -> str:
+    return f"""# {facts.title}
+
+A finished run of resbench, as a Workflow Run RO-Crate. `report.html` is the report; `ro-crate-metadata.json` says what
+each file is.
+
+- Does the report follow from its raw files? `resbench verify {crate.name}`
+- Did a rerun give the same? `resbench compare {crate.name} results`
+- Run it again: unpack it, `pip install -r {facts.lock}`, then in its folder
+  `snakemake --cores 4 -s workflow/Snakefile --directory FOLDER --configfile config/config.yaml`
+
+The archive of images (SHA-256 `{facts.sha256}`) and the training images are not in it.
+"""
+
+
+def _facts(results: Path, hosts: list[dict[str, Any]], lock: str, license: str, author: str) -> RunFacts:
+    summary = read_summary(results / "data/summary.json")
+    dataset = describe(summary)
+    variants = sorted({path.parents[1].name for path in results.glob("onnx/*/seed*/parity.json")})
+    name, _, address = author.partition("<")
+    states = [_mapping(host.get("git")).get("commit") for host in hosts]
+    return RunFacts(
+        title=f"resbench: {', '.join(variants)} on {dataset}",
+        dataset=dataset,
+        source=str(summary.get("source") or ""),
+        sha256=str(summary.get("sha256") or "unknown"),
+        finished=max(
+            (str(host["time_utc"]) for host in hosts if host.get("time_utc")), default="1970-01-01T00:00:00+00:00"
+        ),
+        commit=next((str(commit) for commit in states if commit), "unknown"),
+        lock=lock,
+        license=license,
+        author=name.strip(),
+        author_address=address.strip(" >"),
+    )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _write(path: Path, files: Mapping[str, Member]) -> None:
+    total = sum(member.size for member in files.values())
+    done = 0
+    progress = Progress("pack")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, member in files.items():
+            info = zipfile.ZipInfo(name, DATE)
+            info.external_attr = 0o644 << 16
+            info.compress_type = zipfile.ZIP_STORED if Path(name).suffix in INCOMPRESSIBLE else zipfile.ZIP_DEFLATED
+            info.file_size = member.size  # from which zipfile sees whether 4 GB are enough
+            with archive.open(info, "w") as target:
+                for block in _blocks(member.source):
+                    target.write(block)
+                    done += len(block)
+                    progress.update(done / max(total, 1), name)
+    progress.clear()
+
+
+def _blocks(source: Path | bytes) -> Iterator[bytes]:
+    if isinstance(source, bytes):
+        yield source
+        return
+    with source.open("rb") as stream:
+        while block := stream.read(BLOCK):
+            yield block

@@ -1,0 +1,28 @@
+"""The configuration of a run, which its page holds."""
+
+import html
+import re
+from pathlib import Path
+
+from resbench.common.errors import ResbenchError, one_line
+
+PLACE = re.compile(r'<pre id="configuration"[^>]*>(.*?)</pre>', re.DOTALL)
+
+
+def read_configuration(page: Path) -> str:
+    """Return the configuration of the run that a page shows, as YAML.
+
+    Args:
+        page: What `resbench page` wrote.
+
+    Raises:
+        ResbenchError: It is missing, unreadable, or holds no configuration.
+    """
+    try:
+        text = page.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ResbenchError(f"{page}: cannot be read ({one_line(error)}); make it with `resbench page`") from error
+    found = PLACE.search(text)
+    if not found:
+        raise ResbenchError(f"{page}: holds no configuration; make it anew with `resbench page`")
+    return html.unescape(found[1])

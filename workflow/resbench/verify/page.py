@@ -1,0 +1,182 @@
+"""Whether the page follows from the tables, predictions, timings and images that it was made from.
+
+The page is rendered again.  What other versions of libraries write in another way, and means the same, is no fault: the
+compression of pictures, and the chart library itself, whose version the page names.
+"""
+
+import base64
+import hashlib
+import html
+import io
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+from PIL import Image
+
+from resbench import IMAGE_SHAPE
+from resbench.common.errors import ResbenchError
+from resbench.common.files import CHECKSUMS
+from resbench.report.html.configuration import read_configuration
+from resbench.report.html.page import render_page
+from resbench.report.html.page_inputs import PageInputs, read_page_inputs
+from resbench.report.html.rendering import chart_library_name
+from resbench.verify.faults import Fault, Note, first, read
+from resbench.verify.tables import json_differences, read_text
+
+PAGE = "report.html"
+PAGE_CHECKSUMS = f"{CHECKSUMS}.page"
+FIGURES = "figures"
+SPECS = '<script type="application/json" id="specs">'
+PICTURE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]+)")
+
+
+class Parts(NamedTuple):
+    """A page, cut into what is compared in different ways.
+
+    Attributes:
+        lines: Its markup, with pictures as hashes of their pixels.
+        charts: What the charts show, as JSON.
+        library: The chart library.
+        code: The page's own script.
+        generator: What made it, with the version of the chart library.
+    """
+
+    lines: list[str]
+    charts: str
+    library: str
+    code: str
+    generator: str
+
+
+def check_page(folder: Path, sources: list[str], note: Note) -> Iterator[Fault]:
+    """Yield everything on the page that does not follow from its sources, and figures that are not the page's.
+
+    Args:
+        folder: Of a finished run.
+        sources: The files that SHA256SUMS.page names, in their order.
+        note: Called where the page's chart library cannot be checked.
+    """
+    path = folder / PAGE
+    stored = read(lambda path: _parts(path, read_text(path)), path)
+    if isinstance(stored, Fault):
+        yield stored
+        return
+    try:
+        inputs = _inputs(folder, sources)
+        rendered, figures = render_page(inputs)
+        expected = _parts(path, rendered)
+    except (ResbenchError, ValueError) as error:
+        yield Fault(path, f"cannot be made again: {str(error).removeprefix(f'{path}: ')}")
+        return
+    yield from first(_differences(path, stored, expected))
+    if stored.generator == expected.generator:
+        if stored.library != expected.library:
+            yield Fault(path, f"its chart library is not the one of {chart_library_name()}")
+    else:
+        note(f"verify: {path} was made with {stored.generator}, here is {expected.generator}: not compared")
+    names = {f"{figure.name}.{suffix}" for figure in figures for suffix in ("svg", "png")}
+    yield from _figures(folder, names, sources)
+
+
+def _inputs(folder: Path, sources: list[str]) -> PageInputs:
+    """Return what the page was made from."""
+
+    def named(pattern: str) -> list[Path]:
+        return [folder / name for name in sources if Path(name).match(pattern)]
+
+    try:
+        configuration = yaml.safe_load(read_configuration(folder / PAGE))
+        text = json.dumps(configuration)
+    except (yaml.YAMLError, TypeError, RecursionError) as error:
+        raise ResbenchError(f"its configuration is no YAML ({error})") from error
+    return read_page_inputs(
+        folder / "report.csv",
+        folder / "comparisons.csv",
+        folder / "recommendation.json",
+        named("models/*/*/history.csv"),
+        named("predictions/*/*/*.npz"),
+        list(zip(named("samples.csv"), named("host.json"), strict=True)),
+        folder / "data/test.npz",
+        folder / "data/summary.json",
+        text,
+        next(iter(named("scenarios.csv")), None),
+        next(iter(named("robustness.csv")), None),
+        named("operators.csv"),
+    )
+
+
+def _parts(path: Path, text: str) -> Parts:
+    """Cut a page into its parts.
+
+    Raises:
+        ResbenchError: It has not the parts of a page.
+    """
+    head, _, scripts = text.partition(SPECS)
+    found = scripts.split("</script>\n<script>")
+    if len(found) < 3:
+        raise ResbenchError(f"{path}: is no page that `resbench page` of this version writes")
+    charts, library, code = found[0], "</script>\n<script>".join(found[1:-1]), found[-1]
+    # The policy allows the scripts by their hashes; the scripts themselves are compared below.
+    for script in (library, code.partition("</script>")[0]):
+        head = head.replace(policy_hash(script), "'script'")
+    generator = re.search(r'<meta name="generator" content="([^"]*)">\n', head)
+    lines = PICTURE.sub(_pixels, head.replace(generator[0], "") if generator else head).splitlines()
+    return Parts(lines, charts, library, code, html.unescape(generator[1]) if generator else "unknown")
+
+
+def policy_hash(script: str) -> str:
+    """Return the word by which a page's Content-Security-Policy allows a script.
+
+    Args:
+        script: Its text.
+    """
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
+
+
+def _pixels(found: re.Match[str]) -> str:
+    """Return a picture as the hash of its pixels, or as it is where it is no picture of a test image."""
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(found[1])), formats=["PNG"]) as image:
+            if (image.height, image.width, image.mode) != (*IMAGE_SHAPE[:2], "RGB"):
+                return found[0]
+            return f"picture {hashlib.sha256(image.tobytes()).hexdigest()[:16]}"
+    except Exception:  # Pillow raises a dozen types on hostile bytes
+        return found[0]
+
+
+def _differences(path: Path, stored: Parts, expected: Parts) -> Iterator[Fault]:
+    for number, (one, other) in enumerate(itertools.zip_longest(stored.lines, expected.lines), 1):
+        if one != other:
+            yield Fault(path, f"line {number} is {_part(one, other)}, but {_part(other, one)} follows from the tables")
+    try:
+        both = [json.loads(parts.charts) for parts in (stored, expected)]
+    except (ValueError, RecursionError):
+        yield Fault(path, "the data of its charts are no JSON")
+    else:
+        for place, one, other in json_differences(*both):
+            yield Fault(path, f"chart {place} is {one}, but {other} follows from the raw files")
+    if stored.code != expected.code:
+        yield Fault(path, "its script is not that of this version")
+
+
+def _part(line: str | None, other: str | None) -> str:
+    """Return the part of a line from shortly before where it differs from another one."""
+    if line is None:
+        return "missing"
+    same = next((place for place, (a, b) in enumerate(zip(line, other or "", strict=False)) if a != b), 0)
+    return repr(line[max(0, same - 20) : same + 60])
+
+
+def _figures(folder: Path, names: set[str], sources: list[str]) -> Iterator[Fault]:
+    """Yield figures that are missing or do not belong to the page; their content is checked by its hash."""
+    for name in sorted(names - {Path(source).name for source in sources if Path(source).match(f"{FIGURES}/*")}):
+        yield Fault(folder / FIGURES / name, f"is not named in {folder / PAGE_CHECKSUMS}")
+    for path in sorted((folder / FIGURES).glob("*")):
+        if path.name not in names and not path.name.startswith("."):
+            yield Fault(path, "is no figure of the page")
