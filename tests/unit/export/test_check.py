@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+from resbench.common.errors import ResbenchError
+from resbench.export.check import check_variant
 
 START = """
 import keras
@@ -74,9 +76,8 @@ def test_a_network_of_ones_own_layers_passes(resbench, tmp_path):
     [
         (network("x = ops.erfinv(layers.Activation('tanh', name='squash')(x))"), "Erfinv cannot be exported to ONNX"),
         (network("x = Scale(ops.ones(1))(x)", before=OWN_LAYER), "correct get_config()"),
-        (network("", head="layers.Dense(classes)(layers.Flatten()(x))"), "do not sum to 1"),
     ],
-    ids=["no such operation", "no get_config", "no softmax"],
+    ids=["no such operation", "no get_config"],
 )
 def test_train_refuses_before_it_trains_what_could_not_be_deployed(resbench, tmp_path, text, complaint):
     data = tmp_path / "not-read.npz"
@@ -86,6 +87,24 @@ def test_train_refuses_before_it_trains_what_could_not_be_deployed(resbench, tmp
     assert complaint in answer.stderr.splitlines()[-1], answer.stderr
     assert f"{tmp_path / 'mine.py'}: " in answer.stderr.splitlines()[-1]
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("logits", network("", head="layers.Dense(classes)(layers.Flatten()(x))"), "do not sum to 1"),
+        ("beside", network("x = x - ops.mean(x, axis=0, keepdims=True)"), "depends on the other images of the batch"),
+        ("half", network("x = layers.Conv2D(8, 3, dtype='float16')(x)"), "computes in float16; leave its dtype"),
+        ("halves", network("x = layers.Activation('glu')(x)"), "cannot be run on images"),
+        ("leaves", "import sys\n\nsys.exit('not today')\n", "line 3: SystemExit: not today"),
+    ],
+)
+def test_what_shows_without_a_second_process_is_refused_at_once(tmp_path, monkeypatch, name, text, complaint):
+    (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.setenv("RESBENCH_VARIANTS", str(tmp_path))
+    with pytest.raises(ResbenchError, match=complaint) as caught:
+        check_variant(name, ["int8"], None)
+    assert str(caught.value).startswith(f"{tmp_path / name}.py: ")
 
 
 @pytest.mark.parametrize("name", ["resnet20-se", "a" * 65, "../layers"])

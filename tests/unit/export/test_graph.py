@@ -157,3 +157,35 @@ def test_multiply_adds_of_einsum_and_transposed_products():
     )
     model = onnx.helper.make_model(graph, ir_version=8, opset_imports=[onnx.helper.make_opsetid("", 17)])
     assert multiply_adds(model) == 32 * 32 * 3 * 5 + 7 * 5
+
+
+def test_multiply_adds_of_a_recurrent_layer_and_of_a_loop_are_those_of_all_their_steps():
+    value, node = onnx.helper.make_tensor_value_info, onnx.helper.make_node
+    floats = onnx.TensorProto.FLOAT
+    going = [value("round", onnx.TensorProto.INT64, []), value("going", onnx.TensorProto.BOOL, [])]
+    body = onnx.helper.make_graph(
+        [node("MatMul", ["state", "square"], ["next"], "product"), node("Identity", ["going"], ["goes_on"])],
+        "body",
+        [*going, value("state", floats, ["N", 5])],
+        [value("goes_on", onnx.TensorProto.BOOL, []), value("next", floats, ["N", 5])],
+    )
+    nodes = [
+        node("Cast", ["image"], ["x"], to=floats),
+        node("ReduceMean", ["x"], ["rows"], axes=[1], keepdims=0),
+        node("Transpose", ["rows"], ["steps"], perm=[1, 0, 2]),
+        node("LSTM", ["steps", "kernel", "recurrent"], ["", "last"], hidden_size=5),
+        node("Squeeze", ["last", "zero"], ["start"]),
+        node("Loop", ["rounds", "", "start"], ["probabilities"], body=body),
+    ]
+    constants = {"kernel": np.ones((1, 20, 3)), "recurrent": np.ones((1, 20, 5)), "square": np.ones((5, 5))}
+    constants = {name: array.astype(np.float32) for name, array in constants.items()}
+    constants |= {"zero": np.zeros(1, np.int64), "rounds": np.array(7, np.int64)}
+    graph = onnx.helper.make_graph(
+        nodes,
+        "g",
+        [value("image", onnx.TensorProto.UINT8, ["N", 32, 32, 3])],
+        [value("probabilities", floats, ["N", 5])],
+        [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    model = onnx.helper.make_model(graph, ir_version=8, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    assert multiply_adds(model) == 32 * (20 * 3 + 20 * 5) + 7 * 5 * 5

@@ -18,8 +18,8 @@ def image(shape=IMAGE_SHAPE, dtype="uint8", **options):
     return keras.Input(shape, dtype=dtype, **options)
 
 
-def head(start, classes=10):
-    x = layers.Conv2D(4, 3)(layers.Rescaling(1 / 255)(start))
+def head(start, classes=10, activation=None):
+    x = layers.Conv2D(4, 3, activation=activation)(layers.Rescaling(1 / 255)(start))
     return keras.Model(start, layers.Dense(classes, **SOFTMAX)(layers.GlobalAveragePooling2D()(x)))
 
 
@@ -45,6 +45,11 @@ def head_of(inner):
     return keras.Model(start, layers.Dense(10, **SOFTMAX)(x))
 
 
+def renamed(make):
+    model = head(image())
+    return make(model.input, model.output)
+
+
 def two_inputs():
     one, other = image(name="one"), image(name="other")
     x = layers.GlobalAveragePooling2D()(layers.Rescaling(1 / 255)(layers.Concatenate()([one, other])))
@@ -55,7 +60,10 @@ REFUSED = {
     "not a model": (lambda: "network", "returns str, not a keras.Model"),
     "Sequential without Input": (lambda: keras.Sequential([layers.Dense(10)]), "Sequential model has no input"),
     "subclass": (Subclassed, "Subclassed, is a subclass of keras.Model without shapes"),
-    "two inputs": (two_inputs, "2 inputs"),
+    "two inputs": (two_inputs, "inputs: 2, outputs: 1"),
+    "a dict": (lambda: renamed(lambda start, output: keras.Model(start, {"probabilities": output})), "returns a dict"),
+    "a space": (lambda: renamed(lambda start, output: keras.Model(start, output, name="my net")), "'my net': .*rename"),
+    "a lambda": (lambda: head(image(), activation=lambda x: x * 2), "is given a lambda.*write it with def"),
     "other size": (lambda: head(image((224, 224, 3))), "224×224×3"),
     "grey": (lambda: head(image((32, 32, 1))), "32×32×1"),
     "any size": (lambda: head(image((None, None, 3))), "any×any×3"),

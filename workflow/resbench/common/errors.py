@@ -20,7 +20,8 @@ def one_line(error: BaseException) -> str:
         Its text without line breaks and without ONNX Runtime's prefix, at most 240 characters; its type where it has
         none.
     """
-    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", printable(" ".join(str(error).split())))
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # Keras's bold letters
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", printable(" ".join(plain.split())))
     return (text if len(text) <= 240 else f"{text[:240]}…") or type(error).__name__
 
 

@@ -28,8 +28,8 @@ from resbench.export.loading import load_model
 from resbench.export.metadata import write_metadata
 from resbench.export.onnx import LARGEST_DIFFERENCE
 from resbench.export.quantize import quantize_model
-from resbench.networks.contract import build, softmax_fault
-from resbench.networks.registry import parameters, variant
+from resbench.networks.contract import arithmetic_fault, build, softmax_fault
+from resbench.networks.registry import describe_error, parameters, variant
 from resbench.runtime.providers import BASE_PROVIDER
 from resbench.runtime.sessions import open_session
 
@@ -59,13 +59,27 @@ def check_variant(name: str, precisions: Sequence[str], result_path: Path | None
     file = variant_file(name)
     keras.utils.set_random_seed(0)
     module = variant(name)
+    keras.mixed_precision.set_global_policy("float32")  # as training sets its own, whatever the file does
     build(module, OTHER_CLASSES)
     model = build(module, CLASSES)
+    if fault := arithmetic_fault(model):
+        raise ResbenchError(f"{file}: {fault}")
     images = np.random.default_rng(0).integers(0, 256, (IMAGES, *IMAGE_SHAPE), dtype=np.uint8)
-    settle_normalization(model, images)
-    expected = np.asarray(model(images, training=False))
+    try:
+        settle_normalization(model, images)
+        expected = np.asarray(model(images, training=False))
+        alone = np.asarray(model(images[:1], training=False))
+    except Exception as error:  # whatever call() of a layer does
+        raise ResbenchError(
+            f"{file}: its network cannot be run on images ({describe_error(error, file)}); correct it"
+        ) from error
     if fault := softmax_fault(expected):
         raise ResbenchError(f"{file}: {fault}")
+    if np.abs(alone - expected[:1]).max() > LARGEST_DIFFERENCE:
+        raise ResbenchError(
+            f"{file}: what its network says of an image depends on the other images of the batch, or on chance; "
+            "let layers look at one image at a time, and be random in training alone"
+        )
     with tempfile.TemporaryDirectory(prefix="resbench-check-") as name_of_folder:
         folder = Path(name_of_folder)
         np.save(folder / EXPECTED, expected)

@@ -2,18 +2,20 @@
 
 import math
 import re
+from collections.abc import Iterator
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
+from numpy.typing import NDArray
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
-from resbench.export.execution import outputs
+from resbench.export.execution import executions, outputs
 
-COUNTED = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum")
+COUNTED = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum", "LSTM", "GRU", "RNN")
 
 
 def multiply_adds(model: ModelProto) -> int:
-    """Return the multiply-adds (MACs) of one image's forward pass in convolutions, dense layers and attention.
+    """Return the multiply-adds (MACs) of one image in convolutions, dense and recurrent layers and attention.
 
     They are counted as in He et al. (2015), without additions, normalisation and activations, and without a convolution
     that only copies channels, as `convolve_padded_shortcuts` writes a padded shortcut. Shapes are those of a run on one
@@ -28,16 +30,46 @@ def multiply_adds(model: ModelProto) -> int:
     nodes = [node for node in model.graph.node if node.op_type in COUNTED]
     constants = {weight.name: weight for weight in model.graph.initializer}
     shapes = {name: tuple(weight.dims) for name, weight in constants.items()}
-    shapes |= _measured_shapes(model, {name for node in nodes for name in (*node.input[:2], *node.output)} - {*shapes})
-    return sum(_count(node, shapes) for node in nodes if not _copies(node, constants))
+    values = {name for node in nodes for name in (*node.input[:3], *node.output) if name}
+    shapes |= _measured_shapes(model, values - shapes.keys())
+    return sum(_count(node, shapes) for node in nodes if not _copies(node, constants)) + _count_loops(model)
+
+
+def _count_loops(model: ModelProto) -> int:
+    """Return the multiply-adds inside of loops and branches, as often as they are executed for one image."""
+    inner = {node.name: node for graph in _inner_graphs(model.graph) for node in graph.node if node.op_type in COUNTED}
+    if not inner:
+        return 0
+    graphs = [model.graph, *_inner_graphs(model.graph)]
+    constants = {weight.name: tuple(weight.dims) for graph in graphs for weight in graph.initializer}
+    total = 0
+    for execution in executions(model, _one_image(model)):
+        if node := inner.get(execution.node):
+            computed = [
+                name for name in node.input if name and name not in constants
+            ]  # the profile leaves out constants
+            shapes = zip((*computed, *node.output), (*execution.inputs, *execution.outputs), strict=False)
+            total += _count(node, constants | {name: tuple(shape) for name, shape in shapes})
+    return total
+
+
+def _inner_graphs(graph: GraphProto) -> Iterator[GraphProto]:
+    """Yield the graphs that are attributes of nodes, at any depth."""
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == AttributeProto.GRAPH:
+                yield attribute.g
+                yield from _inner_graphs(attribute.g)
 
 
 def _count(node: NodeProto, shapes: dict[str, tuple[int, ...]]) -> int:
-    first, output = shapes[node.input[0]], shapes[node.output[0]]
+    first, output = shapes[node.input[0]], shapes.get(node.output[0], ())
     if node.op_type == "Conv":  # the kernel is (out, in / groups, height, width)
         return math.prod(output) * math.prod(shapes[node.input[1]][1:])
     if node.op_type == "ConvTranspose":  # (in, out / groups, height, width)
         return math.prod(first) * math.prod(shapes[node.input[1]][1:])
+    if node.op_type in ("LSTM", "GRU", "RNN"):  # steps × (weights of the input and of the state)
+        return first[0] * sum(math.prod(shapes[name]) for name in node.input[1:3])
     if node.op_type == "Einsum":
         equation = onnx.helper.get_node_attr_value(node, "equation").decode()
         letters = re.sub(r"[^A-Za-z,]", "", equation.split("->")[0]).split(",")
@@ -67,7 +99,10 @@ def _measured_shapes(model: ModelProto, names: set[str]) -> dict[str, tuple[int,
     watched.CopyFrom(model)
     del watched.graph.output[:]
     watched.graph.output.extend(onnx.ValueInfoProto(name=name) for name in sorted(names))
-    image = model.graph.input[0]
-    shape = [1, *(dim.dim_value for dim in image.type.tensor_type.shape.dim[1:])]
-    values = outputs(watched, np.zeros(shape, np.uint8), sorted(names))
+    values = outputs(watched, _one_image(model), sorted(names))
     return {name: value.shape for name, value in zip(sorted(names), values, strict=True)}
+
+
+def _one_image(model: ModelProto) -> NDArray[np.uint8]:
+    image = model.graph.input[0].type.tensor_type.shape.dim
+    return np.zeros([1, *(dim.dim_value for dim in image[1:])], np.uint8)

@@ -1,14 +1,47 @@
 """Execution of a graph while it is built, without optimisation, which would take longer than a few images."""
 
+import json
+import tempfile
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+SHAPES = ("input_type_shape", "output_type_shape")  # of an event in ONNX Runtime's profile
 SILENT = 4  # severity of ONNX Runtime's log; exceptions have the same messages
+
+
+class Execution(NamedTuple):
+    """One execution of a node, with the shapes of its inputs and outputs."""
+
+    node: str
+    inputs: list[list[int]]
+    outputs: list[list[int]]
+
+
+def executions(graph: ModelProto, images: NDArray[np.uint8]) -> list[Execution]:
+    """Return what is executed for images, node by node; a node in a loop stands in it once for each round."""
+    settings = _settings()
+    settings.enable_profiling = True
+    with tempfile.TemporaryDirectory() as folder:
+        settings.profile_file_prefix = str(Path(folder, "profile"))
+        session = ort.InferenceSession(graph.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+        session.run(None, {graph.graph.input[0].name: images})
+        events = json.loads(Path(session.end_profiling()).read_text())
+    kernel = "_kernel_time"
+    return [
+        Execution(event["name"].removesuffix(kernel), *(_shapes(event["args"][key]) for key in SHAPES))
+        for event in events
+        if event["name"].endswith(kernel)
+    ]
+
+
+def _shapes(found: list[dict[str, list[int]]]) -> list[list[int]]:
+    return [shape for one in found for shape in one.values()]
 
 
 def outputs(graph: ModelProto, images: NDArray[np.uint8], names: Sequence[str] = ()) -> list[NDArray[Any]]:
@@ -25,11 +58,16 @@ def outputs(graph: ModelProto, images: NDArray[np.uint8], names: Sequence[str] =
     Raises:
         Exception: The runtime's, which have no narrower common base, where the graph does not load or run.
     """
-    settings = ort.SessionOptions()
-    settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    settings.intra_op_num_threads = 1
-    settings.log_severity_level = SILENT
+    settings = _settings()
     session = ort.InferenceSession(graph.SerializeToString(), settings, providers=["CPUExecutionProvider"])
     wanted = list(names) or [value.name for value in graph.graph.output]
     values: list[NDArray[Any]] = session.run(wanted, {graph.graph.input[0].name: images})
     return values
+
+
+def _settings() -> ort.SessionOptions:
+    settings = ort.SessionOptions()
+    settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    settings.intra_op_num_threads = 1
+    settings.log_severity_level = SILENT
+    return settings

@@ -82,14 +82,14 @@ def quantize_model(
         facts["calibration"] = {"method": method, "seed": seed, "train_indices": chosen.tolist()}
     try:
         made = to_int8(graph, pixels, method, ends(graph), threads=threads) if precision == "int8" else to_fp16(graph)
+        write_metadata(made, facts)
+        onnx.checker.check_model(made, full_check=True)
     except Exception as error:  # both converters raise many types on unusual graphs
         raise ResbenchError(
             f"{model_path}: cannot be made {precision} ({one_line(error)}); leave {precision} out of `precisions`"
         ) from error
-    write_metadata(made, facts)
     with atomic(onnx_path) as temporary:
         onnx.save_model(made, temporary)
-        onnx.checker.check_model(temporary, full_check=True)
         open_session(temporary, BASE_PROVIDER.name, threads)
 
 

@@ -1,5 +1,6 @@
 """The contract of all networks, which makes everything after the training work; it is checked when one is built."""
 
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +12,7 @@ from resbench import IMAGE_SHAPE
 from resbench.common.errors import ResbenchError
 from resbench.networks.registry import describe_error
 
+LAYER_NAME = re.compile(r"[A-Za-z0-9_.>-]+")
 INPUT = 'keras.Input((32, 32, 3), dtype="uint8")'
 
 
@@ -30,7 +32,7 @@ def build(module: ModuleType, classes: int) -> keras.Model:
     file = Path(str(module.__file__))
     try:
         model = module.build(classes)
-    except Exception as error:  # whatever the file does
+    except (Exception, SystemExit) as error:  # whatever the file does
         raise ResbenchError(f"{file}: build({classes}) fails ({describe_error(error, file)}); correct it") from error
     if fault := find_fault(model, classes):
         raise ResbenchError(f"{file}: {fault}")
@@ -63,10 +65,22 @@ def find_fault(model: object, classes: int) -> str | None:
             f"build it from {INPUT} on and return keras.Model(image, output)"
         )
     if len(inputs) > 1 or len(outputs) > 1:
-        return (
-            f"its model has {len(inputs)} inputs and {len(outputs)} outputs; it takes one image and returns one output"
-        )
+        counts = f"inputs: {len(inputs)}, outputs: {len(outputs)}"
+        return f"its model does not take one image and return one output ({counts}); return keras.Model(image, output)"
+    if isinstance(getattr(model, "output", None), dict):
+        return "its model returns a dict; return keras.Model(image, output)"
     return _input_fault(inputs[0]) or _layer_fault(model) or _head_fault(outputs[0], classes)
+
+
+def arithmetic_fault(model: keras.Model) -> str | None:
+    """Return which layer computes in floats of its own choice, and the remedy; None where all take float32."""
+    for layer in model._flatten_layers():
+        if layer.compute_dtype in ("float16", "bfloat16", "float64"):
+            return (
+                f"layer {layer.name!r} computes in {layer.compute_dtype}; leave its dtype and policy out: "
+                "training.mixed_precision sets the arithmetic of training, and precisions that of the exported models"
+            )
+    return None
 
 
 def softmax_fault(probabilities: NDArray[np.float32]) -> str | None:
@@ -106,12 +120,22 @@ def _input_fault(image: keras.KerasTensor) -> str | None:
 
 def _layer_fault(model: keras.Model) -> str | None:
     for layer in model._flatten_layers():
+        if not LAYER_NAME.fullmatch(layer.name):
+            return f"layer {layer.name!r}: TensorFlow takes names of letters A to Z, digits, _ . - alone; rename it"
         if isinstance(layer, keras.layers.Lambda):
             return (
                 f"layer {layer.name!r} is a Lambda, whose code Keras does not load from a file; "
                 "write it with keras.ops, or as a class of keras.layers.Layer in this file"
             )
+        if _holds_lambda(layer):
+            return f"layer {layer.name!r} is given a lambda, which Keras does not load from a file; write it with def"
     return None
+
+
+def _holds_lambda(layer: keras.Layer) -> bool:
+    """Return whether the activation of a layer, or another function that it is given, has no name."""
+    values = [getattr(layer, "activation", None), *vars(layer).values()]
+    return any(getattr(value, "__name__", "") == "<lambda>" for value in values)
 
 
 def _head_fault(output: keras.KerasTensor, classes: int) -> str | None:

@@ -42,14 +42,14 @@ def variant(name: str) -> ModuleType:
         module = importlib.import_module(f"resbench.networks.variants.{name}")
     except SyntaxError as error:
         raise ResbenchError(f"{error.filename}: line {error.lineno} is no Python ({error.msg}); correct it") from error
-    except Exception as error:  # whatever the file does
+    except (Exception, SystemExit) as error:  # whatever the file does
         raise ResbenchError(f"{file}: cannot be imported ({describe_error(error, file)}); correct it") from error
     if not callable(getattr(module, "build", None)):
         raise ResbenchError(f"{file}: has no function build(classes); write one that returns a keras.Model")
     return module
 
 
-def describe_error(error: Exception, file: Path) -> str:
+def describe_error(error: BaseException, file: Path) -> str:
     """Return an error's type and message, with the last line of a file that it passed.
 
     Args:
