@@ -237,6 +237,14 @@ ON_THE_PAGE = {
     "no page": (lambda folder: (folder / PAGE).write_text("nothing"), f"{PAGE}: is no page that"),
     "a history": (edit_csv(HISTORY, 1, "loss", "1.0"), f"{PAGE}: chart learning-loss"),
     "a scenario": (edit_csv("scenarios.csv", 1, "p90_ms", "1"), f"{PAGE}: line"),
+    "the configuration's epochs": (
+        edit(PAGE, "epochs: 2\n", "epochs: 20\n"),
+        f"{PAGE}: its configuration has epochs 20",
+    ),
+    "the configuration's seeds": (
+        edit(PAGE, "seeds:\n- 0\n", "seeds:\n- 1\n"),
+        f"{PAGE}: its configuration has seeds [1]",
+    ),
     "another figure": (add("figures/more.svg"), "figures/more.svg: is no figure of the page"),
 }
 

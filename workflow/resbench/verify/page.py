@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 from PIL import Image
@@ -25,12 +25,14 @@ from resbench.report.html.configuration import read_configuration
 from resbench.report.html.page import render_page
 from resbench.report.html.page_inputs import PageInputs, read_page_inputs
 from resbench.report.html.rendering import chart_library_name
+from resbench.training.record import read_record
 from resbench.verify.faults import Fault, Note, first, read
 from resbench.verify.tables import json_differences, read_text
 
 PAGE = "report.html"
 PAGE_CHECKSUMS = f"{CHECKSUMS}.page"
 FIGURES = "figures"
+SETTINGS = ("protocol", "epochs", "batch_size", "limit", "validation")  # of a training
 SPECS = '<script type="application/json" id="specs">'
 PICTURE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]+)")
 
@@ -74,6 +76,7 @@ def check_page(folder: Path, sources: list[str], note: Note) -> Iterator[Fault]:
         yield Fault(path, f"cannot be made again: {str(error).removeprefix(f'{path}: ')}")
         return
     yield from first(_differences(path, stored, expected))
+    yield from _configuration(folder, inputs.config, sources)
     if stored.generator == expected.generator:
         if stored.library != expected.library:
             yield Fault(path, f"its chart library is not the one of {chart_library_name()}")
@@ -171,6 +174,29 @@ def _part(line: str | None, other: str | None) -> str:
         return "missing"
     same = next((place for place, (a, b) in enumerate(zip(line, other or "", strict=False)) if a != b), 0)
     return repr(line[max(0, same - 20) : same + 60])
+
+
+def _configuration(folder: Path, config: dict[str, Any], sources: list[str]) -> Iterator[Fault]:
+    """Yield what the page's configuration says of the trainings, and the records in the models do not."""
+    models = [folder / name for name in sources if Path(name).match("models/*/*/history.csv")]
+    names = {"variants": {path.parents[1].name for path in models}}
+    names["seeds"] = {path.parent.name.removeprefix("seed") for path in models}
+    for key, found in names.items():
+        said = config.get(key)
+        if isinstance(said, list) and {str(one) for one in said} != found:
+            yield Fault(
+                folder / PAGE, f"its configuration has {key} {said}, but trained were {', '.join(sorted(found))}"
+            )
+    training = config.get("training")
+    said = {key: training.get(key) for key in SETTINGS} if isinstance(training, dict) else {}
+    for path in models:
+        model = path.with_name("model.keras")
+        record = read(read_record, model)
+        for key, value in said.items():
+            if not isinstance(record, Fault) and value is not None and record.get(key, value) != value:
+                yield Fault(
+                    folder / PAGE, f"its configuration has {key} {value!r:.40}, but {model} {record[key]!r:.40}"
+                )
 
 
 def _figures(folder: Path, names: set[str], sources: list[str]) -> Iterator[Fault]:
