@@ -76,11 +76,6 @@ def test_a_second_run_does_nothing(finished) -> None:
     assert finished.planned() == set()
 
 
-def test_a_new_date_on_a_network_changes_nothing(spoiled) -> None:
-    os.utime(spoiled.folder / NETWORKS / "variants/pool.py")
-    assert spoiled.planned() == set()
-
-
 @pytest.mark.parametrize(
     ("name", "variants"),
     [
@@ -99,20 +94,19 @@ def test_a_changed_network_is_trained_again_and_no_other(spoiled, name: str, var
 
 
 @pytest.mark.parametrize(
-    ("section", "key", "value", "rules"),
+    ("changes", "rules"),
     [
-        ("training", "epochs", 2, {"train", "export", "quantize", "evaluate", "latency", *REPORTING}),
-        ("benchmark", "rounds", 2, {"latency", *REPORTING}),
-        ("benchmark", "scenarios", "smoke", {"scenarios", "page", "default"}),
-        ("data", "name", "other words", REPORTING),
-        ("training", "device", "auto", set()),
-        ("data", "window_s", 5, set()),
+        ({"training": {"epochs": 2}}, {"train", "export", "quantize", "evaluate", "latency", *REPORTING}),
+        ({"benchmark": {"rounds": 2, "scenarios": "smoke"}}, {"latency", "scenarios", *REPORTING}),
+        ({"data": {"name": "other words"}}, REPORTING),
+        ({"training": {"device": "auto"}, "data": {"window_s": 5}}, set()),
     ],
+    ids=["epochs", "rounds and scenarios", "name", "device, patience, and a new date on a network"],
 )
-def test_a_changed_setting_reruns_what_depends_on_it(spoiled, section, key, value, rules) -> None:
+def test_a_changed_setting_reruns_what_depends_on_it(spoiled, changes, rules) -> None:
     config = yaml.safe_load((spoiled.folder / "test.yaml").read_text())
-    config[section][key] = value
-    spoiled.configure(**config)
+    spoiled.configure(**config | {section: config[section] | values for section, values in changes.items()})
+    os.utime(spoiled.folder / NETWORKS / "variants/pool.py")
     planned = spoiled.planned()
     assert {rule for rule, _ in planned} == rules
     assert trained(planned) == (set(VARIANTS) if "train" in rules else set())
