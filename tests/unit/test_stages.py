@@ -134,14 +134,38 @@ def test_an_edit_of_what_affects_the_result_changes_the_digest(copied: Path, nam
     assert digest(copied, "train", variant="pool", protocol="notebook") != before
 
 
-@pytest.mark.parametrize("words", ["from my_blocks import stem", "import my_blocks", "from .my_blocks import stem"])
-def test_a_module_next_to_a_variant_of_the_user_belongs_to_it(tmp_path: Path, words: str) -> None:
+@pytest.mark.parametrize(
+    ("words", "file"),
+    [
+        ("from my_blocks import stem", "deeper.py"),
+        ("import my_blocks", "deeper.py"),
+        ("from .my_blocks import stem", "deeper.py"),
+        ("from resbench.networks.variants import my_blocks", "deeper.py"),
+        ("from resbench.networks.variants.my_blocks import stem", "deeper.py"),
+        ("from blocks.inner import stem", "deeper.py"),
+        ("import blocks.inner", "blocks/__init__.py"),
+        ("from .blocks.inner import stem", "blocks/near.py"),
+    ],
+)
+def test_a_module_next_to_a_variant_of_the_user_belongs_to_it(tmp_path: Path, words: str, file: str) -> None:
+    (tmp_path / "blocks").mkdir()
     (tmp_path / "mine.py").write_text(f"{words}\n\n\ndef build(classes): ...\n")
     (tmp_path / "my_blocks.py").write_text("from deeper import WIDTH\n\n\ndef stem(): ...\n")
-    (tmp_path / "deeper.py").write_text("WIDTH = 8\n")
+    (tmp_path / "blocks/inner.py").write_text("from deeper import WIDTH\nfrom .near import SIDE\n")
+    for name in ("deeper.py", "blocks/__init__.py", "blocks/near.py"):
+        (tmp_path / name).write_text("WIDTH = SIDE = 8\n")
     before = digest(PACKAGE, "train", variant="mine", variants=tmp_path)
-    (tmp_path / "deeper.py").write_text("WIDTH = 64\n")
+    (tmp_path / file).write_text("WIDTH = SIDE = 64\n")
     assert digest(PACKAGE, "train", variant="mine", variants=tmp_path) != before
+
+
+def test_a_module_of_the_package_belongs_to_a_variant_of_the_user_that_imports_it_from_above(
+    copied: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text("from ..layers import probabilities\n\n\ndef build(classes): ...\n")
+    before = digest(copied, "train", variant="mine", variants=tmp_path)
+    edit(copied / "networks/layers.py", "import keras", "import keras\n\nWIDTH = 1")
+    assert digest(copied, "train", variant="mine", variants=tmp_path) != before
 
 
 def test_the_code_of_a_runtime_belongs_to_the_providers_that_it_executes(copied: Path) -> None:

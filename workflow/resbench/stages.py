@@ -14,13 +14,15 @@ from functools import cache
 from pathlib import Path
 
 from resbench.common.errors import ResbenchError
-from resbench.common.variants import variant_file
+from resbench.common.variants import OWN_FOLDER as VARIANTS_FOLDER
+from resbench.common.variants import variant_file, variant_folders
 from resbench.runtime.backend import BACKENDS
 from resbench.runtime.providers import PROVIDERS
 
 PACKAGE = Path(__file__).parent
 # Packages of which a stage uses one module at a time: that of the variant, that of the protocol.
 NETWORKS = "resbench.networks"
+VARIANTS = f"{NETWORKS}.variants"
 PROTOCOLS = "resbench.training.protocols"
 
 # Modules that do not affect results: a stage may import them without depending on them.
@@ -152,39 +154,53 @@ def _is_within(name: str, packages: tuple[str, ...]) -> bool:
 
 @cache
 def _imported(path: Path) -> list[tuple[str, Path]]:
-    """Return name and file of each module that a file imports, from this package or from the file's folder."""
-    modules = [(name, file) for name in _imported_names(path) if (file := _module_file(name, path.parent))]
+    """Return name and file of each module that a file imports, from this package or the folder of the user's variants.
+
+    Variants there are modules of `resbench.networks.variants`, and their folder is searched for other names as well.
+    """
+    users = next((folder for folder in variant_folders() if path.is_relative_to(folder)), VARIANTS_FOLDER)
+    modules = [(name, file) for name in _imported_names(path, users) if (file := _module_file(name, users))]
     return [(name, file) for name, file in modules if name not in NEUTRAL]
 
 
-def _imported_names(path: Path) -> Iterator[str]:
-    """Yield the names that may be modules: for `from a import b`, both `a` and `a.b`."""
+def _imported_names(path: Path, users: Path) -> Iterator[str]:
+    """Yield the names that may be modules: for `from a.b import c`, `a.b` and `a.b.c`; `a` if it is the user's."""
     for node in ast.walk(_parsed(path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            sources = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            source = ".".join(filter(None, (_package(path, node.level), node.module)))
-            yield source
-            yield from (f"{source}.{alias.name}" for alias in node.names)
+            source = ".".join(filter(None, (_package(path, users, node.level), node.module)))
+            sources = [source, *(f"{source}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        yield from sources
+        for source in sources:
+            if not source.startswith("resbench."):
+                yield from (source.rsplit(".", level)[0] for level in range(1, source.count(".") + 1))
 
 
-def _package(path: Path, level: int) -> str:
-    """Return the package that a relative import of that level starts from; empty outside this package, and for 0."""
-    if not level or not path.is_relative_to(PACKAGE):
+def _package(path: Path, users: Path, level: int) -> str:
+    """Return the package that a relative import of that level starts from; empty for level 0."""
+    if not level:
         return ""
-    parts = ("resbench", *path.relative_to(PACKAGE).parts)
+    if path.is_relative_to(PACKAGE):
+        parts = ("resbench", *path.relative_to(PACKAGE).parts)
+    else:
+        parts = (*VARIANTS.split("."), *path.relative_to(users).parts)
     return ".".join(parts[: len(parts) - level])
 
 
-def _module_file(name: str, folder: Path) -> Path | None:
-    """Return the file of a module of this package, or of one that lies in the folder; None for any other."""
+def _module_file(name: str, users: Path) -> Path | None:
+    """Return the file of a module of this package, or of one in the folder of the user's variants; None for others."""
+    places = []
     if name == "resbench" or name.startswith("resbench."):
-        root, relative = PACKAGE, _module_path(name)
-    else:
-        root, relative = folder, Path(*name.split("."))
-    for candidate in ((root / relative).with_suffix(".py"), root / relative / "__init__.py", root / relative):
-        if candidate.is_file():
-            return candidate
+        places.append(PACKAGE / _module_path(name))
+    if not places or name.startswith(f"{VARIANTS}."):
+        places.append(users.joinpath(*name.removeprefix(f"{VARIANTS}.").split(".")))
+    for place in places:
+        for candidate in (place.with_suffix(".py"), place / "__init__.py", place):
+            if candidate.is_file():
+                return candidate
     return None
 
 
