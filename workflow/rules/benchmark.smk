@@ -1,5 +1,5 @@
 rule evaluate:
-    """Run a model over the test set with ONNX Runtime and keep its predictions."""
+    """Run a model over the test set on a provider and write its predictions."""
     input:
         model="<results>/onnx/{variant}/seed{seed}/{precision}.onnx",
         test="<results>/data/test.npz",
@@ -17,7 +17,7 @@ rule evaluate:
         mem_mb=2000,
     params:
         code=lambda wildcards: code_digest("evaluate", providers=(wildcards.provider,)),
-        options=lambda wildcards: option_words([wildcards.provider]),
+        options=lambda wildcards: provider_arguments([wildcards.provider]),
     shell:
         r"""
         resbench evaluate {input.model:q} --data {input.test:q} --provider {wildcards.provider} {params.options:q} \
@@ -26,7 +26,7 @@ rule evaluate:
 
 
 rule latency:
-    """Time every variant under the same conditions: one job, alone on the machine, models in turn."""
+    """Time every variant under the same conditions: in one job, alone on the machine, in interleaved rounds."""
     input:
         models=lambda wildcards: timed("<results>/onnx/{variant}/seed{seed}/{precision}.onnx", wildcards.provider),
         predictions=lambda wildcards: timed(
@@ -42,26 +42,26 @@ rule latency:
         "<benchmarks>/latency/{provider}.tsv"
     conda:
         "../envs/resbench.yaml"
-    # All cores there are; a cluster, where no number is given, reserves what the benchmark uses.
+    # All cores of the machine; on a cluster, where no number is given, those that the benchmark uses.
     threads: workflow.resource_settings.cores or max(config["benchmark"]["threads"])
     resources:
         gpu=lambda wildcards: int(PROVIDERS[wildcards.provider].needs_gpu),
         mem_mb=2000,
         runtime=240,
-        # Inside its SLURM job, Snakemake is given all cores of the node: this keeps to what was asked for.
+        # Within its SLURM job, Snakemake gets all cores of the node; this limits it to the requested ones.
         cpus_per_task=max(config["benchmark"]["threads"]),
     params:
         code=lambda wildcards: code_digest("latency", providers=(wildcards.provider,)),
-        # Not an output: a failed job's outputs are deleted, and the next try goes on from here.
+        # Not an output: a failed job's outputs are deleted, and the next attempt continues from here.
         checkpoints=lambda wildcards, output: (
             Path(output.samples).parents[2] / f"checkpoints/latency/{wildcards.provider}"
         ),
         batch_sizes=",".join(map(str, config["benchmark"]["batch_sizes"])),
         threads=",".join(map(str, config["benchmark"]["threads"])),
-        settings=given(config["benchmark"], "preset", "rounds"),
-        options=lambda wildcards: option_words([wildcards.provider]),
-        predictions=repeated("predictions"),
-        notes=[word for line in SKIPPED for word in ("--note", line)],
+        settings=arguments(config["benchmark"], "preset", "rounds"),
+        options=lambda wildcards: provider_arguments([wildcards.provider]),
+        predictions=repeated_arguments("predictions"),
+        notes=[argument for line in SKIPPED for argument in ("--note", line)],
     shell:
         r"""
         resbench latency {input.models:q} --data {input.test:q} --provider {wildcards.provider} \
@@ -72,7 +72,7 @@ rule latency:
 
 
 rule profile:
-    """Profile the models that are timed, in processes of their own, which time nothing."""
+    """Profile the models that are timed, in other processes than those that time them."""
     input:
         models=lambda wildcards: timed("<results>/onnx/{variant}/seed{seed}/{precision}.onnx", wildcards.provider),
         test="<results>/data/test.npz",
@@ -131,8 +131,8 @@ rule scenarios:
         threads=config["benchmark"]["threads"][0],
         batch_size=max(config["benchmark"]["batch_sizes"]),
         p99_ms=config["benchmark"]["server_p99_ms"],
-        providers=[word for name in config["benchmark"]["providers"] for word in ("--provider", name)],
-        options=option_words(PROVIDER_OPTIONS),
+        providers=[argument for name in config["benchmark"]["providers"] for argument in ("--provider", name)],
+        options=provider_arguments(PROVIDER_OPTIONS),
     shell:
         r"""
         resbench scenarios {input.models:q} --data {input.test:q} {params.providers:q} {params.options:q} \

@@ -1,4 +1,4 @@
-"""What the other files share: the checked configuration and the environment of the jobs."""
+"""Shared by the other files: the checked configuration and the environment of the jobs."""
 
 import copy
 import functools
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from snakemake.pathvars import Pathvars
 
-# In a checkout, the jobs run its own package, whatever else is installed; elsewhere, the installed one.
+# In a checkout, the jobs run its own package, whatever is installed; elsewhere, the installed one.
 WORKFLOW = Path(workflow.current_basedir.join("..").get_path_or_uri(secret_free=True)).resolve()
 SEARCHED = {"PATH": [Path(sys.executable).parent]}  # also when snakemake was called by its path
 if (WORKFLOW / "resbench").is_dir():
@@ -33,7 +33,7 @@ try:
 except ModuleNotFoundError as error:
     sys.exit(f"{error.name} is not installed here; the workflow's README says how to set up its environment")
 
-config = copy.deepcopy(config)  # several modules may be handed the same one
+config = copy.deepcopy(config)  # several modules may get the same one
 
 read = dict.fromkeys(os.path.relpath(path) for path in workflow.configfiles)  # one given twice is in it twice
 duplicates = [line for path in read for line in configuration.duplicate_keys(Path(path))]
@@ -52,7 +52,7 @@ except ResbenchError as error:
     sys.exit(f"config: data: {error}")
 
 
-# Test sets besides the main one: by name, where the user's own come from; then the corrupted copies.
+# Test sets in addition to the main one: the user's own, by name; then the corrupted copies.
 EXTRA_TEST_SETS = {test_set["name"]: test_set for test_set in config["data"]["extra_test_sets"]}
 CORRUPTED_TEST_SETS = []
 if config["data"]["corruptions"]:
@@ -69,7 +69,7 @@ if not PROVIDER_OPTIONS:
 config["benchmark"]["providers"] = list(PROVIDER_OPTIONS)
 
 
-# Samples and host of each environment that was measured elsewhere, by paths that no module's prefix changes.
+# Samples and host of each environment that was measured on another machine; absolute, so no module's prefix applies.
 try:
     ELSEWHERE = [
         pair
@@ -89,38 +89,38 @@ wildcard_constraints:
 
 
 def local_content():
-    """The hash of the first source that is a file or folder here; once it is gone, the hash that was recorded of it."""
+    """Return the hash of the first source that is a local file or folder; if it no longer exists, its recorded hash."""
     record = Path(config["pathvars"]["results"], "data/source.json")
     read = json.loads(record.read_text()) if record.is_file() else {}
     for source in SOURCES:
         if source != "digits" and not source.startswith(("http:", "https:")):
-            found = fingerprint(source) or (read["sha256"] if read.get("source") == source else None)
-            if found:
-                return found
+            content = fingerprint(source) or (read["sha256"] if read.get("source") == source else None)
+            if content:
+                return content
     return ""
 
 
 @functools.cache  # and only when a training is planned: each job parses the workflow again
 def training_cards():
-    """GPUs that a training asks for: one where the profile says that nodes have it, or this machine has."""
-    said = (workflow.resource_settings.default_resources or {}).get("gpu_nodes")
+    """Return the number of GPUs of a training: 1 where the profile says that nodes have one, or this machine has one."""
+    of_nodes = (workflow.resource_settings.default_resources or {}).get("gpu_nodes")
     if config["training"]["device"] != "auto":
         return int(config["training"]["device"] == "gpu")
-    return int(cards(["index"]) != [] if said is None else said.value > 0)
+    return int(cards(["index"]) != [] if of_nodes is None else of_nodes.value > 0)
 
 
 def precisions_on(provider):
     return [precision for precision in config["precisions"] if PROVIDERS[provider].supports(precision)]
 
 
-def science(config):
-    """What results depend on, as JSON: not where files go, nor patience, nor the device of the training."""
+def experiment(config):
+    """Return the configuration that results depend on, as JSON: without paths, download limits and the device."""
     chosen = {key: value for key, value in config.items() if key != "pathvars"}
     for section, keys in {"data": ("min_rate_kb", "window_s"), "training": ("device",)}.items():
         chosen[section] = {key: value for key, value in config[section].items() if key not in keys}
     providers = [{"name": name, "options": options} if options else name for name, options in PROVIDER_OPTIONS.items()]
     chosen["benchmark"] = config["benchmark"] | {"providers": providers}
-    return json.dumps(chosen, sort_keys=True)  # their order is no change
+    return json.dumps(chosen, sort_keys=True)  # sorted: another order is not a change
 
 
 DEPLOYED_ON = config["benchmark"]["providers"][0]
@@ -128,39 +128,39 @@ if config["deployment"]["precision"] not in ("fastest", *precisions_on(DEPLOYED_
     sys.exit(f"config: deployment.precision: {config['deployment']['precision']} is not measured on {DEPLOYED_ON}")
 
 
-def given(settings, *names):
-    """Command-line words for those of the settings that are not null."""
-    words = []
+def arguments(settings, *names):
+    """Return command-line arguments for those of the settings that are not null."""
+    given = []
     for name in names:
         value, option = settings[name], name.replace("_", "-")
         if isinstance(value, bool):
-            words.append(f"--{option}" if value else f"--no-{option}")
+            given.append(f"--{option}" if value else f"--no-{option}")
         elif value is not None:
-            words += [f"--{option}", value]
-    return words
+            given += [f"--{option}", value]
+    return given
 
 
-def repeated(option):
-    """Command-line words for all inputs of that name: the option before each."""
+def repeated_arguments(option):
+    """Return the function that gives all inputs of a name as command-line arguments, each after its option."""
 
-    def words(wildcards, input):
-        return [word for path in getattr(input, option) for word in (f"--{option}", path)]
+    def of_inputs(wildcards, input):
+        return [argument for path in getattr(input, option) for argument in (f"--{option}", path)]
 
-    return words
+    return of_inputs
 
 
-def option_words(providers):
-    """Command-line words for these providers' options."""
+def provider_arguments(providers):
+    """Return command-line arguments for the options of providers."""
     return [
-        word
+        argument
         for provider in providers
         for name, value in PROVIDER_OPTIONS.get(provider, {}).items()
-        for word in ("--provider-option", f"{provider}.{name}={value}")
+        for argument in ("--provider-option", f"{provider}.{name}={value}")
     ]
 
 
 def timed(path, provider):
-    """Files of the models to time: a variant's seeds differ in their weights alone, so the first stands for all."""
+    """Return files of the models to time: a variant's seeds differ only in their weights, so the first one is enough."""
     return expand(
         path,
         variant=config["variants"],
@@ -170,12 +170,12 @@ def timed(path, provider):
     )
 
 
-# The profiler is ONNX Runtime's on the CPU, wherever else models are measured.
+# ONNX Runtime's profiler runs on the CPU, whatever the measured providers.
 PROFILED = [BASE_PROVIDER.name] if config["benchmark"]["profile"] else []
 
 
 def all_predictions(ending=".npz"):
-    """What evaluate writes: every model, in each precision on the providers that it is measured on."""
+    """Return the files of evaluate: every model, in each precision on the providers that it is measured on."""
     return [
         f"<results>/predictions/{variant}/seed{seed}/{precision}-{provider}{ending}"
         for variant in config["variants"]

@@ -1,6 +1,6 @@
 localrules:
-    digits,  # on a cluster, where snakemake runs: all three take seconds,
-    download,  # and nodes may have no internet
+    digits,  # on a cluster, these run where Snakemake runs: they take seconds,
+    download,  # and nodes may have no internet access
     convert,
 
 
@@ -34,15 +34,15 @@ rule download:
     conda:
         "../envs/resbench.yaml"
     resources:
-        # Patience is no part of the data: as resources, a change of these fetches nothing anew.
+        # These do not affect the data: as resources, a change of them downloads nothing again.
         min_rate_kb=config["data"]["min_rate_kb"],
         window_s=config["data"]["window_s"],
     params:
         sha256=SHA256 or "none",
-        # A file or folder of one's own may change in place.  (Of a function of the outputs, Snakemake sees no change.)
+        # The user's own file or folder may change. (Snakemake detects no change in a function of the outputs.)
         content=lambda wildcards: SHA256 or local_content(),
         sources=lambda wildcards, input: [
-            word for source in SOURCES for word in ("--source", input.digits if source == "digits" else source)
+            argument for source in SOURCES for argument in ("--source", input.digits if source == "digits" else source)
         ],
     shell:
         r"""

@@ -1,5 +1,5 @@
 rule export:
-    """Convert a model to ONNX; refused unless both agree on the whole test set."""
+    """Convert a model to ONNX, unless the two disagree on the test set."""
     input:
         model="<results>/models/{variant}/seed{seed}/model.keras",
         test="<results>/data/test.npz",
@@ -45,7 +45,7 @@ rule quantize:
     params:
         code=code_digest("quantize"),
         settings=lambda wildcards: (
-            given(config["quantization"], "images", "method", "seed") if wildcards.precision == "int8" else []
+            arguments(config["quantization"], "images", "method", "seed") if wildcards.precision == "int8" else []
         ),
     shell:
         r"""
@@ -59,7 +59,7 @@ localrules:
 
 
 rule bundle:
-    """Put the model to deploy in a folder that Triton serves: of the first seed, in the recommended precision."""
+    """Write the model to deploy into a folder that Triton serves: of the first seed, in the recommended precision."""
     input:
         report="<results>/report.csv",
         recommendation="<results>/recommendation.json",
@@ -86,8 +86,8 @@ rule bundle:
         "../envs/resbench.yaml"
     params:
         code=code_digest("bundle"),
-        predictions=repeated("predictions"),
-        robustness=repeated("robustness"),
+        predictions=repeated_arguments("predictions"),
+        robustness=repeated_arguments("robustness"),
     shell:
         r"""
         resbench bundle {input.models:q} {params.predictions:q} --report {input.report:q} \

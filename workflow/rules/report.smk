@@ -1,5 +1,5 @@
 rule collate:
-    """Gather every stage's figures in one table, compare the models and decide which one to deploy."""
+    """Collect all results in one table, compare the models and recommend one."""
     input:
         summary="<results>/data/summary.json",
         parity=expand(
@@ -36,16 +36,16 @@ rule collate:
         mem_mb=2000,
     params:
         code=code_digest("collate"),
-        name=given(config["data"], "name"),
+        name=arguments(config["data"], "name"),
         deployment=[
             *("--provider", DEPLOYED_ON, "--batch-size", config["benchmark"]["batch_sizes"][0]),
             *("--threads", config["benchmark"]["threads"][0], "--precision", config["deployment"]["precision"]),
         ],
-        parity=repeated("parity"),
-        predictions=repeated("predictions"),
-        samples=repeated("samples"),
-        host=repeated("host"),
-        robustness=repeated("robustness"),
+        parity=repeated_arguments("parity"),
+        predictions=repeated_arguments("predictions"),
+        samples=repeated_arguments("samples"),
+        host=repeated_arguments("host"),
+        robustness=repeated_arguments("robustness"),
     shell:
         r"""
         resbench collate --report {output.report:q} --comparisons {output.comparisons:q} \
@@ -57,7 +57,7 @@ rule collate:
 
 
 rule page:
-    """Show everything on one page that loads nothing, with its charts as files beside it."""
+    """Write a page that loads nothing, and its charts as files next to it."""
     input:
         report="<results>/report.csv",
         comparisons="<results>/comparisons.csv",
@@ -78,9 +78,7 @@ rule page:
         test="<results>/data/test.npz",
         summary="<results>/data/summary.json",
     output:
-        page=report(
-            "<results>/report.html", caption="../report/page.rst", category="Page", labels={"page": "the whole page"}
-        ),
+        page=report("<results>/report.html", caption="../report/page.rst", category="Page", labels={"page": "the page"}),
         figures=report(
             directory("<results>/figures"),
             patterns=["{figure}.svg"],
@@ -99,14 +97,14 @@ rule page:
         mem_mb=2000,
     params:
         code=code_digest("page"),
-        history=repeated("history"),
-        predictions=repeated("predictions"),
-        samples=repeated("samples"),
-        host=repeated("host"),
-        scenarios=repeated("scenarios"),
-        robustness=repeated("robustness"),
-        operators=repeated("operators"),
-        config=science(config),
+        history=repeated_arguments("history"),
+        predictions=repeated_arguments("predictions"),
+        samples=repeated_arguments("samples"),
+        host=repeated_arguments("host"),
+        scenarios=repeated_arguments("scenarios"),
+        robustness=repeated_arguments("robustness"),
+        operators=repeated_arguments("operators"),
+        config=experiment(config),
     shell:
         r"""
         resbench page --page {output.page:q} --figures {output.figures:q} --checksums {output.checksums:q} \

@@ -21,8 +21,8 @@ rule extraset:
     params:
         code=code_digest("extraset"),
         path=lambda wildcards: EXTRA_TEST_SETS[wildcards.test_set]["path"],
-        labels=lambda wildcards: given(EXTRA_TEST_SETS[wildcards.test_set], "labels"),
-        # The files may change in place.
+        labels=lambda wildcards: arguments(EXTRA_TEST_SETS[wildcards.test_set], "labels"),
+        # The files may change.
         content=lambda wildcards: [
             fingerprint(EXTRA_TEST_SETS[wildcards.test_set][key] or "") for key in ("path", "labels")
         ],
@@ -50,13 +50,13 @@ if CORRUPTED_TEST_SETS:
             mem_mb=2000,
         params:
             code=code_digest("corrupt"),
-            outputs=lambda wildcards, output: [word for path in output for word in ("--output", path)],
+            outputs=lambda wildcards, output: [argument for path in output for argument in ("--output", path)],
         shell:
             "resbench corrupt --data {input.test:q} {params.outputs:q} 2>{log:q}"
 
 
 rule evaluate_test_sets:
-    """Run a model over all further test sets and keep its predictions."""
+    """Run a model over all further test sets and write its predictions."""
     input:
         model="<results>/onnx/{variant}/seed{seed}/{precision}.onnx",
         data=[
@@ -80,9 +80,11 @@ rule evaluate_test_sets:
         mem_mb=2000,
     params:
         code=lambda wildcards: code_digest("evaluate", providers=(wildcards.provider,)),
-        options=lambda wildcards: option_words([wildcards.provider]),
-        data=repeated("data"),
-        predictions=lambda wildcards, output: [word for path in output.predictions for word in ("--predictions", path)],
+        options=lambda wildcards: provider_arguments([wildcards.provider]),
+        data=repeated_arguments("data"),
+        predictions=lambda wildcards, output: [
+            argument for path in output.predictions for argument in ("--predictions", path)
+        ],
     shell:
         r"""
         resbench evaluate {input.model:q} {params.data:q} --provider {wildcards.provider} {params.options:q} \
@@ -91,7 +93,7 @@ rule evaluate_test_sets:
 
 
 rule robustness:
-    """Gather what every model loses on further test sets."""
+    """Collect the accuracy of every model on further test sets."""
     input:
         data=[
             *expand("<results>/data/test_sets/{test_set}.npz", test_set=EXTRA_TEST_SETS),
@@ -119,8 +121,8 @@ rule robustness:
         mem_mb=2000,
     params:
         code=code_digest("robustness"),
-        data=repeated("data"),
-        predictions=repeated("predictions"),
+        data=repeated_arguments("data"),
+        predictions=repeated_arguments("predictions"),
     shell:
         r"""
         resbench robustness --results {output.table:q} --checksums {output.checksums:q} {params.data:q} \

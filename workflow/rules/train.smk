@@ -1,5 +1,5 @@
 rule check:
-    """Take a variant's untrained network through all that follows, before anything is trained: seconds."""
+    """Run a variant's untrained network through all later stages, which takes seconds, before it is trained."""
     output:
         "<results>/checks/{variant}.json",
     log:
@@ -12,10 +12,10 @@ rule check:
     threads: 1
     resources:
         mem_mb=3000,
-        # As a resource: a parameter would make the check due, and with it the training.
+        # As a resource: a changed parameter would run the check again, and with it the training.
         precisions=" ".join(f"--precision {name}" for name in config["precisions"] if name != "fp32"),
     params:
-        # Due with the training of this network, and never alone, after an edit of the export for example.
+        # The same as of the training: the check runs again only with it, not after an edit of the export, for example.
         code=lambda wildcards: code_digest("train", variant=wildcards.variant, protocol=config["training"]["protocol"]),
     shell:
         r"""
@@ -25,9 +25,9 @@ rule check:
 
 
 rule train:
-    """Fit one variant from one random seed."""
+    """Train one variant with one random seed."""
     input:
-        # Not `ancient`: where its job is due, Snakemake would overlook that the training is due as well.
+        # Not `ancient`: where the check has to run, Snakemake would not see that the training has to, too.
         checked="<results>/checks/{variant}.json",
         train="<results>/data/train.npz",
         test="<results>/data/test.npz",
@@ -48,11 +48,11 @@ rule train:
         runtime=720,
     params:
         code=lambda wildcards: code_digest("train", variant=wildcards.variant, protocol=config["training"]["protocol"]),
-        # Not an output: a failed job's outputs are deleted, and the next try resumes from here.
+        # Not an output: a failed job's outputs are deleted, and the next attempt resumes from here.
         checkpoints=lambda wildcards, output: (
             Path(output.model).parents[3] / f"checkpoints/{wildcards.variant}/seed{wildcards.seed}"
         ),
-        settings=given(
+        settings=arguments(
             config["training"],
             "protocol",
             "epochs",

@@ -53,8 +53,8 @@ def options(
     """Train, export and measure small residual networks on CIFAR-10-sized images.
 
     The stages, in order: check, download, convert, train, export, quantize, evaluate, latency, scenarios, collate,
-    page, bundle.  Each reads and writes files; `snakemake --cores 4` runs them
-    all, scenarios where the configuration asks for them.
+    page, bundle. Each reads and writes files; `snakemake --cores 4` runs all of them, and scenarios if the
+    configuration asks for it.
     """
 
 

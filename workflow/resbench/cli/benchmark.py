@@ -27,16 +27,16 @@ def evaluate(
     ],
     provider: ProviderName,
     predictions: Annotated[
-        list[Path], typer.Option(help="Class probabilities of every image, .npz; once for each of --data.")
+        list[Path], typer.Option(help="Class probabilities of every image to write, .npz; once for each of --data.")
     ],
     threads: Threads = None,
     provider_option: ProviderOptions = None,
 ) -> None:
-    """Run a model over all images with ONNX Runtime and keep its predictions."""
+    """Run a model over all images on a provider and write its predictions."""
     from resbench.benchmark.predictions import evaluate_test_sets
 
     if len(data) != len(predictions):
-        raise typer.BadParameter(f"{len(data)} of --data and {len(predictions)} of --predictions: one of each")
+        raise typer.BadParameter(f"{len(data)} of --data and {len(predictions)} of --predictions; give one of each")
     options = provider_options(provider_option).get(provider)
     pairs = list(zip(data, predictions, strict=True))
     evaluate_test_sets(model, pairs, provider, threads=threads, options=options)
@@ -45,23 +45,21 @@ def evaluate(
 def latency(
     models: Annotated[list[Path], typer.Argument(help="The .onnx files to compare.")],
     provider: ProviderName,
-    samples: Annotated[Path, typer.Option(help="Every timed call, .csv.")],
-    host: Annotated[Path, typer.Option(help="What machine and software this was, and how steady, .json.")],
-    data: Annotated[
-        Path | None, typer.Option("--data", help="Real images to time on.  Default: random pixels.")
-    ] = None,
+    samples: Annotated[Path, typer.Option(help="Every timed call to write, .csv.")],
+    host: Annotated[Path, typer.Option(help="Description of the host and of the timings to write, .json.")],
+    data: Annotated[Path | None, typer.Option("--data", help="Images to time on.  Default: random pixels.")] = None,
     predictions: Annotated[
-        list[Path] | None, typer.Option(help="What `evaluate` wrote, to check answers against; once for each model.")
+        list[Path] | None, typer.Option(help="What `evaluate` wrote, to check outputs against; once for each model.")
     ] = None,
     batch_sizes: BatchSizes = "1,32",
     threads: ThreadCounts = "1",
     preset: LatencyPreset = "quick",
     rounds: Rounds = None,
     provider_option: ProviderOptions = None,
-    checkpoints: Annotated[Path | None, typer.Option(help="Folder to keep finished rounds in and go on from.")] = None,
-    note: Annotated[list[str] | None, typer.Option(help="A line to keep with the host.")] = None,
+    checkpoints: Annotated[Path | None, typer.Option(help="Folder for finished rounds, to continue from.")] = None,
+    note: Annotated[list[str] | None, typer.Option(help="A line to keep in the description of the host.")] = None,
 ) -> None:
-    """Time all models in one table under the same conditions: interleaved, a fresh process each."""
+    """Time models under the same conditions: in interleaved rounds, each measurement in a fresh process."""
     from resbench.benchmark.latency import measure_latency
 
     request = _request(provider, batch_sizes, threads, preset, rounds, provider_option)
@@ -99,11 +97,11 @@ def measure(
 def profile(
     models: Annotated[list[Path], typer.Argument(help="The .onnx files to profile.")],
     operators: Annotated[Path, typer.Option(help="Share of the time of each operator and layer, to write, .csv.")],
-    data: Annotated[Path | None, typer.Option("--data", help="Real images.  Default: random pixels.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Images to use.  Default: random pixels.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images in one call.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="Threads that a call may use.")] = 1,
 ) -> None:
-    """Show where each model's time goes, by ONNX Runtime's profiler: shares, and speed beside the machine's peak."""
+    """Profile models with ONNX Runtime: the share of each operator in the time, and its speed relative to the peak."""
     from resbench.benchmark.profile import profile_models
 
     profile_models(models, operators, data=data, batch_size=batch_size, threads=threads)
@@ -113,11 +111,11 @@ def scenarios(
     models: Annotated[list[Path], typer.Argument(help="The .onnx files to run.")],
     data: Data,
     provider: Annotated[list[str], one_of(PROVIDERS, "Execution provider; once for each.")],
-    results: Annotated[Path, typer.Option(help="LoadGen's figures and verdicts, .csv.")],
-    preset: Annotated[str, one_of(SCENARIO_PRESETS, "smoke: seconds a run; mlperf: the official lengths.")] = "smoke",
-    threads: Annotated[int, typer.Option(min=1, help="Intra-op threads.")] = 1,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images a call in Offline.")] = 32,
-    p99_ms: Annotated[float, typer.Option(min=0.001, help="What Server's 99th percentile must keep.")] = 100.0,
+    results: Annotated[Path, typer.Option(help="LoadGen's figures and verdicts to write, .csv.")],
+    preset: Annotated[str, one_of(SCENARIO_PRESETS, "smoke: seconds; mlperf: the official lengths.")] = "smoke",
+    threads: Annotated[int, typer.Option(min=1, help="Threads that a call may use.")] = 1,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images in one call in Offline.")] = 32,
+    p99_ms: Annotated[float, typer.Option(min=0.001, help="Largest 99th percentile in Server, in ms.")] = 100.0,
     provider_option: ProviderOptions = None,
 ) -> None:
     """Run MLPerf's SingleStream, Offline and Server on MLCommons LoadGen."""

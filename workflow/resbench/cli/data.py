@@ -17,20 +17,20 @@ def digits(dest: Annotated[Path, typer.Argument(help="Archive to write, .tar.gz.
 
 
 def download(
-    dest: Annotated[Path, typer.Argument(help="Where the archive goes, once its hash matched.")],
-    dataset: Annotated[str, one_of(DATASETS, "Whose sources and hash to take.")] = "cifar10",
+    dest: Annotated[Path, typer.Argument(help="File to write, once its hash matched.")],
+    dataset: Annotated[str, one_of(DATASETS, "Dataset whose sources and hash are used.")] = "cifar10",
     sha256: Annotated[
-        str, typer.Option(help="Expected SHA-256 in hex; auto: the dataset's; none: accept any file (warns).")
+        str, typer.Option(help="Expected SHA-256 in hex; auto: the dataset's; none: any file, with a warning.")
     ] = "auto",
     source: Annotated[
         list[str] | None,
         typer.Option(help="URL, file:// URL or path, tried in the order given.  Default: the dataset's."),
     ] = None,
-    record: Annotated[Path | None, typer.Option(help="Write here, as JSON, which source delivered.")] = None,
-    min_rate: Annotated[float, typer.Option(help="Leave a source slower than this, in kB/s.")] = 200.0,
+    record: Annotated[Path | None, typer.Option(help="File for the source that delivered, .json.")] = None,
+    min_rate: Annotated[float, typer.Option(help="Leave a source that is slower than this, in kB/s.")] = 200.0,
     window: Annotated[float, typer.Option(help="Seconds over which the rate is measured.")] = 20.0,
 ) -> None:
-    """Fetch the archive from the first source that delivers it, resuming what an earlier run began."""
+    """Fetch an archive from the first source that delivers it, resuming an earlier download."""
     from resbench.common.files import write_json
     from resbench.data.sources import download_archive
 
@@ -41,7 +41,7 @@ def download(
 
 
 def convert(
-    archive: Annotated[Path, typer.Argument(help="CIFAR-10's layout, Python or binary, .tar.gz.")],
+    archive: Annotated[Path, typer.Argument(help="Archive of images; config/README.md lists the supported layouts.")],
     train: Annotated[Path, typer.Option(help="Training images to write, .npz.")],
     test: Annotated[Path, typer.Option(help="Test images to write, .npz.")],
     record: Annotated[Path | None, typer.Option(help="What `download --record` wrote, for the summary.")] = None,
@@ -59,15 +59,16 @@ def convert(
 
 def extraset(
     path: Annotated[
-        Path, typer.Argument(help="A folder of pictures, an archive, or images as .npy with labels beside them.")
+        Path, typer.Argument(help="A folder of pictures, an archive, or images as .npy with labels next to them.")
     ],
-    like: Annotated[Path, typer.Option(help="Test images that `convert` wrote, .npz: their classes count.")],
+    like: Annotated[Path, typer.Option(help="Test images that `convert` wrote, .npz, whose classes the new set has.")],
     output: Annotated[Path, typer.Option(help="Test images to write, .npz.")],
     labels: Annotated[
-        Path | None, typer.Option(help="Labels of a .npy file.  Default: the file beside it that is called so.")
+        Path | None,
+        typer.Option(help="Labels of a .npy file.  Default: a file next to it with labels in its name."),
     ] = None,
 ) -> None:
-    """Read a further test set, as untrusted as an archive, into an array file."""
+    """Read a further test set, untrusted as an archive, into an array file."""
     from resbench.data.test_sets import write_test_set
 
     write_test_set(path, like, output, labels)
@@ -76,7 +77,7 @@ def extraset(
 def corrupt(
     data: Data,
     output: Annotated[
-        list[Path], typer.Option(help="…/CORRUPTION-SEVERITY.npz to write, such as contrast-3.npz; once for each.")
+        list[Path], typer.Option(help="…/NAME-SEVERITY.npz to write, such as contrast-3.npz; once for each.")
     ],
 ) -> None:
     """Make corrupted copies of test images, as Hendrycks & Dietterich (2019) define them."""

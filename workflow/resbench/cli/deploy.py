@@ -12,12 +12,12 @@ def bundle(
     models: Annotated[list[Path], typer.Argument(help="The .onnx files of one variant and seed, in all precisions.")],
     predictions: Annotated[list[Path], typer.Option(help="What `evaluate` wrote; once for each model.")],
     report: Annotated[Path, typer.Option(help="What `collate --report` wrote.")],
-    recommendation: Annotated[Path, typer.Option(help="What `collate --recommendation` wrote; it decides.")],
-    data: Annotated[Path, typer.Option("--data", help="Test images, of which one warms the server up, .npz.")],
-    folder: Annotated[Path, typer.Option(help="Folder to write, named as the served model will be.")],
+    recommendation: Annotated[Path, typer.Option(help="What `collate --recommendation` wrote.")],
+    data: Annotated[Path, typer.Option("--data", help="Test images, one of which is the server's warm-up, .npz.")],
+    folder: Annotated[Path, typer.Option(help="Folder to write, named as the served model.")],
     robustness: Robustness = None,
 ) -> None:
-    """Put the recommended precision in a folder that Triton serves, with labels and a model card."""
+    """Write the recommended precision into a folder that Triton serves, with labels and a model card."""
     from resbench.deploy.bundle import write_bundle
 
     write_bundle(folder, models, predictions, report, recommendation, data, robustness)
@@ -29,12 +29,13 @@ def predict(
         list[Path],
         typer.Argument(help="Pictures of any size (PNG, JPEG, WebP, GIF, BMP, TIFF, PPM), or folders of them."),
     ],
-    json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON object on each line.")] = False,
     labels: Annotated[
-        Path | None, typer.Option(help="Class names, one a line, for a model that names none.  Default: the model's.")
+        Path | None,
+        typer.Option(help="Class names, one on each line, if the model has none.  Default: the model's."),
     ] = None,
 ) -> None:
-    """Name what is on each image: the three likeliest classes with their probabilities."""
+    """Classify images: the three most probable classes with their probabilities."""
     from resbench.deploy.predict import predict_images
 
     if not predict_images(model, images, as_json=json, labels=labels):

@@ -1,4 +1,4 @@
-"""Sub-commands that build, train and convert networks; all but `variants` need TensorFlow."""
+"""Sub-commands that build, train and convert networks."""
 
 import os
 import subprocess
@@ -30,9 +30,9 @@ def check(
     precision: Annotated[
         list[str] | None, one_of(SMALLER, "Another precision that will be made; once for each.  Default: all.")
     ] = None,
-    figures: Annotated[Path | None, typer.Option(help="Write what was found here, .json.")] = None,
+    figures: Annotated[Path | None, typer.Option(help="File for the figures, .json.")] = None,
 ) -> None:
-    """Take a variant's untrained network through all that follows its training, and refuse what would fail there."""
+    """Run a variant's untrained network through all later stages, and refuse it if one would fail."""
     from resbench.training.devices import claim_device
 
     with claim_device("cpu", 1):
@@ -44,25 +44,23 @@ def check(
 def train(
     variant: Annotated[str, typer.Argument(help="A name that `resbench variants` lists.")],
     data: Data,
-    seed: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, help="Initial weights, order and augmentation derive from it.")
-    ],
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of initial weights, order and augmentation.")],
     model: Annotated[Path, typer.Option(help="Model to write, .keras.")],
-    history: Annotated[Path, typer.Option(help="One row an epoch, .csv.")],
+    history: Annotated[Path, typer.Option(help="History to write, one row for each epoch, .csv.")],
     test: Annotated[Path | None, typer.Option(help="Test images, measured once, after the last epoch.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Default: the protocol's.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Default: the protocol's.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Default: the protocol's number.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Default: the protocol's number.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Use only the first N training images.")] = None,
     protocol: Annotated[str, one_of(PROTOCOLS, PROTOCOL_HELP)] = "notebook",
     validation: Annotated[int, typer.Option(min=0, help="Hold out the last N training images.")] = 0,
     device: Annotated[str, one_of(DEVICES, "auto: the GPU where there is one.")] = "auto",
     threads: Threads = None,
     checkpoints: Annotated[
-        Path | None, typer.Option(help="Folder to save in after each epoch and resume from.")
+        Path | None, typer.Option(help="Folder for checkpoints after each epoch, from which a killed run continues.")
     ] = None,
     xla: Annotated[
         bool | None,
-        typer.Option(help="Compile with XLA: faster on a GPU, not bit for bit the same.  Default: there only."),
+        typer.Option(help="Compile with XLA: faster on a GPU, not repeatable bit for bit.  Default: on a GPU only."),
     ] = None,
     mixed_precision: Annotated[
         str | None,
@@ -72,7 +70,7 @@ def train(
         Path | None, typer.Option(help="What `check --figures` wrote.  Default: the variant is checked first.")
     ] = None,
 ) -> None:
-    """Fit one variant from one random seed."""
+    """Train one variant with one random seed."""
     from resbench.training.devices import claim_device
 
     _require_check(variant, checked)
@@ -100,7 +98,7 @@ def export(
     parity: Annotated[Path, typer.Option(help="Figures of the comparison to write, .json.")],
     threads: Threads = None,
 ) -> None:
-    """Convert a model to ONNX; refused unless both agree on every image of --data."""
+    """Convert a model to ONNX, unless the two disagree on an image of --data."""
     from resbench.training.devices import claim_device
 
     with claim_device("cpu", threads):  # float32 arithmetic as ONNX Runtime's CPU provider does it
@@ -114,9 +112,9 @@ def quantize(
     data: Annotated[Path, typer.Option("--data", help="The .npz that the model was trained on.")],
     precision: Annotated[str, one_of(SMALLER, "int8 for CPUs, fp16 for GPUs.")],
     onnx: Annotated[Path, typer.Option(help="Model to write, .onnx.")],
-    images: Annotated[int, typer.Option(min=1, help="int8: training images to calibrate on.")] = 512,
-    method: Annotated[str, one_of(CALIBRATION_METHODS, "int8: how a range is chosen.")] = "minmax",
-    seed: Annotated[int, typer.Option(min=0, help="int8: of the choice of images.")] = 0,
+    images: Annotated[int, typer.Option(min=1, help="int8: number of training images to calibrate on.")] = 512,
+    method: Annotated[str, one_of(CALIBRATION_METHODS, "int8: how ranges are chosen.")] = "minmax",
+    seed: Annotated[int, typer.Option(min=0, help="int8: seed of the choice of images.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
 ) -> None:
     """Write an exported model in int8 or fp16."""
@@ -126,7 +124,7 @@ def quantize(
 
 
 def _require_check(variant: str, checked: Path | None) -> None:
-    """Make sure that a variant was checked; where no file says so, check it, in a process of its own."""
+    """Make sure that a variant was checked; without a file that says so, check it in a process of its own."""
     if checked:
         from resbench.common.files import read_json
 
@@ -136,7 +134,7 @@ def _require_check(variant: str, checked: Path | None) -> None:
         return
     command = [sys.executable, "-m", "resbench", "check", variant]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    answer = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if answer.returncode:
-        lines = answer.stderr.strip().splitlines() or [f"{variant}: its check ended with status {answer.returncode}"]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if result.returncode:
+        lines = result.stderr.strip().splitlines() or [f"{variant}: its check ended with status {result.returncode}"]
         raise ResbenchError(lines[-1].removeprefix("resbench: error: "))

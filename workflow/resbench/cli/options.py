@@ -1,4 +1,4 @@
-"""Options that several sub-commands share, and what reads their values."""
+"""Options that several sub-commands share, and functions that read their values."""
 
 import re
 from collections.abc import Iterable
@@ -48,11 +48,11 @@ def numbers(text: str, option: str) -> list[int]:
     except ValueError:
         numbers = []
     if not numbers or min(numbers) < 1:
-        raise typer.BadParameter(f"{text!r} is not a comma-separated list of positive whole numbers", param_hint=option)
+        raise typer.BadParameter(f"{text!r} is not a comma-separated list of positive integers", param_hint=option)
     return numbers
 
 
-def provider_options(words: list[str] | None) -> dict[str, dict[str, str]]:
+def provider_options(texts: list[str] | None) -> dict[str, dict[str, str]]:
     """Read options of providers.
 
     Args:
@@ -65,18 +65,18 @@ def provider_options(words: list[str] | None) -> dict[str, dict[str, str]]:
         typer.BadParameter: One of them is malformed.
     """
     options: dict[str, dict[str, str]] = {}
-    for word in words or []:
-        match = re.fullmatch(rf"({'|'.join(PROVIDERS)})\.(\w+)=(.+)", word)
+    for text in texts or []:
+        match = re.fullmatch(rf"({'|'.join(PROVIDERS)})\.(\w+)=(.+)", text)
         if not match:
-            raise typer.BadParameter(f"{word!r} is not PROVIDER.NAME=VALUE", param_hint="--provider-option")
+            raise typer.BadParameter(f"{text!r} is not PROVIDER.NAME=VALUE", param_hint="--provider-option")
         provider, name, value = match.groups()
         options.setdefault(provider, {})[name] = value
     return options
 
 
-ProviderName = Annotated[str, one_of(PROVIDERS, "Execution provider; used as asked for, or an error.")]
+ProviderName = Annotated[str, one_of(PROVIDERS, "Execution provider; an error if it is not available.")]
 ProviderOptions = Annotated[
-    list[str] | None, typer.Option(help="One of the runtime's, as PROVIDER.NAME=VALUE; once for each.")
+    list[str] | None, typer.Option(help="Option of the runtime, as PROVIDER.NAME=VALUE; once for each.")
 ]
 Data = Annotated[Path, typer.Option("--data", help="An .npz written by `resbench convert`.")]
 Robustness = Annotated[

@@ -1,4 +1,4 @@
-"""Sub-commands that gather results and show them."""
+"""Sub-commands that collect results and show them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,28 +15,28 @@ Measured = Annotated[
 
 def collate(
     report: Annotated[Path, typer.Option(help="Table to write, .csv.")],
-    comparisons: Annotated[Path, typer.Option(help="Which model is better than which, to write, .csv.")],
-    recommendation: Annotated[Path, typer.Option(help="Which model to deploy, to write, .json.")],
-    markdown: Annotated[Path, typer.Option(help="The same for people, .md.")],
-    checksums: Annotated[Path, typer.Option(help="SHA-256 of all these files and of their sources, to write.")],
+    comparisons: Annotated[Path, typer.Option(help="Comparisons of the models to write, .csv.")],
+    recommendation: Annotated[Path, typer.Option(help="Recommendation to write, .json.")],
+    markdown: Annotated[Path, typer.Option(help="Report as Markdown to write, .md.")],
+    checksums: Annotated[Path, typer.Option(help="SHA-256 of these files and their sources to write.")],
     summary: Annotated[Path, typer.Option(help="What `convert --summary` wrote.")],
     parity: Annotated[list[Path], typer.Option(help="What `export --parity` wrote; once for each model.")],
     predictions: Annotated[list[Path], typer.Option(help="What `evaluate` wrote; once for each.")],
     samples: Annotated[list[Path], typer.Option(help="What `latency --samples` wrote; once for each provider.")],
     host: Annotated[list[Path], typer.Option(help="What `latency --host` wrote, in the order of --samples.")],
     measured: Measured = None,
-    name: Annotated[str | None, typer.Option(help="What images of no known dataset are called.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of images of no known dataset.")] = None,
     provider: Annotated[
-        str | None, one_of(PROVIDERS, "Where bundles will run.  Default: the first that was timed.")
+        str | None, one_of(PROVIDERS, "Provider that bundles will run on.  Default: the first that was timed.")
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images a call there.")] = 1,
-    threads: Annotated[int, typer.Option(min=1, help="Intra-op threads there.")] = 1,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images in one call there.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads that a call may use there.")] = 1,
     precision: Annotated[
-        str, typer.Option(help="Precision to deploy there; fastest leaves it to the recommendation's rule.")
+        str, typer.Option(help="Precision to deploy there; fastest takes that of the recommendation.")
     ] = "fastest",
     robustness: Robustness = None,
 ) -> None:
-    """Gather every stage's figures in one table, compare the models and decide which one to deploy."""
+    """Collect all results in one table, compare the models and recommend one."""
     from resbench.report.recommendation import Deployment
     from resbench.report.table import collate_report
 
@@ -50,11 +50,11 @@ def collate(
 
 def robustness(
     results: Annotated[Path, typer.Option(help="Table to write, .csv.")],
-    checksums: Annotated[Path, typer.Option(help="SHA-256 of this file and of its sources, to write.")],
+    checksums: Annotated[Path, typer.Option(help="SHA-256 of this file and its sources to write.")],
     data: Annotated[list[Path], typer.Option(help="Images of a further test set, for the checksums; once for each.")],
     predictions: Annotated[list[Path], typer.Option(help="What `evaluate` wrote, on every test set; once for each.")],
 ) -> None:
-    """Gather what every model loses on further test sets."""
+    """Collect the accuracy of every model on further test sets."""
     from resbench.common.files import write_checksums
     from resbench.report.robustness import write_robustness
 
@@ -64,8 +64,8 @@ def robustness(
 
 def page(
     page: Annotated[Path, typer.Option(help="Page to write, .html.")],
-    figures: Annotated[Path, typer.Option(help="Folder of the figures to write; replaced.")],
-    checksums: Annotated[Path, typer.Option(help="SHA-256 of page, figures and all their sources, to write.")],
+    figures: Annotated[Path, typer.Option(help="Folder of the figures to write; it is replaced.")],
+    checksums: Annotated[Path, typer.Option(help="SHA-256 of page, figures and their sources to write.")],
     report: Annotated[Path, typer.Option(help="What `collate --report` wrote.")],
     comparisons: Annotated[Path, typer.Option(help="What `collate --comparisons` wrote.")],
     recommendation: Annotated[Path, typer.Option(help="What `collate --recommendation` wrote.")],
@@ -78,14 +78,14 @@ def page(
     measured: Measured = None,
     config: Annotated[str, typer.Option(help="The configuration, as a JSON object.")] = "{}",
     scenarios: Annotated[
-        Path | None, typer.Option(help="What `scenarios --results` wrote.  Default: none ran, none are shown.")
+        Path | None, typer.Option(help="What `scenarios --results` wrote.  Default: none are shown.")
     ] = None,
     robustness: Robustness = None,
     operators: Annotated[
         list[Path] | None, typer.Option(help="What `profile --operators` wrote; once for each file.  Default: none.")
     ] = None,
 ) -> None:
-    """Show everything on one page that loads nothing: the recommendation first, then what stands behind it."""
+    """Write a page that loads nothing: the recommendation first, then the evidence."""
     from resbench.common.files import write_checksums
     from resbench.report.html.page import write_page
     from resbench.report.html.page_inputs import read_page_inputs
@@ -119,5 +119,7 @@ def _timings(samples: list[Path], host: list[Path], measured: list[Path] | None)
     from resbench.benchmark.elsewhere import measured_timings
 
     if len(samples) != len(host):
-        raise typer.BadParameter(f"{len(samples)} of --samples and {len(host)} of --host: one of each a provider")
+        raise typer.BadParameter(
+            f"{len(samples)} of --samples and {len(host)} of --host; give one of each for each provider"
+        )
     return [*zip(samples, host, strict=True), *(pair for folder in measured or [] for pair in measured_timings(folder))]

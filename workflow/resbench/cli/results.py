@@ -1,4 +1,4 @@
-"""Sub-commands that judge finished runs."""
+"""Sub-commands that check finished runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +16,7 @@ def verify(
     images: Annotated[int, typer.Option(min=1, help="Test images to run each model on again.")] = 64,
     threads: Threads = None,
 ) -> None:
-    """Recompute everything that a report claims from its raw files; each contradiction is a line, and exit status 1."""
+    """Recompute a report from its raw files; each contradiction is a line, and the exit status is then 1."""
     from resbench.verify.results import verify_results
 
     faults = 0
@@ -25,7 +25,7 @@ def verify(
         faults += 1
     if faults:
         raise typer.Exit(1)
-    print(f"{results}: everything that was checked follows from the raw files")
+    print(f"{results}: everything that was checked agrees with the raw files")
 
 
 def compare(
@@ -42,7 +42,7 @@ def compare(
     ] = False,
     preset: Annotated[str, one_of(LATENCY_PRESETS, "How long --remeasure takes.")] = "quick",
     across_versions: Annotated[
-        bool, typer.Option("--across-versions", help="Judge latencies although the runtimes' versions differ.")
+        bool, typer.Option("--across-versions", help="Compare latencies although the runtimes' versions differ.")
     ] = False,
     spread: Annotated[
         float | None,
@@ -51,9 +51,9 @@ def compare(
         ),
     ] = None,
 ) -> None:
-    """Did a rerun give the same, and if not, is it better or worse?
+    """Compare two runs: whether a rerun gave the same results, and if not, whether they are better or worse.
 
-    Exit status: 0 reproduced or no worse; 1 worse, or something of the old run is missing; 2 not comparable.
+    Exit status: 0 reproduced or not worse; 1 worse, or something of the old run is missing; 2 not comparable.
     """
     from resbench.compare import view
     from resbench.compare.comparison import compare_runs
@@ -72,15 +72,15 @@ def compare(
                 from resbench.compare.remeasure import remeasure as time_again
 
                 remeasured = time_again(*runs, preset=preset)
-        found = compare_runs(
+        comparison = compare_runs(
             *runs, spread=deviation, across_versions=across_versions, exact=exact, remeasured=remeasured
         )
-    except (ResbenchError, OSError) as error:  # 1 is the answer to a comparison, and there is none
+    except (ResbenchError, OSError) as error:  # 1 would be the result of a comparison
         say(f"resbench: error: {error}")
         raise typer.Exit(2) from error
     render = {json: view.render_json, markdown: view.render_markdown, html: view.render_html}.get(True)
-    print((render or view.render_terminal)(found), end="")
-    if found.failures:
+    print((render or view.render_terminal)(comparison), end="")
+    if comparison.failures:
         raise typer.Exit(1)
 
 
@@ -88,7 +88,7 @@ def pack(
     results: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Crate to write, such as run.crate.zip.")],
     license: Annotated[
-        str, typer.Option(help="Licence of the results: a URL, such as one of spdx.org, or words.")
+        str, typer.Option(help="Licence of the results: a URL, such as one of spdx.org, or text.")
     ] = "https://spdx.org/licenses/MIT",
     author: Annotated[
         str, typer.Option(help="Who ran it, such as 'Ada Lovelace <https://orcid.org/0000-0000-0000-0000>'.")
@@ -97,14 +97,15 @@ def pack(
         Path | None, typer.Option(help="Folder of the Snakefile that made the run.  Default: this checkout's.")
     ] = None,
 ) -> None:
-    """Pack a finished run into one file that others can check: a Workflow Run RO-Crate.
+    """Pack a finished run into one file that other people can check: a Workflow Run RO-Crate.
 
     The zip archive holds the tables, the page, predictions, timings, models and bundles of the run, with the
-    configuration, the workflow, the lock file and a description of all of it for machines (ro-crate-metadata.json).
-    The archive of images and the training images stay out: data/summary.json holds their SHA-256.
+    configuration, the workflow, the lock file and a machine-readable description of its content
+    (ro-crate-metadata.json). The archive of images and the training images are not included;
+    data/summary.json has their SHA-256.
 
-    `resbench verify run.crate.zip` and `resbench compare old.crate.zip results` read it as it is.  Unpacked, it is a
-    results folder, and README.md says how to run it again.
+    `resbench verify run.crate.zip` and `resbench compare old.crate.zip results` read the archive directly. Unpacked, it
+    is a results folder, and README.md says how to run it again.
     """
     from resbench.crate.pack import OWN_WORKFLOW, pack_results
 
