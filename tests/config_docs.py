@@ -1,4 +1,4 @@
-"""Make config/README.md's table and workflow/schemas/config.schema.json anew from the model, as `make docs` does."""
+"""Make config/README.md's table and workflow/schemas/config.schema.json from the model, as `make docs` does."""
 
 import json
 import re
@@ -14,12 +14,12 @@ README = ROOT / "config/README.md"
 SCHEMA = ROOT / "workflow/schemas/config.schema.json"
 TYPES = {
     "string": "text",
-    "integer": "whole number",
+    "integer": "integer",
     "number": "number",
     "boolean": "true or false",
     "null": "null",
 }
-PLURALS = {"mapping": "mappings", "text": "texts", "whole number": "whole numbers"}
+PLURALS = {"mapping": "mappings", "text": "texts", "integer": "integers"}
 
 
 def json_schema() -> str:
