@@ -28,21 +28,21 @@ lint: $(STAMP)
 	$(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	$(BIN)/python tests/lint_workflow.py
 
-perf: $(STAMP)  ## conversion and training beside what a notebook does, the cost of many models; needs the archive
+perf: $(STAMP)  ## conversion and training compared with a notebook, the cost of many models; needs the archive
 	@missed=; for script in "convert.py results/data/archive" train.py "scale.py --plot docs/scale.svg"; do \
 		$(BIN)/python perf/$$script || missed=1; done; test -z "$$missed"
 
-check-gpu: $(STAMP)  ## is this machine fit to train and to run models on its GPU?
+check-gpu: $(STAMP)  ## check whether this machine can train and run models on its GPU
 	$(BIN)/python perf/check_gpu.py
 
-rulegraph: $(STAMP)  ## draw the rules in the README anew
+rulegraph: $(STAMP)  ## draw the graph of the rules in the README
 	$(BIN)/python tests/rulegraph.py
 
 docs: $(STAMP)  ## write the tables and the schema that are made from the code
 	$(BIN)/python tests/config_docs.py
 	$(BIN)/python tests/documents.py
 
-lock: $(STAMP)  ## pin every version anew
+lock: $(STAMP)  ## pin every version again
 	$(BIN)/uv pip compile pyproject.toml $(addprefix --extra ,cpu train $(EXTRAS)) -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml $(addprefix --extra ,gpu train-gpu $(EXTRAS)) -o requirements-gpu.lock
 	$(BIN)/python tests/conda_environment.py

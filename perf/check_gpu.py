@@ -2,16 +2,16 @@
 
     python perf/check_gpu.py [--providers cuda,tensorrt]     default: TensorRT where it is installed
 
-Prints what machine and software this is, then a line for each check: PASS and what was found, or FAIL with
+Prints a description of machine and software, then a line for each check: PASS with the result, or FAIL with
 what is missing and how to mend it; at the end PASS, or FAIL and the checks that failed, with exit status 1.
 Takes some minutes.  The checks:
 
-- the driver answers, and is new enough for the pinned CUDA libraries;
+- the driver responds, and is new enough for the pinned CUDA libraries;
 - TensorFlow sees the card;
-- an epoch of `pool` beside Keras's `fit`: images/s and memory, as perf/train.py measures them;
+- an epoch of `pool` compared with Keras's `fit`: images/s and memory, as perf/train.py measures them;
 - the stages themselves: `pool` trained on handwritten digits on the card, exported (the same as Keras on the CPU,
   or refused) and made fp16;
-- each execution provider with fp32 and fp16: all nodes are its own, and its answers are those of fp32 on the CPU.
+- each execution provider with fp32 and fp16: it runs all nodes, and its outputs are those of fp32 on the CPU.
 """
 
 import os
@@ -53,7 +53,7 @@ STAGES = """
 
 NEEDED = (
     f"what is needed is an NVIDIA card, driver {DRIVER} or newer, and the libraries of requirements-gpu.lock, which "
-    "`make check-gpu` installs where nvidia-smi answers; on a cluster: srun --gpus=1 make check-gpu"
+    "`make check-gpu` installs where nvidia-smi responds; on a cluster: srun --gpus=1 make check-gpu"
 )
 REINSTALL = (
     "install requirements-gpu.lock anew (rm -r .venv && make check-gpu), and see that CUDA_VISIBLE_DEVICES does not "
@@ -70,20 +70,20 @@ FIXES = {
 class Finding(NamedTuple):
     name: str
     passed: bool
-    words: str
+    text: str
 
 
 def attempt(name: str, fix: str, check: Callable[..., str], *arguments: object) -> Finding:
-    """A check's words, or what it raised and the fix."""
+    """Return a check's result, or what it raised and the fix."""
     try:
         return Finding(name, True, check(*arguments))
     except Exception as error:  # whatever a GPU library raises; a crash of its process, too
-        words = str(error) if isinstance(error, ResbenchError) else one_line(error)
-        return Finding(name, False, f"{words}.  Fix: {fix}")
+        text = str(error) if isinstance(error, ResbenchError) else one_line(error)
+        return Finding(name, False, f"{text}.  Fix: {fix}")
 
 
 def findings(providers: list[str], gpus: list[dict[str, str]]) -> Iterator[Finding]:
-    """Each check when it is done.  Without a driver, or a card that TensorFlow sees, the rest would fail alike."""
+    """Each check when it is done.  Without a driver, or a card that TensorFlow sees, the rest would fail, too."""
     yield (card := attempt("GPU", NEEDED, check_driver, gpus))
     if not card.passed:
         return
@@ -135,12 +135,12 @@ def train_beside_keras() -> str:
 
 def run_stages(folder: Path, device: str) -> str:
     environment = os.environ | {"PYTHONPATH": str(PACKAGE)}
-    for words in STAGES.format(device=device).strip().splitlines():
-        command = [sys.executable, "-m", "resbench", *words.split()]
-        answer = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-        if answer.returncode:
-            said = answer.stderr.strip().splitlines() or [f"exit status {answer.returncode}"]
-            raise ResbenchError(f"`resbench {words.strip()}`: {said[-1]}")
+    for line in STAGES.format(device=device).strip().splitlines():
+        command = [sys.executable, "-m", "resbench", *line.split()]
+        result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        if result.returncode:
+            lines = result.stderr.strip().splitlines() or [f"exit status {result.returncode}"]
+            raise ResbenchError(f"`resbench {line.strip()}`: {lines[-1]}")
     figures = read_json(folder / "parity.json")
     return (
         f"pool trained on {figures['device']}; fp32 on the CPU names Keras's class for "
@@ -150,23 +150,23 @@ def run_stages(folder: Path, device: str) -> str:
 
 
 def run_on(provider: str, precision: str, folder: Path) -> str:
-    """Raises ResbenchError where a node is another provider's, or the answers are not those of fp32 on the CPU."""
+    """Raises ResbenchError where a node is another provider's, or the outputs are not those of fp32 on the CPU."""
     images = load_split(folder / "test.npz").images[:IMAGES]
     _, expected = harness.fresh(ask, folder / "fp32.onnx", "cpu", images)
-    nodes, answers = harness.fresh(ask, folder / f"{precision}.onnx", provider, images)
-    share, (same, difference) = provider_share(nodes, provider), agreement(answers, expected)
-    words = (
+    nodes, outputs = harness.fresh(ask, folder / f"{precision}.onnx", provider, images)
+    share, (same, difference) = provider_share(nodes, provider), agreement(outputs, expected)
+    text = (
         f"{share:.1%} of {sum(nodes.values())} nodes are its own; it names the class of fp32 on the CPU for {same:.2%} "
         f"of {len(images)} images, largest difference of a probability {difference:.1e}"
     )
     if share < 1 or same < LEAST_AGREEMENT or not difference <= LARGEST_DIFFERENCE:
         wanted = f"100 %, {LEAST_AGREEMENT:.0%} or more, {LARGEST_DIFFERENCE} or less"
-        raise ResbenchError(f"{words} (wanted: {wanted})")
-    return words
+        raise ResbenchError(f"{text} (wanted: {wanted})")
+    return text
 
 
 def ask(model: Path, provider: str, images: np.ndarray) -> tuple[dict[str, int], Probabilities]:
-    """Where the model's nodes are, and what it answers."""
+    """Return where the model's nodes are, and its outputs."""
     session = open_session(model, provider, None)
     return session.node_placement(), predict(session, model, images)
 
@@ -186,8 +186,8 @@ def main() -> None:
     if "tensorrt" not in providers:
         print(f"TensorRT is left out.  To check it: {FIXES['tensorrt']}", flush=True)
     failed = []
-    for name, passed, words in findings(providers, host["gpus"]):
-        print(f"{'PASS' if passed else 'FAIL'}  {name}: {words}", flush=True)
+    for name, passed, text in findings(providers, host["gpus"]):
+        print(f"{'PASS' if passed else 'FAIL'}  {name}: {text}", flush=True)
         failed += [] if passed else [name]
     print(f"FAIL: {', '.join(failed)}" if failed else "PASS")
     sys.exit(bool(failed))

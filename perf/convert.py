@@ -1,9 +1,9 @@
-"""The convert stage beside its floor and beside the notebook's own way.
+"""The convert stage compared with a lower limit and with the notebook's own way.
 
     python perf/convert.py ARCHIVE.tar.gz [--rounds 5] [--without-notebook]
 
 with the package importable (PYTHONPATH=workflow) and the full archive of 60,000 images in the Python
-layout.  The rounds interleave `resbench convert` and the floor, `sha256sum` + `gzip -dc` of the same
+layout.  The rounds interleave `resbench convert` and the limit, `sha256sum` + `gzip -dc` of the same
 file, after one unmeasured pass over the file, so that all read it from memory.  The notebook's way
 (unpack, unpickle, nested lists of pixels, float64) takes part in every second round: it needs some
 9 GB of memory and two minutes.  Prints a table and the ratios against their targets; exit status 1 where one is missed.
@@ -19,7 +19,7 @@ from pathlib import Path
 import harness
 from harness import Verdict
 
-FLOOR = 1.6  # times the floor, at most
+LIMIT = 1.6  # times the lower limit, at most
 SPEED_UP = 30.0  # times faster than the notebook, at least
 MEMORY = 600.0  # MB, at most
 
@@ -92,16 +92,16 @@ def main() -> None:
         peak = max(result[1] for result in results)
         print(f"{name:22} {medians[name]:9.2f} {min(seconds):9.2f} {peak:9.0f} {len(results):7}")
 
-    ours, floor, *notebook = medians.values()
+    ours, limit, *notebook = medians.values()
     memory = max(peak for _, peak in rounds["resbench convert"])
     verdicts = [
-        Verdict(f"{ours / floor:.2f} × the floor", f"at most {FLOOR}", ours <= FLOOR * floor),
+        Verdict(f"{ours / limit:.2f} × the lower limit", f"at most {LIMIT}", ours <= LIMIT * limit),
         Verdict(f"{memory:.0f} MB at the peak", f"at most {MEMORY:.0f}", memory <= MEMORY),
     ]
     if notebook:
         faster = notebook[0] / ours
-        words = f"{faster:.0f} × faster than the notebook"
-        verdicts.append(Verdict(words, f"at least {SPEED_UP:.0f}", faster >= SPEED_UP))
+        text = f"{faster:.0f} × faster than the notebook"
+        verdicts.append(Verdict(text, f"at least {SPEED_UP:.0f}", faster >= SPEED_UP))
     harness.conclude(verdicts)
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 
 class Verdict(NamedTuple):
-    """A figure and its target, both in words, and whether it was met."""
+    """A figure and its target, both as text, and whether it was met."""
 
     figure: str
     target: str

@@ -111,8 +111,8 @@ def time_calls(call: Call, images: np.ndarray, seconds: float) -> list[float]:
 def measure(runtime: str, path: Path, batch_size: int, seconds: float) -> tuple[np.ndarray, list[float]]:
     """Return the probabilities of all inputs, float32 (images, C), and the milliseconds of each call."""
     call, images = (RUNTIMES | WITHOUT_AMX | KERAS)[runtime, path.name](path), inputs(batch_size)
-    answers = [call(batch).copy() for batch in images]  # a runtime may use its output's memory again
-    return np.concatenate(answers), time_calls(call, images, seconds)
+    outputs = [call(batch).copy() for batch in images]  # a runtime may use its output's memory again
+    return np.concatenate(outputs), time_calls(call, images, seconds)
 
 
 def has(instructions: str) -> bool:
@@ -132,10 +132,10 @@ def compare(variant: str, batch_size: int, arguments: argparse.Namespace) -> lis
     reference, _ = harness.fresh(measure, ways[0][0], paths[ways[0]], batch_size, 0.0)
     for _ in range(arguments.rounds):
         for way in order.sample(ways, len(ways)):
-            answers, samples = harness.fresh(measure, way[0], paths[way], batch_size, arguments.seconds)
-            difference = np.abs(answers - reference).max()
+            outputs, samples = harness.fresh(measure, way[0], paths[way], batch_size, arguments.seconds)
+            difference = np.abs(outputs - reference).max()
             if not difference <= TOLERANCE[way[1]]:
-                sys.exit(f"{variant}: {' on '.join(way)} answers differently, by {difference:.3g}")
+                sys.exit(f"{variant}: {' on '.join(way)} has other outputs, different by {difference:.3g}")
             calls[way].append(samples)
     title = f"{variant}, batch {batch_size}"
     print(f"\n{title:30} {'median ms':>10} {'least ms':>10} {'calls':>7}")

@@ -7,7 +7,7 @@ has it (one process, model after model, 10 calls to warm up, the median of 100);
 LoadGen's SingleStream, in short runs before ours and after.  In the last but one run, and in those
 two, four... before it, up to --loaded, another process keeps one core busy.  Prints for each pair
 of models the ratio of their times in each run and how far it moves (median absolute deviation from
-the median), whether the ranking ever changed, and our p50 and p90 beside LoadGen's.  Exit status 1
+the median), whether the ranking ever changed, and resbench's p50 and p90 compared with LoadGen's.  Exit status 1
 where a target is missed.
 """
 
@@ -160,8 +160,8 @@ def main() -> None:
         for key, ratios in keys.items():
             print(f"  {name:30} {key} {' '.join(f'{ratio:6.3f}' for ratio in ratios)}")
     off = [abs(statistics.median(ratios) - 1) for keys in agreement.values() for ratios in keys.values()]
-    words = f"p50 and p90 within {max(off):.0%} of LoadGen's (median run)"
-    harness.conclude([*verdicts, Verdict(words, f"{AGREES:.0%}", max(off) <= AGREES)])
+    text = f"p50 and p90 within {max(off):.0%} of LoadGen's (median run)"
+    harness.conclude([*verdicts, Verdict(text, f"{AGREES:.0%}", max(off) <= AGREES)])
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python perf/occasions.py MODEL.onnx… [--data test.npz] [--occasions 20] [--pause 60] [--preset quick] [--folder DIR]
 
-Times the models on that many separate occasions, each a whole measurement as `resbench latency` does it, with a pause
-of so many seconds between them.  Prints, for each model and setting, the standard deviation of the logarithm of its
+Times the models on several separate occasions, each a complete measurement of `resbench latency`, with a pause in s
+between them.  Prints, for each model and setting, the standard deviation of the logarithm of its
 latency over occasions, and the pooled one: `BETWEEN_OCCASIONS` in resbench.statistics.occasions, or `compare --spread`.
 Then an A/A check: every occasion is compared with the one half the occasions later, judged by the deviation over the
 first ten occasions that are neither of the two.  --folder keeps finished occasions, and goes on from them.

@@ -9,7 +9,7 @@ int8 follows fp32, though not how accurate it is.  The test images are not touch
 
 `both ends` is what `resbench quantize` leaves in float.  `exact` runs the graph as it is written,
 without the processor's 8-bit instructions: what it differs by from the row above is overflow on a
-processor without VNNI.  `time` is the shortest call of one image on one thread beside that of the
+processor without VNNI.  `time` is the shortest call of one image on one thread compared with that of the
 first row, all rows in turn.  Prints a Markdown table.
 """
 
@@ -54,7 +54,7 @@ def shortest_calls(models: list[onnx.ModelProto], images: np.ndarray) -> list[fl
 
 
 def halves(data: Split, trained_on: int, calibration: int, images: int) -> tuple[np.ndarray, Split]:
-    """Images to calibrate on, and others to compare on, unseen by the network where there are enough."""
+    """Images to calibrate on, and other images to compare on, unseen by the network where there are enough."""
     chosen = np.random.default_rng(0).choice(trained_on, min(calibration, trained_on), replace=False)
     unseen = np.arange(trained_on, len(data.images))
     others = unseen if len(unseen) >= images else np.setdiff1d(np.arange(len(data.images)), chosen)

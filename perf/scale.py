@@ -183,7 +183,7 @@ def main() -> None:
         (f"planning {planning[-1].size:,} models takes {planning[-1].peak:.0f} MB", PLANNING_MB, planning[-1].peak),
         (f"collating {collating[-1].size:,} takes {collating[-1].peak:.0f} MB", COLLATING_MB, collating[-1].peak),
     ]
-    harness.conclude([Verdict(words, f"at most {limit:.0f}", found <= limit) for words, limit, found in limits])
+    harness.conclude([Verdict(text, f"at most {limit:.0f}", figure <= limit) for text, limit, figure in limits])
 
 
 if __name__ == "__main__":

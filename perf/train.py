@@ -1,4 +1,4 @@
-"""Training speed and memory beside plain Keras.
+"""Training speed and memory compared with plain Keras.
 
     python perf/train.py [--networks basic,pool,bottleneck,resnet8:128,resnet20:128]
                          [--turns 6] [--steps 6] [--threads 2]

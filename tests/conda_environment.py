@@ -26,8 +26,8 @@ def environment() -> str:
     options = [word for extra in EXTRAS for word in ("--extra", extra)]
     command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--quiet", *options]
     command += ["--no-generate-hashes", "--constraints", "requirements-gpu.lock"]
-    answer = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    return HEAD + "".join(f"      - {line}\n" for line in answer.stdout.splitlines())
+    result = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    return HEAD + "".join(f"      - {line}\n" for line in result.stdout.splitlines())
 
 
 if __name__ == "__main__":

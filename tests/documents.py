@@ -18,16 +18,16 @@ class Part(NamedTuple):
     make: Callable[[], str]
 
     def current(self) -> str:
-        """Return the whole file as it should be."""
+        """Return the complete file as it should be."""
         return replace_between(self.path.read_text(encoding="utf-8"), self.name, self.make())
 
 
-class Whole(NamedTuple):
-    """A file that is made as a whole."""
+class File(NamedTuple):
+    """A file that is generated completely."""
 
     path: Path
     make: Callable[[], str]
-    name: str = "whole"
+    name: str = "file"
 
     def current(self) -> str:
         """Return the file as it should be."""
@@ -35,10 +35,10 @@ class Whole(NamedTuple):
 
 
 METHODOLOGY = ROOT / "docs/methodology.md"
-PARTS: list[Part | Whole] = [
+PARTS: list[Part | File] = [
     Part(METHODOLOGY, "columns", columns.documentation),
     Part(METHODOLOGY, "findings", recommendation.documentation),
-    Whole(ROOT / "workflow/schemas/recommendation.schema.json", recommendation.json_schema),
+    File(ROOT / "workflow/schemas/recommendation.schema.json", recommendation.json_schema),
 ]
 
 if __name__ == "__main__":

@@ -3,6 +3,6 @@
 import subprocess
 import sys
 
-answer = subprocess.run([sys.executable, "-m", "snakemake", "--lint"], capture_output=True, text=True)
-if "Congratulations" not in answer.stderr:
-    sys.exit(answer.stderr)
+result = subprocess.run([sys.executable, "-m", "snakemake", "--lint"], capture_output=True, text=True)
+if "Congratulations" not in result.stderr:
+    sys.exit(result.stderr)

@@ -1,4 +1,4 @@
-"""Deployable folders of a network that has learned something, fp32 and int8, and what this suite says they answer."""
+"""Bundles of a trained network in fp32 and int8, with its predictions by resbench."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ PICTURE = "photo.png"
 class Deployed(NamedTuple):
     """A working directory as docs/deploy.md has it, and images with ONNX Runtime's probabilities of them.
 
-    images: uint8 (IMAGES, 32, 32, 3), the surest answer first, which is PICTURE; probabilities: float32 (IMAGES, 10).
+    images: uint8 (IMAGES, 32, 32, 3), the one with the highest probability first, PICTURE; probabilities: float32 (IMAGES, 10).
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""The exported files in runtimes that others wrote: every block of docs/deploy.md, and more images than it has."""
+"""The exported files in other runtimes: every block of docs/deploy.md, and more images than it has."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What holds for every network there is: found by the registry, so a new variant's file is tested by being there."""
+"""The contract of every variant, taken from the registry: the file of a new variant is tested without further work."""
 
 import json
 from collections import Counter
@@ -75,7 +75,7 @@ def test_every_variant_has_its_counts_held():
 
 @pytest.mark.parametrize("name", variant_names())
 def test_trains_saves_reloads_and_exports(name, photos, one_step, tmp_path):
-    """A step of training; then the exported graph gives the reloaded Keras model's answers, in clean operators, and is
+    """A step of training; then the exported graph gives the reloaded Keras model's outputs, in clean operators, and is
     as large as the papers say."""
     from resbench.export.onnx import export_model
     from resbench.export.quantize import quantize_model

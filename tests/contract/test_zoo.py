@@ -98,7 +98,7 @@ def train_one_step(name: str, folder: Path) -> None:
         tf.config.run_functions_eagerly(False)
 
 
-def answers(path: Path, images):
+def run_graph(path: Path, images):
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = 1
     session = ort.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
@@ -112,11 +112,11 @@ def test_what_is_exported_computes_the_same_in_every_precision(name, exported, i
     assert figures["max_abs_diff"] <= LARGEST_DIFFERENCE
     graph = onnx.load(place / "fp32.onnx")
     assert {node.domain for node in graph.graph.node} == {""}
-    expected = answers(place / "fp32.onnx", images)
+    expected = run_graph(place / "fp32.onnx", images)
     quantized = Counter(node.op_type for node in onnx.load(place / "int8.onnx").graph.node)
     assert quantized["QuantizeLinear"] >= 1
-    np.testing.assert_allclose(answers(place / "int8.onnx", images), expected, atol=0.1)
-    np.testing.assert_allclose(answers(place / "fp16.onnx", images), expected, atol=0.02)
+    np.testing.assert_allclose(run_graph(place / "int8.onnx", images), expected, atol=0.1)
+    np.testing.assert_allclose(run_graph(place / "fp16.onnx", images), expected, atol=0.02)
 
 
 @pytest.mark.parametrize("name", zoo.NETWORKS)
@@ -126,7 +126,7 @@ def test_openvino_computes_the_same(name, exported, images):
     for precision, tolerance in (("fp32", 1e-4), ("int8", 0.1)):
         model = core.compile_model(exported / name / f"{precision}.onnx", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         found = model({"image": images})["probabilities"]
-        np.testing.assert_allclose(found, answers(exported / name / f"{precision}.onnx", images), atol=tolerance)
+        np.testing.assert_allclose(found, run_graph(exported / name / f"{precision}.onnx", images), atol=tolerance)
 
 
 @pytest.mark.parametrize("name", [name for name in zoo.NETWORKS if name != "transposed_convolution"])

@@ -1,4 +1,4 @@
-"""Pages made from an invented experiment, and a browser to look at them."""
+"""Pages made from an invented experiment, and a browser to show them."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -86,7 +86,7 @@ def test_settings_have_tables_of_their_own(operators):
         (PROFILE[len(COLUMNS) :], "\n", "no row"),
     ],
 )
-def test_a_spoiled_profile_is_named_with_the_remedy(operators, old, new, words):
+def test_an_invalid_profile_is_named_with_the_remedy(operators, old, new, words):
     operators.write_text(PROFILE.replace(old, new))
     with pytest.raises(
         ResbenchError, match=f"operators.csv: not readable .*{words}.*; make it with `resbench profile`"

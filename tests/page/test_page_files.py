@@ -18,7 +18,7 @@ from resbench.report.html.figures import pareto
 from resbench.report.html.page import write_page
 
 
-def test_the_command_writes_one_file_and_the_figures_beside_it(experiment: Experiment, page, tmp_path):
+def test_the_command_writes_one_file_and_a_folder_of_figures(experiment: Experiment, page, tmp_path):
     out, figures = tmp_path / "new/report.html", tmp_path / "new/figures"
     command = [sys.executable, "-m", "resbench", *experiment.command(out, figures)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -71,7 +71,7 @@ def test_the_recommendation_comes_before_everything_but_the_warnings(tmp_path):
     assert "Published" not in text[text.index("<h2>The table") : text.index("<h2>Accuracy against")]
 
 
-def test_unlike_hosts_have_recommendations_and_tables_of_their_own(experiment: Experiment):
+def test_different_hosts_have_recommendations_and_tables_of_their_own(experiment: Experiment):
     inputs = experiment.inputs()
     report = pd.concat([inputs.report, inputs.report.assign(provider="cuda", host="H100, 16 cores")])
     (at_1, at_32), decided = inputs.recommendations.recommendations, inputs.recommendations
@@ -177,7 +177,7 @@ def spoil(path, old, new):
         (lambda e: e.host_json.write_text("{}"), "host.json", "not what `resbench latency` writes"),
     ],
 )
-def test_a_spoiled_file_is_named_with_the_remedy(tmp_path, change, name, words):
+def test_an_invalid_file_is_named_with_the_remedy(tmp_path, change, name, words):
     experiment = Experiment(tmp_path, seeds=[0], precisions=["fp32"]).write()
     change(experiment)
     with pytest.raises(ResbenchError) as error:

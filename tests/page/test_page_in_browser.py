@@ -72,7 +72,7 @@ def test_no_table_of_measurements_scrolls_sideways_on_a_desk(browser, page, expe
     assert pd.read_csv(experiment.report)["published_accuracy"].notna().all()
 
 
-def test_hovering_over_a_point_tells_its_figures(browser, page, experiment: Experiment):
+def test_hovering_over_a_point_shows_its_figures(browser, page, experiment: Experiment):
     browser.open(page)
     point = "document.querySelector('#tradeoff-cpu-batch1-threads1 .filled_points_marks path')"
     browser.evaluate(f"{point}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
@@ -139,7 +139,7 @@ def test_axe_finds_no_violation(browser, page, width, dark):
     assert len(result["passes"]) > 20
 
 
-def test_it_prints_whole_and_on_white(browser, page):
+def test_it_prints_completely_and_on_white(browser, page):
     browser.open(page, dark=True)
     pdf = base64.b64decode(browser.command("Page.printToPDF", printBackground=True, preferCSSPageSize=True)["data"])
     assert pdf.startswith(b"%PDF")
@@ -149,7 +149,7 @@ def test_it_prints_whole_and_on_white(browser, page):
     browser.command("Emulation.setEmulatedMedia", media="")
 
 
-def test_words_from_files_stay_words(browser, tmp_path):
+def test_text_from_files_stays_text(browser, tmp_path):
     hostile = "CIFAR-10 </script><script>window.taken = 1</script><img src=x onerror='window.taken = 1'>"
     host = {"name": "</title><script>window.taken = 1</script>", "stable": False, "warnings": ["<b>steal</b>"]}
     experiment = Experiment(tmp_path, dataset=hostile, host=host, seeds=[0], precisions=["fp32"]).write()

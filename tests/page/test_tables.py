@@ -96,7 +96,7 @@ def test_few_calls_leave_dashes_and_untimed_models_no_row(host):
     assert latency_table(host._replace(calls=calls.head(0))).rows == []
 
 
-def test_scenarios_stand_beside_our_own_p90(experiment: Experiment):
+def test_scenarios_are_shown_next_to_resbench_s_p90(experiment: Experiment):
     inputs = experiment.inputs()
     (view,) = scenario_views(inputs.scenarios, inputs.report)
     assert view.table.caption == f"LoadGen 6.0.17, preset smoke, with the CPU provider on {HOST}, on 1 thread"
@@ -134,10 +134,10 @@ def test_scenarios_of_another_place_are_not_compared_and_gaps_are_dashes(experim
 
 def test_without_scenarios_the_page_is_silent_about_them(experiment: Experiment, page, tmp_path):
     write_page(tmp_path / "report.html", tmp_path / "figures", experiment.inputs()._replace(scenarios=None))
-    silent, told = (path.read_text() for path in (tmp_path / "report.html", page))
+    without, with_scenarios = (path.read_text() for path in (tmp_path / "report.html", page))
     for words in ('href="#scenarios"', "LoadGen"):
-        assert words not in silent
-        assert words in told
+        assert words not in without
+        assert words in with_scenarios
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_without_scenarios_the_page_is_silent_about_them(experiment: Experiment,
         ("Offline", "Server", "two rows are of the same model and scenario"),
     ],
 )
-def test_spoiled_scenarios_are_named_with_the_remedy(tmp_path, old, new, words):
+def test_invalid_scenarios_are_named_with_the_remedy(tmp_path, old, new, words):
     experiment = Experiment(tmp_path, seeds=[0], precisions=["fp32"], scenarios=True).write()
     text = experiment.scenarios.read_text()
     assert old in text

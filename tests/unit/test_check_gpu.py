@@ -21,9 +21,9 @@ ROOT = Path(__file__).parents[2]
 def test_without_a_gpu_it_says_what_is_needed():
     environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow")}
     command = [sys.executable, ROOT / "perf/check_gpu.py"]
-    answer = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-    assert (answer.returncode, answer.stderr) == (1, "")
-    *versions, found, verdict = answer.stdout.splitlines()
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (1, "")
+    *versions, found, verdict = result.stdout.splitlines()
     assert "onnxruntime" in "".join(versions)
     assert found.startswith("FAIL  GPU: nvidia-smi names no card")
     assert "driver 525 or newer" in found
@@ -49,14 +49,14 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_session_tells_its_nodes_and_how_its_answers_differ(folder):
+def test_a_session_reports_its_nodes_and_how_its_outputs_differ(folder):
     words = check_gpu.run_on("cpu", "fp32", folder)
     assert words.startswith("100.0% of 4 nodes are its own; it names the class of fp32 on the CPU for 100.00% of 64 ")
     assert words.endswith("difference of a probability 0.0e+00")
 
 
 @pytest.mark.parametrize("scale", [-10.0, 1000.0])  # another class, or the same one with another probability
-def test_answers_that_differ_fail(folder, scale):
+def test_outputs_that_differ_fail(folder, scale):
     tiny_model(folder / "fp16.onnx", scale=scale)
     with pytest.raises(ResbenchError, match=r"wanted: 100 %, 99% or more, 0\.05 or less"):
         check_gpu.run_on("cpu", "fp16", folder)
@@ -79,6 +79,6 @@ def test_a_stage_that_fails_is_named_with_what_it_said(tmp_path):
 def test_whatever_goes_wrong_is_one_line_with_the_fix():
     assert check_gpu.attempt("a", "the fix", str, 7) == ("a", True, "7")
     crashed = check_gpu.attempt("a", "the fix", harness.fresh, os.abort)
-    assert (crashed.passed, crashed.words.endswith(".  Fix: the fix")) == (False, True)
+    assert (crashed.passed, crashed.text.endswith(".  Fix: the fix")) == (False, True)
     raised = check_gpu.attempt("a", "the fix", harness.fresh, int, "two\nlines")
-    assert raised.words == r"invalid literal for int() with base 10: 'two\nlines'.  Fix: the fix"
+    assert raised.text == r"invalid literal for int() with base 10: 'two\nlines'.  Fix: the fix"

@@ -88,21 +88,21 @@ def test_bad_input_is_one_line_and_nothing_is_left(stage: str, kind: str, data: 
     checked.write_text('{"variant": "pool"}')
     places = {"IN": spoiled, "DATA": data, "CHECKED": checked, "OUT.keras": outputs / "out.keras"}
     places |= {f"OUT{number}": outputs / f"out{number}" for number in (1, 2, 3)}
-    answer = resbench(*(str(places.get(word, word)) for word in STAGES[stage]))
-    errors = [line for line in answer.stderr.splitlines() if line.startswith("resbench: error: ")]
-    assert answer.returncode == 1, answer.stderr
-    assert len(errors) == 1, answer.stderr
-    assert str(spoiled) in answer.stderr
-    assert "Traceback" not in answer.stderr
-    assert answer.stdout == ""
+    result = resbench(*(str(places.get(word, word)) for word in STAGES[stage]))
+    errors = [line for line in result.stderr.splitlines() if line.startswith("resbench: error: ")]
+    assert result.returncode == 1, result.stderr
+    assert len(errors) == 1, result.stderr
+    assert str(spoiled) in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
     assert list(outputs.iterdir()) == []
 
 
 @pytest.mark.parametrize("stage", [command.callback.__name__ for command in app.registered_commands])
 def test_help_says_what_the_stage_does(stage: str) -> None:
-    answer = CliRunner().invoke(app, [stage, "--help"])
-    assert answer.exit_code == 0
-    assert "Usage" in answer.stdout
+    result = CliRunner().invoke(app, [stage, "--help"])
+    assert result.exit_code == 0
+    assert "Usage" in result.stdout
     elsewhere = ("check", "compare", "digits", "variants")
     assert stage in STAGES or stage in elsewhere, "a stage whose bad input is not tested here"
 

@@ -136,7 +136,7 @@ def test_providers_are_chosen_with_their_options_as_texts() -> None:
     assert chosen == ({"cpu": {}, "cuda": {"use_tf32": "0", "gpu_mem_limit": "1000", "x": "EXHAUSTIVE"}}, [])
 
 
-def test_a_provider_that_cannot_be_had_is_left_out_only_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_provider_is_left_out_only_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "_unavailable", lambda name: "" if name == "cpu" else "no NVIDIA GPU here")
     entries = ["cuda", "cpu"]
     assert list(configuration.choose_providers({"providers": entries, "skip_unavailable": False})[0]) == entries
@@ -149,7 +149,7 @@ def test_texts_that_cannot_work_are_refused(text: str) -> None:
     assert len(problems(text)) == 1
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
     assert len(problems("{seeds: [0, 0], training: {epochs: 0}, benchmark: {round: 1}}")) == 3
 
 
@@ -226,6 +226,6 @@ def test_the_command_line_offers_what_the_registries_hold(command: str, option: 
 
 def test_a_name_that_no_registry_holds_is_refused_as_wrong_usage() -> None:
     words = ["train", "pool", "--data", "x", "--seed", "0", "--model", "m.keras", "--history", "h.csv"]
-    answer = CliRunner().invoke(app, [*words, "--protocol", "he2016"], env={"COLUMNS": "200"})
-    assert answer.exit_code == 2
-    assert f"'he2016' is not one of {', '.join(PROTOCOLS)}" in answer.output
+    result = CliRunner().invoke(app, [*words, "--protocol", "he2016"], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert f"'he2016' is not one of {', '.join(PROTOCOLS)}" in result.output

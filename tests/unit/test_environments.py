@@ -57,7 +57,7 @@ def test_both_containers_stand_on_the_same_python() -> None:
     assert bases[0] == bases[1]
 
 
-def test_the_workflow_names_the_image_that_the_definition_tells_to_build() -> None:
+def test_the_workflow_names_the_image_that_the_definition_builds() -> None:
     image = re.search(r'^container: "(.*)"$', (ROOT / "workflow/Snakefile").read_text(), re.MULTILINE)[1]
     assert f"apptainer build {image} containers/resbench.def" in (CONTAINERS / "resbench.def").read_text()
 

@@ -57,9 +57,9 @@ def run(folder: Path, *words: object, **environment: str) -> str:
     """What Snakemake prints in that folder, where nothing but the Python environment leads to the package."""
     here = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | environment
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *map(str, words)]
-    answer = subprocess.run(command, cwd=folder, env=here, capture_output=True, text=True)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    return answer.stdout + answer.stderr
+    result = subprocess.run(command, cwd=folder, env=here, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout + result.stderr
 
 
 def planned(output: str) -> set[str]:
@@ -95,7 +95,7 @@ def test_with_directory_its_first_stages_run_there(elsewhere: Path) -> None:
     assert (elsewhere / "logs/convert.log").exists()
 
 
-def test_results_stay_where_another_checkout_looks_at_them(finished: Tree) -> None:
+def test_another_checkout_finds_the_results_up_to_date(finished: Tree) -> None:
     """The code is the same, so nothing is due, though it lies elsewhere and has other dates."""
     words = ("-s", ROOT / "Snakefile", "--configfile", "test.yaml", "--dry-run")
     assert "Nothing to be done" in run(finished.folder, *words)
@@ -154,10 +154,10 @@ def test_a_name_that_no_variant_may_have_is_refused_in_one_line(elsewhere: Path,
     (elsewhere / f"variants/{name}.py").write_text("def build(classes): ...\n")
     (elsewhere / "config/config.yaml").write_text(yaml.safe_dump(settings() | {"variants": [name]}))
     command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "--cores", "1", "--dry-run"]
-    answer = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True)
-    assert answer.returncode != 0
-    assert line in answer.stderr.splitlines()[-1]
-    assert "Traceback" not in answer.stderr
+    result = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True)
+    assert result.returncode != 0
+    assert line in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize("deployed", [False, True])

@@ -55,14 +55,14 @@ def test_what_measures_and_reports_runs_in_the_base_install(spoiled: Tree, hidde
     commands.append((f"resbench profile {model} --data results/data/test.npz --operators o.csv", "profile"))
     for command, rule in dict.fromkeys(commands):
         if rule in (*RULES, "predict", "compare", "profile"):
-            answer = run(spoiled.folder, hidden, command)
-            assert answer.returncode == 0, f"{command}\n{answer.stderr}"
+            result = run(spoiled.folder, hidden, command)
+            assert result.returncode == 0, f"{command}\n{result.stderr}"
 
 
 def test_a_command_that_needs_more_names_the_extra(spoiled: Tree, hidden: Path) -> None:
-    answer = run(spoiled.folder, hidden, "resbench variants")
-    assert answer.returncode == 1
-    assert re.fullmatch(r"resbench: error: \w+ is not installed; run pip install 'resbench\[train\]'\n", answer.stderr)
+    result = run(spoiled.folder, hidden, "resbench variants")
+    assert result.returncode == 1
+    assert re.fullmatch(r"resbench: error: \w+ is not installed; run pip install 'resbench\[train\]'\n", result.stderr)
 
 
 @pytest.mark.skipif(not BASE, reason="BASE_PYTHON names no environment with the base install")

@@ -34,7 +34,7 @@ def test_a_key_that_stands_twice_is_refused(tree) -> None:
 
 
 @pytest.mark.parametrize("name", ["config", "demo", "small", "deep"])
-def test_the_files_of_the_project_plan_a_whole_run(tree, name: str) -> None:
+def test_the_files_of_the_project_plan_a_complete_run(tree, name: str) -> None:
     status, output = tree.snakemake("--dry-run", "--configfile", f"config/{name}.yaml")
     assert status == 0, output
     config = yaml.safe_load((tree.folder / f"config/{name}.yaml").read_text())

@@ -120,8 +120,8 @@ def test_after_a_kill_of_snakemake_the_documented_steps_recover_the_run(on_slurm
     section = (ROOT / "docs/hpc.md").read_text().split("## After Snakemake was killed")[1]
     steps = re.search(r"```bash\n(.*?)```", section, re.DOTALL)[1].replace("my.yaml", "test.yaml")
     here = tree.environment() | {"PATH": f"{Path(sys.executable).parent}:{os.defpath}"}
-    answer = subprocess.run(["bash", "-e", "-c", steps], cwd=tree.folder, env=here, capture_output=True, text=True)
-    assert answer.returncode == 0, answer.stderr
+    result = subprocess.run(["bash", "-e", "-c", steps], cwd=tree.folder, env=here, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
     text = (tree.folder / LOG).read_text()
     assert "resumed after epoch" in text
     assert "epoch 8/8" in text

@@ -13,7 +13,7 @@ def plan(tree, **benchmark: object) -> tuple[int, str]:
     return tree.snakemake("--dry-run", "--printshellcmds")
 
 
-def test_a_provider_that_cannot_be_had_is_left_out_with_a_note_on_request(tree) -> None:
+def test_an_unavailable_provider_is_left_out_with_a_note_on_request(tree) -> None:
     status, output = plan(tree, providers=["cpu", "cuda"], skip_unavailable=True)
     assert status == 0, output
     assert "results/latency/cpu/samples.csv" in output
@@ -21,7 +21,7 @@ def test_a_provider_that_cannot_be_had_is_left_out_with_a_note_on_request(tree) 
     assert "--note 'cuda was left out: no NVIDIA GPU here" in output
 
 
-def test_none_that_can_be_had_is_one_line(tree) -> None:
+def test_no_available_provider_is_one_line(tree) -> None:
     status, output = plan(tree, providers=["cuda"], skip_unavailable=True)
     assert status != 0
     assert "config: benchmark.providers: cuda was left out: no NVIDIA GPU here" in output

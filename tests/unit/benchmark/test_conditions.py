@@ -22,7 +22,7 @@ BEFORE = Counters(wall=100.0, cores=2, busy=50.0, steal=1.0, own=5.0, throttles=
         ({"busy": 53.9, "own": 9.0}, Disturbance(0.0, 0.0, False)),  # ticks that are counted late
     ],
 )
-def test_time_that_others_took_is_what_we_did_not(after, seen):
+def test_time_of_other_processes_is_what_this_one_did_not_use(after, seen):
     """Within four seconds on two cores."""
     assert disturbance(BEFORE, BEFORE._replace(wall=104.0, **after)) == seen
 

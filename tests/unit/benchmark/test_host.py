@@ -33,9 +33,9 @@ def test_gpu_leads_the_name_only_where_it_is_measured(monkeypatch):
 def test_nvidia_smi_is_read(monkeypatch, tmp_path):
     program = tmp_path / "nvidia-smi"
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    answer = "NVIDIA H100 80GB HBM3, 570.1, 1980, 1980, 2619, 700.00, Enabled\n"
-    answer += "NVIDIA T4, 570.1, 300, 1590, 405, 70.00, Disabled"
-    program.write_text(f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\n")
+    result = "NVIDIA H100 80GB HBM3, 570.1, 1980, 1980, 2619, 700.00, Enabled\n"
+    result += "NVIDIA T4, 570.1, 300, 1590, 405, 70.00, Disabled"
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{result}\nEND\n")
     program.chmod(0o755)
     first, second = host._gpus()
     assert first == {

@@ -106,7 +106,7 @@ def test_memory_is_the_process_s_own(measured):
     assert all(10 < timing["peak_rss_mb"] < 300 for _, timing in measured[2])
 
 
-def test_host_tells_machine_and_conditions(measured):
+def test_host_describes_machine_and_conditions(measured):
     host = measured[1]
     assert (host["preset"], host["rounds"]) == ("smoke", 2)
     assert (host["images"], host["outputs"]) == ("from --data", "checked against stored predictions")
@@ -115,7 +115,7 @@ def test_host_tells_machine_and_conditions(measured):
     assert len(host["load_average_before"]) == len(host["load_average_after"]) == 3
 
 
-def test_host_tells_how_well_each_setting_repeated_and_who_ran_its_nodes(measured):
+def test_host_describes_how_well_each_setting_repeated_and_where_its_nodes_ran(measured):
     host = measured[1]
     assert {one["variant"] for one in host["settings"]} == {"pool", "basic"}
     for one in host["settings"]:
@@ -193,7 +193,7 @@ def test_warm_up_ends_though_calls_scatter(monkeypatch):
         assert clock.now < 1.5
 
 
-def test_warm_up_that_never_ends_is_cut_and_told(monkeypatch):
+def test_warm_up_that_never_ends_is_stopped_and_reported(monkeypatch):
     clock = Clock(monkeypatch, lambda n, t: 0.5 * 0.94 ** (t * 10))
     _, ended = warm_up(clock.call)
     assert not ended
@@ -220,7 +220,7 @@ def refused(folder, models, match, request=None, **given):
     assert not [path for path in folder.iterdir() if "samples" in path.name or "host" in path.name]
 
 
-def test_twins_are_refused_before_anything_is_timed(tmp_path):
+def test_duplicates_are_refused_before_anything_is_timed(tmp_path):
     models = [tiny_model(tmp_path / name) for name in ("a.onnx", "b.onnx")]
     refused(tmp_path, models, r"b\.onnx: same variant, seed and precision as .*a\.onnx \(pool, 0, fp32\)")
     refused(tmp_path, [models[0]] * 2, "same variant")
@@ -233,7 +233,7 @@ def test_bad_models_and_data_are_refused(tmp_path):
     refused(tmp_path, [good], r"absent\.npz: no such file", data=tmp_path / "absent.npz")
 
 
-def test_a_model_that_answers_other_than_predicted_is_not_timed(tmp_path, images):
+def test_a_model_with_other_outputs_than_predicted_is_not_timed(tmp_path, images):
     model, stored = tiny_model(tmp_path / "m.onnx"), tmp_path / "p.npz"
     evaluate_model(model, images, "cpu", stored, threads=1)
     with np.load(stored) as arrays:
@@ -308,7 +308,7 @@ def test_rounds_of_other_conditions_and_damaged_ones_are_not_taken(tmp_path):
     assert Rounds(None, {}).load(1, 1) is None
 
 
-def test_provider_that_cannot_be_had_is_refused(tmp_path, no_gpu):
+def test_unavailable_provider_is_refused(tmp_path, no_gpu):
     refused(tmp_path, [tiny_model(tmp_path / "m.onnx")], "no NVIDIA GPU here", smoke("cuda"))
 
 
@@ -325,7 +325,7 @@ def test_model_that_fails_in_its_process_is_named(tmp_path):
         ("exit 3", "exit status 3"),
     ],
 )
-def test_process_that_dies_is_reported_with_its_last_words(tmp_path, monkeypatch, script, said):
+def test_process_that_dies_is_reported_with_its_last_line(tmp_path, monkeypatch, script, said):
     python = tmp_path / "python"
     python.write_text(f"#!/bin/sh\ncat >/dev/null\n{script}\n")
     python.chmod(0o755)

@@ -75,7 +75,7 @@ def refused(folder, paths, match, name="cpu"):
     assert not (folder / "out").exists()
 
 
-def test_a_model_that_computes_another_function_here_is_refused(run, tmp_path):
+def test_a_model_that_computes_a_different_function_here_is_refused(run, tmp_path):
     path = run / "predictions/pool/seed0/fp32-cpu.npz"
     stored = load_predictions(path)
     save_predictions(path, stored._replace(probabilities=stored.probabilities[:, ::-1].copy()))

@@ -44,7 +44,7 @@ def test_shares_add_up_and_multiply_adds_are_those_of_the_layers(tmp_path):
     assert {(row["variant"], row["batch_size"], row["provider"]) for row in rows} == {("tiny", "2", "cpu")}
 
 
-def test_integer_layers_are_found_under_the_runtime_s_names(tmp_path, int8):
+def test_integer_layers_are_matched_by_the_runtime_s_names(tmp_path, int8):
     rows = profiled(tmp_path, int8)
     by_layer = {row["layer"]: row for row in rows}
     assert by_layer["Conv_1"]["operator"].startswith("QLinear")

@@ -190,9 +190,9 @@ def test_exit_statuses_and_formats(old, tmp_path):
 )
 def test_a_damaged_file_is_one_line_that_names_it(old, name):
     (old / name).write_bytes(bytes(range(256)) * 40)
-    answer = invoke(old, old)
-    assert answer.exit_code == 2
-    assert answer.stdout == ""
-    (line,) = answer.stderr.splitlines()
+    result = invoke(old, old)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
     assert line.startswith("resbench: error: ")
     assert str(old / name) in line

@@ -88,7 +88,7 @@ def test_any_valid_archive_survives(tmp_path, sizes, names, form, seed, order):
     assert_same(convert(tmp_path, pack_members(dict(shuffled))), content, names)
 
 
-def test_members_beside_the_layout_are_skipped(tmp_path):
+def test_members_outside_of_the_layout_are_skipped(tmp_path):
     content = batches()
     members = {"readme.html": b"<html>" * 1000} | python_members(content, NAMES)
     assert_same(convert(tmp_path, pack_members(members, "./other folder")), content, NAMES)
@@ -175,7 +175,7 @@ def test_outputs_must_differ(tmp_path, clash):
 
 
 @pytest.mark.parametrize("content", [b"", b"[1]", b'{"source": 3}'])
-def test_unfit_record(tmp_path, content):
+def test_invalid_record(tmp_path, content):
     (tmp_path / "record.json").write_bytes(content)
     with pytest.raises(ResbenchError, match=r"record\.json"):
         convert(tmp_path, valid_archive(), record=tmp_path / "record.json")

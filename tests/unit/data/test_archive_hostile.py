@@ -356,7 +356,7 @@ def batch(data=None, labels=None) -> bytes:
         (b"x" * 3072, "no array of images"),
     ],
 )
-def test_unfit_images(refused, data, reason):
+def test_invalid_images(refused, data, reason):
     message = refused(with_member("data_batch_3", batch(data)))
     assert reason in message
     assert "data_batch_3" in message
@@ -379,7 +379,7 @@ def test_unfit_images(refused, data, reason):
     ],
 )
 @pytest.mark.parametrize("name", ["data_batch_5", "test_batch"])
-def test_unfit_labels(refused, labels, reason, name):
+def test_invalid_labels(refused, labels, reason, name):
     assert reason in refused(with_member(name, batch(labels=labels)))
 
 
@@ -404,7 +404,7 @@ def test_unfit_labels(refused, labels, reason, name):
         ({"a": 1}, "no list of class names"),
     ],
 )
-def test_unfit_class_names(refused, names, reason):
+def test_invalid_class_names(refused, names, reason):
     assert reason in refused(with_member("batches.meta", pickle.dumps({b"label_names": names})))
 
 
@@ -425,7 +425,7 @@ def test_no_class_names_at_all(refused):
         ("batches.meta.txt", b"a\n\xff\nb\n", "not text"),
     ],
 )
-def test_unfit_binary(refused, member, content, reason):
+def test_invalid_binary(refused, member, content, reason):
     assert reason in refused(pack_members(binary_members(batches(), NAMES) | {member: content}))
 
 

@@ -125,7 +125,7 @@ def test_more_batches_are_read_or_refused(tmp_path):
 @pytest.mark.parametrize(
     "name", ["test_batch_2", "data_batch_0", "data_batch_06", "data_batch_6.mat", "extra.npz", "val", "train.h5"]
 )
-def test_a_member_that_looks_like_images_is_never_skipped(tmp_path, name):
+def test_a_member_that_seems_to_hold_images_is_never_skipped(tmp_path, name):
     message = refused(tmp_path, pack_members(GOOD | {name: b"x"}))
     assert "seems to hold images" in message
     assert name in message
@@ -281,7 +281,7 @@ def test_zip_bombs_are_refused(tmp_path):
     assert "in no supported layout" in refused(tmp_path, many)
 
 
-def test_an_encrypted_zip_is_told_to_be_repacked(tmp_path):
+def test_the_advice_for_an_encrypted_zip_is_to_repack_it(tmp_path):
     data = bytearray(zipped(in_folder(GOOD), zipfile.ZIP_STORED))
     at = 0
     while (at := data.find(b"PK\1\2", at)) >= 0:
@@ -318,7 +318,7 @@ def test_advice_depends_on_where_the_archive_came_from(tmp_path, source, data, a
     assert ("delete" in message) == ("downloads it again" in advice)
 
 
-def test_an_archive_in_an_archive_is_told_to_be_unpacked(tmp_path):
+def test_the_advice_for_an_archive_in_an_archive_is_to_unpack_it(tmp_path):
     message = refused(tmp_path, zipped({"cifar-10-python.tar.gz": valid_archive()}))
     assert "'cifar-10-python.tar.gz' is in no supported layout; unpack it once" in message
 
@@ -353,7 +353,7 @@ def test_a_zip_archive_that_windows_wrote_with_backslashes_is_read(tmp_path):
     assert_good(convert(tmp_path, stream.getvalue()))
 
 
-def test_a_folder_is_told_to_be_packed(tmp_path):
+def test_the_advice_for_a_folder_is_to_pack_it(tmp_path):
     (tmp_path / "photos").mkdir()
     with pytest.raises(ResbenchError, match=r"photos: is a folder; pack it with `resbench download"):
         convert_archive(tmp_path / "photos", tmp_path / "train.npz", tmp_path / "test.npz", **NOTHING)

@@ -21,7 +21,7 @@ def error(name, severity):
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_a_higher_severity_spoils_more(name):
+def test_a_higher_severity_corrupts_more(name):
     errors = [error(name, severity) for severity in SEVERITIES]
     assert errors == sorted(errors)
     assert errors[0] > 0.3

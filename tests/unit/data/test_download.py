@@ -55,7 +55,7 @@ def test_plain(server, dest):
     assert files_in(dest.parent) == {dest.name}
 
 
-def test_second_run_asks_nobody(server, dest):
+def test_second_run_sends_no_request(server, dest):
     url = server.add("a", BODY)
     fetch(dest, url)
     server.requests.clear()

@@ -178,7 +178,7 @@ def test_photos_are_turned_upright_and_averaged(tmp_path):
         (["train/cat/a.txt"], "holds no batches of images, no arrays and no pictures"),
     ],
 )
-def test_folders_that_tell_no_classes_are_refused(tmp_path, files, words):
+def test_folders_that_show_no_classes_are_refused(tmp_path, files, words):
     folder = tmp_path / "photos"
     for number, name in enumerate(files):
         path = folder / name

@@ -152,12 +152,12 @@ def test_sha256sums_names_every_file_and_a_changed_byte(inputs, tmp_path):
     assert subprocess.run(check, cwd=folder, check=False, capture_output=True).returncode == 1
 
 
-def test_on_a_gpu_triton_is_told_so():
+def test_the_configuration_for_triton_names_the_gpu():
     config = text_format.Parse(triton_config("pool", 10, Setting("cuda", 1, 1), [1, 32]), ModelConfig())
     assert config.instance_group[0].kind == ModelInstanceGroup.KIND_GPU
 
 
-def test_the_card_tells_what_this_precision_loses_on_other_images(inputs, tmp_path):
+def test_the_card_shows_what_this_precision_loses_on_other_images(inputs, tmp_path):
     predictions = list(inputs.predictions)
     for number, name in enumerate(("contrast-5", "mine")):
         spoilt = tmp_path / f"{name}.npz"
@@ -183,7 +183,7 @@ def test_the_card_tells_what_this_precision_loses_on_other_images(inputs, tmp_pa
     assert "On other images" not in (inputs.bundle(tmp_path / "without") / "README.md").read_text()
 
 
-def test_the_card_tells_what_why_and_how_well(inputs, tmp_path):
+def test_the_card_describes_the_model_and_why_it_was_chosen(inputs, tmp_path):
     card = (inputs.bundle(tmp_path / "pool") / "README.md").read_text()
     assert "# pool, int8" in card
     assert sha256(tmp_path / "pool/1/model.onnx") in card
@@ -229,7 +229,7 @@ def test_what_the_card_says_how_to_do_works(inputs, tmp_path, monkeypatch, capsy
     assert capsys.readouterr().out.strip() in CLASSES
 
 
-def test_words_from_files_cannot_break_the_card(inputs, tmp_path):
+def test_text_from_files_cannot_break_the_card(inputs, tmp_path):
     inputs.collate(dataset="a | b\n# <script>\n---", host="[x](y) `z`").bundle(tmp_path / "pool")
     card = (tmp_path / "pool/README.md").read_text()
     _, metadata, text = re.split(r"^---$", card, maxsplit=2, flags=re.MULTILINE)

@@ -93,7 +93,7 @@ def bomb():
     return bytes(content)
 
 
-def test_broken_pictures_do_not_stop_the_others(tmp_path, capsys):
+def test_broken_pictures_do_not_stop_the_rest(tmp_path, capsys):
     model, good = tiny_model(tmp_path / "m.onnx"), picture(tmp_path / "good.png", RED)
     broken = {
         "text.png": b"not a picture",

@@ -62,8 +62,8 @@ def network(body, head=HEAD, before=""):
 def test_a_network_of_ones_own_layers_passes(resbench, tmp_path):
     """Exact GELU, attention, a dense layer on a feature map, and a layer of the file's own that is not registered."""
     body = "x = layers.Dense(16, activation='gelu')(x + layers.MultiHeadAttention(2, 8)(x, x)); x = Scale(0.5)(x)"
-    answer = resbench("check", "mine", "--figures", tmp_path / "f.json", mine=network(body, before=OWN_LAYER + CONFIG))
-    assert answer.returncode == 0, answer.stderr
+    result = resbench("check", "mine", "--figures", tmp_path / "f.json", mine=network(body, before=OWN_LAYER + CONFIG))
+    assert result.returncode == 0, result.stderr
     figures = json.loads((tmp_path / "f.json").read_text())
     assert figures["variant"] == "mine"
     assert figures["max_abs_diff"] < 1e-5
@@ -82,11 +82,11 @@ def test_a_network_of_ones_own_layers_passes(resbench, tmp_path):
 def test_train_refuses_before_it_trains_what_could_not_be_deployed(resbench, tmp_path, text, complaint):
     data = tmp_path / "not-read.npz"
     words = ["train", "mine", "--data", data, "--seed", 0, "--model", tmp_path / "m.keras", "--history", tmp_path / "h"]
-    answer = resbench(*words, mine=text)
-    assert answer.returncode == 1
-    assert complaint in answer.stderr.splitlines()[-1], answer.stderr
-    assert f"{tmp_path / 'mine.py'}: " in answer.stderr.splitlines()[-1]
-    assert "Traceback" not in answer.stderr
+    result = resbench(*words, mine=text)
+    assert result.returncode == 1
+    assert complaint in result.stderr.splitlines()[-1], result.stderr
+    assert f"{tmp_path / 'mine.py'}: " in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -117,6 +117,6 @@ def test_a_check_of_another_variant_does_not_count(resbench, tmp_path):
     (tmp_path / "other.json").write_text('{"variant": "other"}')
     data = tmp_path / "not-read.npz"
     words = ["train", "pool", "--data", data, "--seed", 0, "--model", tmp_path / "m.keras", "--history", tmp_path / "h"]
-    answer = resbench(*words, "--checked", tmp_path / "other.json")
-    assert answer.returncode == 1
-    assert "not what `resbench check pool --figures` writes" in answer.stderr
+    result = resbench(*words, "--checked", tmp_path / "other.json")
+    assert result.returncode == 1
+    assert "not what `resbench check pool --figures` writes" in result.stderr

@@ -51,7 +51,7 @@ def test_only_what_the_network_means_is_left(traced):
     assert [(imported.domain, imported.version) for imported in graph.opset_import] == [("", 17)]
 
 
-def test_names_tell_operators_by_their_order(traced):
+def test_names_number_operators_in_their_order(traced):
     _, graph = traced
     assert [node.name for node in graph.graph.node if node.op_type == "Gemm"] == ["Gemm_0", "Gemm_1"]
     assert {"Conv_0.weight", "Conv_0.bias", "Gemm_1.weight", "Gemm_1.bias"} <= {w.name for w in graph.graph.initializer}

@@ -73,7 +73,7 @@ def test_verdicts_name_a_winner_only_where_the_corrected_p_value_allows(three):
     assert adjusted[0] == pytest.approx(3 * p_values[0], rel=1e-4)
 
 
-def test_seeds_that_would_tell(results):
+def test_seeds_needed(results):
     seeds_of(results, "basic", [60, 72])
     seeds_of(results, "pool", [74, 83])
     results.time(calls("pool", [1.0]))
@@ -223,7 +223,7 @@ def test_published_accuracy_is_held_against_the_next_run(results):
         ("resnet8", "digits", {}, ("dataset", "digits", "CIFAR-10")),
     ],
 )
-def test_published_accuracy_is_not_held_against_another_protocol(results, variant, dataset, change, reason):
+def test_published_accuracy_is_not_compared_with_another_protocol(results, variant, dataset, change, reason):
     results.model(variant, 0, right=73, **change)
     results.time(calls(variant, [1.0]))
     (row,) = results.compare(dataset)

@@ -16,14 +16,14 @@ from resbench.report.format import (
 )
 
 
-def test_a_range_is_said_once_where_both_ends_are_written_alike():
+def test_a_range_of_two_equal_texts_is_one_number():
     assert between("1.5", "1.5") == "1.5"
     assert between("1.5", "1.6") == "1.5 – 1.6"
     assert between(points(-0.012), points(0.003), "to") == "−1.20 to 0.30"
     assert between(significant(27.51), significant(27.52)) == "27.5"
 
 
-def test_a_change_in_whole_percent():
+def test_a_change_in_percent():
     assert [change(ratio) for ratio in (1.034, 0.97, 0.999)] == ["+3\u00a0%", "−3\u00a0%", "+0\u00a0%"]
 
 

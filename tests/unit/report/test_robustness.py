@@ -105,7 +105,7 @@ def test_people_read_the_main_test_set_first_and_the_losses_in_points(prediction
 @pytest.mark.parametrize(
     ("content", "words"), [(None, "no such file"), ("", "not readable"), ("variant\npool\n", "no column")]
 )
-def test_a_spoiled_table_is_one_line(tmp_path, content, words):
+def test_an_invalid_table_is_one_line(tmp_path, content, words):
     path = tmp_path / "robustness.csv"
     if content is not None:
         path.write_text(content)

@@ -190,7 +190,7 @@ def test_page_says_what_agreement_is_with(good):
     assert "with fp32" in by_precision["int8"]
 
 
-def test_page_and_table_warn_in_the_same_words(good):
+def test_page_and_table_have_the_same_warnings(good):
     good.timings.clear()
     good.time(calls("pool", [10.0]), host={"name": "h", "stable": False, "warnings": ["busy | <b>"]})
     _, page = good.collate("digits")
@@ -248,7 +248,7 @@ def test_what_does_not_belong_together_is_refused(good):
     assert len(good.collate()[0]) == 1
 
 
-def test_twins_are_refused(good):
+def test_duplicates_are_refused(good):
     good.parity.append(good.parity[0])
     good.refused("of the same model as")
     good.parity.pop()

@@ -1,4 +1,4 @@
-"""The statistics of accuracy on cases whose answer is known: by hand, from textbooks, scipy or statsmodels."""
+"""The statistics of accuracy on cases whose result is known: by hand, from textbooks, scipy or statsmodels."""
 
 import numpy as np
 import pandas as pd
@@ -101,7 +101,7 @@ def test_precisions_of_equally_hard_images_are_compared_by_students_paired_test(
     assert (found.low, found.high) == pytest.approx(student.confidence_interval())
 
 
-def test_pairing_by_image_and_by_training_tells_more():
+def test_pairing_by_image_and_by_training_gives_narrower_intervals():
     """Two precisions of the same models differ on few images; two networks that do so may differ by luck."""
     first = random_correct(5, 2000)
     second = first.copy()
@@ -124,7 +124,7 @@ def test_changing_places_changes_the_sign():
     assert there.p_value == pytest.approx(back.p_value)
 
 
-def test_the_same_answers_are_not_told_apart():
+def test_equal_predictions_do_not_differ():
     first = random_correct()
     for found in (compare_precisions(first, first), compare_networks(first, first), compare_networks(first[:1], first)):
         assert (found.estimate, found.p_value) == (0, 1)
@@ -132,7 +132,7 @@ def test_the_same_answers_are_not_told_apart():
         assert seeds_needed(found, 1) is None
 
 
-def test_all_right_and_all_wrong_are_told_apart():
+def test_all_right_and_all_wrong_differ():
     found = compare_networks(~wrong(2, 50), wrong(2, 50))
     assert found.estimate == 1
     assert (found.low, found.high) == pytest.approx(
@@ -152,13 +152,13 @@ def test_one_seed_is_mcnemars_exact_test():
     assert found == compare_precisions(*two_models(794, 150, 86, 570))
 
 
-def test_one_seed_beside_several_compares_the_first_models():
+def test_one_seed_and_several_compares_the_first_models():
     first, second = two_models(50, 20, 5, 25)
     assert compare_networks(first, np.concatenate([second, first, first])) == compare_networks(first, second)
 
 
 @pytest.mark.parametrize("images", [40, 1000])
-def test_what_mcnemar_tells_apart_the_interval_does_too(images):
+def test_mcnemar_and_the_interval_agree(images):
     for discordant in range(1, 40):
         for only_first in range(discordant + 1):
             found = compare_networks(*two_models(0, only_first, discordant - only_first, images - discordant))
@@ -219,7 +219,7 @@ def test_seeds_that_agree_on_every_image_have_no_noise():
 
 
 @pytest.mark.parametrize("images", [100, 10_000])
-def test_models_that_give_the_same_answers_are_equivalent_where_the_images_are_enough(images):
+def test_models_with_equal_predictions_are_equivalent_where_the_images_are_enough(images):
     """No difference on 100 images leaves 2 points in doubt, with one seed and with three."""
     same = np.tile(np.arange(images) < 0.7 * images, (3, 1))
     for found in (compare_precisions(same, same), compare_networks(same, same), compare_networks(same[:1], same[:1])):

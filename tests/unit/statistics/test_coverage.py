@@ -93,7 +93,7 @@ def test_verdicts_on_equal_models_of_one_seed_are_rarely_false():
 
 @pytest.mark.parametrize(("seeds", "highest"), [(3, 0.99), (5, 0.97), (10, 0.97)])
 def test_the_interval_of_a_precision_covers_its_cost(seeds, highest):
-    """A lower precision shifts every answer by noise of its own and by a little towards wrong."""
+    """A lower precision shifts every prediction by noise of its own and by a little towards wrong."""
     rng, network, covered = np.random.default_rng(5), Network(0.7, 1.0), 0
     shift, noise = 0.1, 0.5
     margins = np.concatenate([network.train(rng, 50, draw_images(rng)) for _ in range(400)]).ravel()
@@ -150,7 +150,7 @@ def test_a_precision_that_costs_the_margin_is_rarely_called_equivalent_and_a_fre
         for _ in range(REPEATS):
             full = network.train(rng, seeds, draw_images(rng)) > 0
             chance = rng.random((seeds, images))
-            # A right answer turns wrong as often as a wrong one turns right, and `cost` of all images more.
+            # A right prediction turns wrong as often as a wrong one turns right, and `cost` of all images more.
             lower = np.where(full, chance >= 0.002 / 0.7 + cost / 0.7, chance < 0.002 / 0.3)
             equivalent += compare_precisions(lower, full, 0.01).p_equivalence < 0.05
         assert lowest <= equivalent / REPEATS <= highest, cost

@@ -59,7 +59,7 @@ def coverage(intervals, value):
     ("rounds", "calls", "shared", "tail"),
     [(5, 20, 0.0, False), (5, 20, 0.9, False), (10, 5, 0.5, True), (10, 40, 0.9, True), (20, 20, 0.5, False)],
 )
-def test_median_s_interval_covers_95_percent_though_calls_resemble_each_other(rounds, calls, shared, tail):
+def test_median_s_interval_covers_95_percent_although_calls_are_correlated(rounds, calls, shared, tail):
     samples = simulate(np.random.default_rng(1), (RUNS, rounds, calls), shared=shared, tail=tail)
     found = coverage([p50_interval(table(run)) for run in samples], truth(50, shared=shared, tail=tail))
     assert 0.93 <= found <= 0.97
@@ -99,7 +99,7 @@ def test_ratio_s_interval_covers_95_percent_while_the_machine_drifts(rounds):
     assert 0.93 <= coverage(found, 1.2) <= 0.97
 
 
-def test_ratio_is_not_moved_by_a_spoilt_round_and_inverts():
+def test_ratio_is_not_changed_by_a_disturbed_round_and_inverts():
     second = np.array([10.0, 10.1, 9.9, 10.0, 10.2])
     first = 1.2 * second
     spoilt = first * [1, 1, 5, 1, 1]

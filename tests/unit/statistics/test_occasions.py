@@ -49,7 +49,7 @@ def test_a_model_that_became_twice_as_slow_is_seen_and_five_percent_on_a_quiet_m
     assert compare_occasions(1.1 * new, old, Spread(0.001, 10)).p_value < 0.05
 
 
-def test_equivalence_is_the_interval_within_the_margin_and_p_the_interval_beside_one():
+def test_equivalence_is_the_interval_within_the_margin_and_p_the_interval_without_one():
     random = np.random.default_rng(3)
     for _ in range(60):
         (old,), (new,) = occasions(random, 2, 0.02)

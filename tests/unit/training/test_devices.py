@@ -98,8 +98,8 @@ def test_what_a_scheduler_gave_is_kept(start, given):
     assert start(CUDA_VISIBLE_DEVICES=given).card() == given
 
 
-@pytest.mark.parametrize("answer", ["printf '0\\n'", "exit 9"])
-def test_one_card_or_none_needs_no_lock(start, machine, tmp_path, answer):
-    (tmp_path / "bin/nvidia-smi").write_text(f"#!/bin/sh\n{answer}\n")
+@pytest.mark.parametrize("result", ["printf '0\\n'", "exit 9"])
+def test_one_card_or_none_needs_no_lock(start, machine, tmp_path, result):
+    (tmp_path / "bin/nvidia-smi").write_text(f"#!/bin/sh\n{result}\n")
     assert [start().card(), start().card()] == ["unset", "unset"]
     assert list(tmp_path.glob("*.lock")) == []

@@ -17,7 +17,7 @@ def write(path, content):
     return path
 
 
-def test_a_good_record_comes_back_whole(tmp_path):
+def test_a_valid_record_is_read_completely(tmp_path):
     assert read_record(write(tmp_path / "m.keras", json.dumps(GOOD))) == GOOD
 
 

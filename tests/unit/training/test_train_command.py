@@ -42,8 +42,8 @@ def run(folder, data, *options):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("uninterrupted")
-    answer = run(folder, data)
-    assert answer.returncode == 0, answer.stderr
+    result = run(folder, data)
+    assert result.returncode == 0, result.stderr
     return folder
 
 
@@ -71,10 +71,10 @@ def test_a_killed_job_goes_on_and_ends_the_same(uninterrupted, data, tmp_path):
     process.wait()
     assert not (tmp_path / "model.keras").exists()
 
-    answer = run(tmp_path, data)
-    assert answer.returncode == 0, answer.stderr
+    result = run(tmp_path, data)
+    assert result.returncode == 0, result.stderr
     assert (
-        f"resumed after epoch 1 of {EPOCHS}" in answer.stderr or f"resumed after epoch 2 of {EPOCHS}" in answer.stderr
+        f"resumed after epoch 1 of {EPOCHS}" in result.stderr or f"resumed after epoch 2 of {EPOCHS}" in result.stderr
     )
     assert_same_network(uninterrupted, tmp_path, data)
     assert not (tmp_path / "saved").exists()
@@ -104,17 +104,17 @@ def test_history_has_a_row_an_epoch_and_test_figures_in_the_last(uninterrupted):
 )
 def test_what_cannot_be_is_one_line_and_exit_1(data, tmp_path, monkeypatch, options, complaint):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")  # no GPU, on whatever machine this runs
-    answer = run(tmp_path, data, *options)
-    assert answer.returncode == 1
-    assert complaint in answer.stderr.splitlines()[-1]
-    assert "Traceback" not in answer.stderr
+    result = run(tmp_path, data, *options)
+    assert result.returncode == 1
+    assert complaint in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
     assert not any(tmp_path.iterdir())
 
 
 def test_what_a_gpu_does_by_default_trains_and_is_saved_in_float32(data, tmp_path):
     """XLA and mixed precision, with max pooling in the network."""
-    answer = run(tmp_path, data, "--xla", "--mixed-precision", "float16", "--epochs", "1", "--limit", "8")
-    assert answer.returncode == 0, answer.stderr
+    result = run(tmp_path, data, "--xla", "--mixed-precision", "float16", "--epochs", "1", "--limit", "8")
+    assert result.returncode == 0, result.stderr
     assert read_record(tmp_path / "model.keras")["mixed_precision"] == "float16"
     model = keras.models.load_model(tmp_path / "model.keras", compile=False)
     assert {layer.compute_dtype for layer in model.layers} <= {"float32", "uint8"}
