@@ -24,7 +24,8 @@ PICTURE = "photo.png"
 class Deployed(NamedTuple):
     """A working directory as docs/deploy.md has it, and images with ONNX Runtime's probabilities of them.
 
-    images: uint8 (IMAGES, 32, 32, 3), the one with the highest probability first, PICTURE; probabilities: float32 (IMAGES, 10).
+    images: uint8 (IMAGES, 32, 32, 3), first PICTURE, the one with the highest probability; probabilities: float32
+    (IMAGES, 10).
     """
 
     folder: Path
