@@ -63,7 +63,7 @@ REFUSED = {
     "two inputs": (two_inputs, "inputs: 2, outputs: 1"),
     "a dict": (lambda: renamed(lambda start, output: keras.Model(start, {"probabilities": output})), "returns a dict"),
     "a space": (lambda: renamed(lambda start, output: keras.Model(start, output, name="my net")), "'my net': .*rename"),
-    "a lambda": (lambda: head(image(), activation=lambda x: x * 2), "is given a lambda.*write it with def"),
+    "a lambda": (lambda: head(image(), activation=lambda x: x * 2), "has a lambda.*write it with def"),
     "other size": (lambda: head(image((224, 224, 3))), "224×224×3"),
     "grey": (lambda: head(image((32, 32, 1))), "32×32×1"),
     "any size": (lambda: head(image((None, None, 3))), "any×any×3"),

@@ -59,7 +59,7 @@ def check_variant(name: str, precisions: Sequence[str], result_path: Path | None
     file = variant_file(name)
     keras.utils.set_random_seed(0)
     module = variant(name)
-    keras.mixed_precision.set_global_policy("float32")  # as training sets its own, whatever the file does
+    keras.mixed_precision.set_global_policy("float32")  # training sets its own, whatever the file sets
     build(module, OTHER_CLASSES)
     model = build(module, CLASSES)
     if fault := arithmetic_fault(model):
@@ -77,8 +77,8 @@ def check_variant(name: str, precisions: Sequence[str], result_path: Path | None
         raise ResbenchError(f"{file}: {fault}")
     if np.abs(alone - expected[:1]).max() > LARGEST_DIFFERENCE:
         raise ResbenchError(
-            f"{file}: what its network says of an image depends on the other images of the batch, or on chance; "
-            "let layers look at one image at a time, and be random in training alone"
+            f"{file}: the output of its network for an image depends on the other images of the batch, or is random; "
+            "let layers use one image at a time, and be random only in training"
         )
     with tempfile.TemporaryDirectory(prefix="resbench-check-") as name_of_folder:
         folder = Path(name_of_folder)

@@ -24,7 +24,15 @@ class Execution(NamedTuple):
 
 
 def executions(graph: ModelProto, images: NDArray[np.uint8]) -> list[Execution]:
-    """Return what is executed for images, node by node; a node in a loop stands in it once for each round."""
+    """Return what is executed for images, node by node; a node in a loop appears once for each iteration.
+
+    Args:
+        graph: The graph, which is run without optimisation.
+        images: Its input.
+
+    Returns:
+        The executions, in their order.
+    """
     settings = _settings()
     settings.enable_profiling = True
     with tempfile.TemporaryDirectory() as folder:
@@ -40,8 +48,8 @@ def executions(graph: ModelProto, images: NDArray[np.uint8]) -> list[Execution]:
     ]
 
 
-def _shapes(found: list[dict[str, list[int]]]) -> list[list[int]]:
-    return [shape for one in found for shape in one.values()]
+def _shapes(tensors: list[dict[str, list[int]]]) -> list[list[int]]:
+    return [shape for one in tensors for shape in one.values()]
 
 
 def outputs(graph: ModelProto, images: NDArray[np.uint8], names: Sequence[str] = ()) -> list[NDArray[Any]]:

@@ -73,7 +73,14 @@ def find_fault(model: object, classes: int) -> str | None:
 
 
 def arithmetic_fault(model: keras.Model) -> str | None:
-    """Return which layer computes in floats of its own choice, and the remedy; None where all take float32."""
+    """Return which layer sets its own float arithmetic, and the remedy.
+
+    Args:
+        model: The network.
+
+    Returns:
+        The end of a sentence that begins with the file's name; None where all layers compute in float32.
+    """
     for layer in model._flatten_layers():
         if layer.compute_dtype in ("float16", "bfloat16", "float64"):
             return (
@@ -121,14 +128,16 @@ def _input_fault(image: keras.KerasTensor) -> str | None:
 def _layer_fault(model: keras.Model) -> str | None:
     for layer in model._flatten_layers():
         if not LAYER_NAME.fullmatch(layer.name):
-            return f"layer {layer.name!r}: TensorFlow takes names of letters A to Z, digits, _ . - alone; rename it"
+            return (
+                f"layer {layer.name!r}: TensorFlow accepts only letters A to Z, digits, _ . and -; rename it"
+            )
         if isinstance(layer, keras.layers.Lambda):
             return (
                 f"layer {layer.name!r} is a Lambda, whose code Keras does not load from a file; "
                 "write it with keras.ops, or as a class of keras.layers.Layer in this file"
             )
         if _holds_lambda(layer):
-            return f"layer {layer.name!r} is given a lambda, which Keras does not load from a file; write it with def"
+            return f"layer {layer.name!r} has a lambda, which Keras does not load from a file; write it with def"
     return None
 
 
