@@ -206,9 +206,9 @@ def _name(content: bytes, shown: str) -> str:
 
 
 def _pax_name(content: bytes, shown: str, *, may_rename: bool) -> str | None:
-    """Return the name that pax records give to the next member, None where they give none.
+    r"""Return the name that pax records give to the next member, None where they give none.
 
-    Records are `LENGTH KEY=VALUE\\n`; those that resize or redirect a member are refused.
+    Records are `LENGTH KEY=VALUE\n`; those that resize or redirect a member are refused.
     """
     path = None
     while content:

@@ -14,7 +14,12 @@ XZ_MEMORY = 256 << 20  # bytes; `xz -9` needs 65 MiB, and a header may claim 4 G
 class Hash(Protocol):
     """Anything that takes bytes to hash them."""
 
-    def update(self, data: bytes, /) -> None: ...
+    def update(self, data: bytes, /) -> None:
+        """Hash the next bytes.
+
+        Args:
+            data: The bytes.
+        """
 
 
 class Budget:

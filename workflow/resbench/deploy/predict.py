@@ -25,6 +25,7 @@ class Answer(NamedTuple):
     error: str | None = None
 
     def text(self) -> str:
+        """Return the line for people."""
         return f"{displayable(self.image)}: " + ", ".join(f"{name} {probability:.1%}" for name, probability in self.top)
 
     def json(self) -> str:

@@ -128,9 +128,7 @@ def _input_fault(image: keras.KerasTensor) -> str | None:
 def _layer_fault(model: keras.Model) -> str | None:
     for layer in model._flatten_layers():
         if not LAYER_NAME.fullmatch(layer.name):
-            return (
-                f"layer {layer.name!r}: TensorFlow accepts only letters A to Z, digits, _ . and -; rename it"
-            )
+            return f"layer {layer.name!r}: TensorFlow accepts only letters A to Z, digits, _ . and -; rename it"
         if isinstance(layer, keras.layers.Lambda):
             return (
                 f"layer {layer.name!r} is a Lambda, whose code Keras does not load from a file; "

@@ -23,6 +23,14 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         self.peak, self.steps, self.rise = peak, steps, rise
 
     def __call__(self, step: Any) -> Any:
+        """Return the learning rate of a step.
+
+        Args:
+            step: Number of steps done.
+
+        Returns:
+            The learning rate.
+        """
         done = ops.cast(step, "float32") / max(1, self.steps)
         up = 0.1 + 0.9 * done / self.rise
         down = 0.001 + 0.999 * (1 - done) / (1 - self.rise)
