@@ -31,7 +31,7 @@ GPU_QUERY = {
     "persistence": "persistence_mode",
 }
 SYSTEM_CORES = Path("/sys/devices/system/cpu")
-TIMEOUT_S = 30  # git, on a file system that does not answer
+TIMEOUT_S = 30  # git, on a file system that does not respond
 
 
 def describe_host(provider: str) -> dict[str, Any]:

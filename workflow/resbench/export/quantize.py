@@ -319,7 +319,7 @@ def _calibrate(path: Path, images: NDArray[np.uint8], method: str, threads: int,
     settings.intra_op_num_threads = threads
     settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     calibrator.infer_session = ort.InferenceSession(augmented, settings, providers=["CPUExecutionProvider"])
-    with contextlib.redirect_stdout(io.StringIO()):  # it tells its progress there
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
         for start in range(0, len(images), CALIBRATION_BATCH):
             calibrator.collect_data(_Batch(images[start : start + CALIBRATION_BATCH]))
         return calibrator.compute_data()

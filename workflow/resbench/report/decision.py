@@ -73,16 +73,16 @@ class Evidence:
 
     def __init__(self, comparisons: Iterable[Row], host: str, provider: str, batch_size: int, threads: int) -> None:
         """Keep the comparisons of models with each other, without those with published accuracies."""
-        self._found: dict[tuple[str, Key, Key], Comparison] = {}
+        self._comparisons: dict[tuple[str, Key, Key], Comparison] = {}
         for row in comparisons:
             place = row["host"], row["batch_size"], row["threads"]
             elsewhere = row["metric"] == "latency" and place != (host, batch_size, threads)
             if row["provider"] != provider or elsewhere or row["kind"] in (Kind.PUBLISHED, Kind.TARGET):
                 continue
             first, second = (row["first"], row["first_precision"]), (row["second"], row["second_precision"])
-            found = Comparison.model_validate({name: row.get(name) for name in Comparison.model_fields})
-            self._found[found.metric, first, second] = found
-            self._found[found.metric, second, first] = found.inverted()
+            comparison = Comparison.model_validate({name: row.get(name) for name in Comparison.model_fields})
+            self._comparisons[comparison.metric, first, second] = comparison
+            self._comparisons[comparison.metric, second, first] = comparison.inverted()
 
     def accuracy(self, first: Candidate, second: Candidate) -> Comparison:
         """Return what is shown of the accuracy of the first model compared with the second.
@@ -110,7 +110,7 @@ class Evidence:
     def _compare(self, metric: str, first: Candidate, second: Candidate, measured: float, margin: float) -> Comparison:
         """Return a comparison; where there is none, the measured values, of which nothing is shown."""
         undecided = Comparison(metric=metric, verdict=Verdict.UNDECIDED, estimate=measured, margin=margin)
-        return self._found.get((metric, first.key, second.key), undecided)
+        return self._comparisons.get((metric, first.key, second.key), undecided)
 
 
 def _candidate(row: Row) -> Candidate:

@@ -59,7 +59,7 @@ def _set_up_tensorflow(device: str, threads: int) -> None:
             "(requirements-gpu.lock) is installed, or train with --device cpu"
         )
     if device == "auto" and not gpus:
-        say(f"no GPU found: training on the CPU with {threads} threads")
+        say(f"no GPU: training on the CPU with {threads} threads")
 
 
 @contextmanager

@@ -22,7 +22,7 @@ def read_configuration(page: Path) -> str:
         text = page.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise ResbenchError(f"{page}: cannot be read ({one_line(error)}); make it with `resbench page`") from error
-    found = PLACE.search(text)
-    if not found:
-        raise ResbenchError(f"{page}: holds no configuration; make it anew with `resbench page`")
-    return html.unescape(found[1])
+    match = PLACE.search(text)
+    if not match:
+        raise ResbenchError(f"{page}: holds no configuration; make it again with `resbench page`")
+    return html.unescape(match[1])

@@ -21,7 +21,7 @@ LONG_LABEL = "length(datum.label) > 24 ? slice(datum.label, 0, 11) + '…' + sli
 
 
 THEME: dict[str, Any] = {
-    "aria": False,  # the page describes each chart as a whole
+    "aria": False,  # the page itself describes each chart
     "mark": {"aria": False},
     "background": "transparent",
     "font": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif",
