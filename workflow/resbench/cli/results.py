@@ -25,7 +25,7 @@ def verify(
         faults += 1
     if faults:
         raise typer.Exit(1)
-    print(f"{results}: everything that was checked agrees with the raw files")
+    print(f"{results}: everything that was checked follows from the raw files")
 
 
 def compare(
