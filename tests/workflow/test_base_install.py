@@ -51,10 +51,12 @@ def test_what_measures_and_reports_runs_in_the_base_install(spoiled: Tree, hidde
     assert {rule for _, rule in commands} >= set(RULES)
     model = "results/onnx/pool/seed0/fp32.onnx"
     commands.append((f"resbench predict {model} results/data/samples.png", "predict"))
+    commands.append(("resbench verify results", "verify"))
+    commands.append(("resbench pack results -o run.crate.zip && resbench verify run.crate.zip", "pack"))
     commands.append(("resbench compare results results", "compare"))
     commands.append((f"resbench profile {model} --data results/data/test.npz --operators o.csv", "profile"))
     for command, rule in dict.fromkeys(commands):
-        if rule in (*RULES, "predict", "compare", "profile"):
+        if rule in (*RULES, "predict", "verify", "pack", "compare", "profile"):
             result = run(spoiled.folder, hidden, command)
             assert result.returncode == 0, f"{command}\n{result.stderr}"
 

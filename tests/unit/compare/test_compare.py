@@ -1,4 +1,4 @@
-"""Two runs held against each other: same, better, worse, or not to be told."""
+"""Comparisons of two runs: the same, better, worse or undecided."""
 
 import json
 import re
@@ -42,7 +42,7 @@ def test_a_rerun_with_the_same_bits_is_reproduced(old, tmp_path):
     assert (rows["accuracy"].verdict, rows["accuracy"].reason) == (Verdict.EQUIVALENT, Reason.SAME_BITS)
     assert rows["accuracy"].p_value is None
     assert rows["latency"].verdict is Verdict.EQUIVALENT
-    assert [bits.parts_at for bits in found.bits] == [None] * 3
+    assert [bits.differs_at for bits in found.bits] == [None] * 3
     assert [bits.compared for bits in found.bits] == [["fp32 graph", "predictions on cpu"]] * 3
     assert found.differing == []
     assert found.shared > 10
@@ -51,7 +51,7 @@ def test_a_rerun_with_the_same_bits_is_reproduced(old, tmp_path):
 
 def test_the_stage_at_which_models_part_is_named_and_metadata_do_not_count(old, tmp_path):
     found = compared(old, run_folder(tmp_path / "new", right=[60, 61, 63]), exact=True)
-    assert [bits.parts_at for bits in found.bits] == [None, None, "fp32 graph"]
+    assert [bits.differs_at for bits in found.bits] == [None, None, "fp32 graph"]
     assert "not the same bits: pool seed 2 fp32" in found.failures
 
 
@@ -180,7 +180,7 @@ def test_exit_statuses_and_formats(old, tmp_path):
     assert invoke(old, tmp_path / "nowhere").exit_code == 2
     assert invoke(old).exit_code == 2
     assert invoke(old, other, "--json", "--html").exit_code == 2
-    assert json.loads(invoke(old, other, "--json").stdout)["bits"][2]["parts_at"] == "fp32 graph"
+    assert json.loads(invoke(old, other, "--json").stdout)["bits"][2]["differs_at"] == "fp32 graph"
     assert invoke(old, other, "--html").stdout.startswith("<!doctype html>")
     assert invoke(old, other, "--markdown").stdout.startswith("# ")
 

@@ -1,4 +1,4 @@
-"""Two runs held against each other: what differs, what is the same bit for bit, what became better or worse."""
+"""The comparison of two runs: what differs, what is the same bit for bit, what became better or worse."""
 
 import math
 from collections.abc import Iterator
@@ -21,14 +21,14 @@ Remeasured = dict[Key, tuple[float, float, Ratio]]  # ms of the old and of the n
 
 
 class Reason(StrEnum):
-    """Why a verdict is what it is, where the numbers alone do not say so.
+    """Why a row has its verdict, where the numbers alone do not show it.
 
     Attributes:
         SAME_BITS: Both runs hold the same predictions, or the same graph.
         ONE_SEED: The row is about these two models alone: one training each cannot show how far trainings differ.
         FEW_ROUNDS: Too few rounds were timed.
-        HARDWARE: The machines differ; the names say in what.
-        VERSIONS: The runtimes differ; the names say in what.
+        HARDWARE: The machines differ; `Row.unlike` names the facts.
+        VERSIONS: The runtimes differ; `Row.unlike` names the facts.
     """
 
     SAME_BITS = "same_bits"
@@ -43,17 +43,17 @@ class Bits(NamedTuple):
 
     Attributes:
         model: The model.
-        compared: The stages that both runs hold, in order.
-        parts_at: The first of them whose output differs; None where none does.
+        compared: The stages of which both runs hold the output, in order.
+        differs_at: The first of them whose output differs; None where no output differs.
     """
 
     model: Model
     compared: list[str]
-    parts_at: str | None
+    differs_at: str | None
 
 
 class Row(NamedTuple):
-    """The new run's model against the old one's.
+    """The new run's model compared with the old run's, in one metric.
 
     Attributes:
         metric: `accuracy` or `latency`.
@@ -61,16 +61,16 @@ class Row(NamedTuple):
         old, new: Accuracy as a fraction, or latency in ms.
         estimate: Accuracies: new less old; latencies: new divided by old.
         batch_size, threads: Of a latency.
-        seeds: How many of each were compared; None for a latency.
-        paired: Whether seed by seed, or round by round; else the two sides are independent.
-        low, high: Its 95 % interval.
-        p_value: Of the hypothesis of no difference.
-        p_adjusted: Holm's, over all rows with a p-value.
-        p_equivalence: Of the hypothesis of a difference of the margin or more.
-        margin: Within which the two are equivalent.
-        verdict: Of the new one.
-        reason: See `Reason`; None where the numbers say it all.
-        unlike: Names of the facts that a reason is about.
+        seeds: How many trainings of each run were compared; None for a latency.
+        paired: Whether the runs are paired by seed, or by round; otherwise they are independent samples.
+        low, high: 95 % confidence interval of the estimate.
+        p_value: For the hypothesis that there is no difference.
+        p_adjusted: The p-value, Holm-adjusted over all rows that have one.
+        p_equivalence: For the hypothesis that the difference is the margin or more.
+        margin: Equivalence margin.
+        verdict: Verdict on the new run.
+        reason: See `Reason`; None where the numbers explain the verdict.
+        unlike: Names of the facts in which the environments differ.
     """
 
     metric: str
@@ -97,17 +97,17 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """All of it.
+    """The result of comparing two runs.
 
     Attributes:
-        old, new: The two folders.
+        old, new: Names of the two runs: their folders or crates.
         differing: Facts that differ.
-        shared: How many do not.
+        shared: Number of facts that do not differ.
         bits: One entry for each model of both runs.
-        only_old, only_new: Models, and settings that were timed, of one run alone.
+        only_old, only_new: Predictions and timings that only one of the runs holds.
         rows: Accuracies, then latencies.
-        spread: What latencies of two occasions were judged with; None where both were measured again, together.
-        exact: Whether the new run counts as reproduced only where every model is the same, bit for bit.
+        spread: How far latencies vary between occasions; None where both runs' models were timed again, together.
+        exact: Whether a model that is not the same bit for bit is a failure.
     """
 
     old: str
@@ -123,12 +123,12 @@ class Comparison:
 
     @property
     def failures(self) -> list[str]:
-        """Return why the exit status is 1, one line each; empty where the run is reproduced or no worse."""
+        """Return the reasons for exit status 1, one line each; empty where the run is reproduced or no worse."""
         worse = [f"{row.metric} of {row.variant} {row.precision} on {row.provider}" for row in self.rows if _worse(row)]
         found = [f"worse: {', '.join(dict.fromkeys(worse))}"] if worse else []
         found += [f"missing from the new run: {', '.join(self.only_old)}"] if self.only_old else []
-        parted = [str(bits.model) for bits in self.bits if bits.parts_at]
-        return [*found, *([f"not the same bits: {', '.join(parted)}"] if self.exact and parted else [])]
+        different = [str(bits.model) for bits in self.bits if bits.differs_at]
+        return [*found, *([f"not the same bits: {', '.join(different)}"] if self.exact and different else [])]
 
 
 def compare_runs(
@@ -140,17 +140,20 @@ def compare_runs(
     exact: bool = False,
     remeasured: Remeasured | None = None,
 ) -> Comparison:
-    """Hold a new run against an old one.
+    """Compare a new run with an old one.
 
     All p-values are adjusted as one family: of 100 reruns in which nothing changed, at most 5 have any row that says
     better or worse.
 
     Args:
         old, new: The runs.
-        spread: How far latencies move between occasions.
-        across_versions: Judge latencies although the runtimes' versions differ: what an upgrade changed.
+        spread: How far latencies vary between occasions.
+        across_versions: Whether to judge latencies although the runtimes' versions differ, as after an upgrade.
         exact: See `Comparison`.
-        remeasured: Both runs' models, timed together; their own timings are then not used.
+        remeasured: Timings of both runs' models, measured together; the runs' own timings are then not used.
+
+    Returns:
+        The comparison.
 
     Raises:
         ResbenchError: The runs were evaluated on different test images.

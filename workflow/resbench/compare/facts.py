@@ -1,4 +1,4 @@
-"""What a run was: its data, configuration, code and environment, as facts that two runs can be held against."""
+"""The facts about a run that are compared: its data, configuration, code and environment."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -8,15 +8,21 @@ from resbench.compare.run import Run
 TRAINING = ["protocol", "epochs", "batch_size", "limit", "validation", "train_images", "xla", "mixed_precision"]
 TRAINED_ON = ["device", "threads", "tensorflow"]
 TIMING = ["preset", "rounds", "images", "provider_options"]
-# What a machine is: latencies of two that differ here are not judged.
+# The machine: latencies are not judged where these differ.
 HARDWARE = ["processor", "cores_available", "cgroup_cpu_quota", "smt", "gpus"]
-# What executes a model: an upgrade of it is judged on request.
+# The runtime: latencies are judged where these differ only on request.
 VERSIONS = ["runtime", "runtime_version", "cuda", "provider_options"]
 SYSTEM = ["memory_gb", "governor", "kernel", "os", "python"]
 
 
 class Difference(NamedTuple):
-    """A fact that two runs do not share; an empty text where a run says nothing about it."""
+    """A fact in which two runs differ.
+
+    Attributes:
+        section: What it is about: data, configuration, code or environment.
+        name: Its name.
+        old, new: Its value in each run; empty where the run does not record it.
+    """
 
     section: str
     name: str
@@ -28,7 +34,12 @@ Facts = dict[tuple[str, str], str]
 
 
 def differences(old: Run, new: Run) -> tuple[list[Difference], int]:
-    """Return the facts that differ, in order, and how many do not."""
+    """Return the facts in which two runs differ, and the number of facts in which they do not.
+
+    Args:
+        old: The old run.
+        new: The new run.
+    """
     one, other = dict(facts(old)), dict(facts(new))
     names = list(dict.fromkeys([*one, *other]))
     found = [Difference(*name, one.get(name, ""), other.get(name, "")) for name in names]
@@ -37,7 +48,11 @@ def differences(old: Run, new: Run) -> tuple[list[Difference], int]:
 
 
 def facts(run: Run) -> Iterator[tuple[tuple[str, str], str]]:
-    """Yield everything that is known of a run, as (section, name) and text."""
+    """Yield every fact that is recorded of a run, as (section, name) and text.
+
+    Args:
+        run: The run.
+    """
     for name in ("sha256", "layout", "train_images", "test_images"):
         yield ("data", name), _text(run.summary.get(name))
     yield ("configuration", "variants"), ", ".join(dict.fromkeys(model.variant for model in run.digests))
@@ -67,19 +82,25 @@ def facts(run: Run) -> Iterator[tuple[tuple[str, str], str]]:
 
 
 def unlike(old: Mapping[str, Any], new: Mapping[str, Any], names: Iterable[str]) -> list[str]:
-    """Return those of the names in which two hosts, as in host.json, differ; of GPUs name and driver count."""
+    """Return the names of the facts in which two hosts differ; of GPUs, only name and driver are compared.
+
+    Args:
+        old: The old run's host, as in host.json.
+        new: The new run's host.
+        names: Names of the facts to compare.
+    """
     return [name for name in names if _steady(old.get(name)) != _steady(new.get(name))]
 
 
 def _steady(value: Any) -> Any:
-    """Drop what changes from one moment to the next: a GPU's clocks."""
+    """Return a fact without the parts that change from moment to moment, such as a GPU's clocks."""
     if isinstance(value, list):
         return [{key: gpu.get(key) for key in ("name", "driver")} if isinstance(gpu, dict) else gpu for gpu in value]
     return value
 
 
 def _of_variants(run: Run, name: str) -> str:
-    """A fact of the trainings: one text where all share it, else one for each variant."""
+    """Return a fact of the trainings: one text where all trainings share it, otherwise one for each variant."""
     found: dict[str, list[str]] = {}
     for (variant, _), parity in run.parity.items():
         texts = found.setdefault(variant, [])

@@ -1,6 +1,6 @@
-"""Both runs' models timed now, interleaved, on this machine: then the ratio of each round is the models' alone.
+"""Time the models of two runs together, in interleaved rounds on this machine.
 
-Providers run with the options that resbench gives them by default, whatever the runs used.
+The state of the machine then affects both runs equally.  Providers run with resbench's default options.
 """
 
 import tempfile
@@ -27,7 +27,7 @@ def remeasure(old: Run, new: Run, *, preset: str) -> Remeasured:
 
     Args:
         old, new: The runs; their graphs and test images must be there.
-        preset: How long, a key of LATENCY_PRESETS.
+        preset: Length of the measurement, a key of LATENCY_PRESETS.
 
     Returns:
         For each (variant, precision, provider, batch size, threads): both latencies in ms, and the ratio new / old.
@@ -71,7 +71,7 @@ def _on_provider(old: Run, new: Run, keys: list[Key], preset: str) -> Remeasured
 
 
 def _labelled(run: Run, side: str, variant: str, precision: str, folder: Path) -> Path:
-    """Copy the first seed's graph under a name that says which run it is of."""
+    """Copy the first seed's graph, with the run that it is from in its variant's name."""
     graphs = [run.graph(model) for model in run.digests if (model.variant, model.precision) == (variant, precision)]
     present = [path for path in graphs if path.exists()]
     if not present:

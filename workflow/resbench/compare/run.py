@@ -1,4 +1,4 @@
-"""One results folder, read for a comparison with another."""
+"""Read a results folder for a comparison with another."""
 
 import hashlib
 import json
@@ -37,18 +37,18 @@ class Model(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """What one results folder holds.
+    """The content of one results folder.
 
     Attributes:
-        name: What the user calls it: its results folder, or a crate.
+        name: The path by which the user named it: its results folder, or a crate.
         folder: Its results folder.
         labels: Classes of the test images, uint8 (images,).
-        hits: For each (variant, precision, provider), by seed: which images it gets right.
-        digests: For each model, by stage and in their order: the SHA-256 of what the stage made.
+        hits: For each (variant, precision, provider), by seed: the images that it classifies correctly.
+        digests: For each model, by stage and in the stages' order: the SHA-256 of the stage's output.
         minima: For each (variant, precision, provider, batch size, threads): shortest call of each round in ms.
         hosts: For each provider, the content of host.json.
         parity: For each (variant, seed), the content of parity.json.
-        calibrations: How int8 models were calibrated, each way once, as their metadata say it.
+        calibrations: The different calibrations of int8 models, from their metadata.
         summary: The content of summary.json; empty where there is none.
     """
 
@@ -64,7 +64,11 @@ class Run:
     summary: dict[str, Any]
 
     def graph(self, model: Model) -> Path:
-        """Return where the model's .onnx file is."""
+        """Return the path of a model's .onnx file.
+
+        Args:
+            model: The model.
+        """
         return self.folder / "onnx" / model.variant / f"seed{model.seed}" / f"{model.precision}.onnx"
 
 
@@ -75,14 +79,14 @@ def read_run(folder: Path, name: Path | None = None) -> Run:
 
     Args:
         folder: The folder.
-        name: What the user calls the run, where that is not the folder.
+        name: The path by which the user named the run; None where it is the folder.
 
     Raises:
         ResbenchError: It is no results folder, a file of it is unreadable, or its predictions are of several test sets.
     """
     paths = sorted(folder.glob("predictions/*/seed*/*.npz"))
     if not paths:
-        raise ResbenchError(f"{folder}: no results folder: it has no predictions/VARIANT/seedN/*.npz")
+        raise ResbenchError(f"{folder}: no results folder; it has no predictions/VARIANT/seedN/*.npz")
     images = {
         f"{split} images": _arrays_digest(path)
         for split in ("train", "test")
@@ -95,7 +99,9 @@ def read_run(folder: Path, name: Path | None = None) -> Run:
         read = load_predictions(path)
         labels = read.labels if labels is None else labels
         if not np.array_equal(labels, read.labels):
-            raise ResbenchError(f"{path}: of other test images than {paths[0]}; evaluate both on the same images")
+            raise ResbenchError(
+                f"{path}: predictions of other test images than in {paths[0]}; evaluate both models on the same images"
+            )
         model = Model(read.variant, read.seed, read.precision)
         key = (read.variant, read.precision, read.provider)
         hits.setdefault(key, {})[read.seed] = read.probabilities.argmax(axis=1) == labels
@@ -122,7 +128,7 @@ def read_run(folder: Path, name: Path | None = None) -> Run:
 
 
 def _stages_before(folder: Path, model: Model) -> Iterator[tuple[str, str]]:
-    """Yield the stages between the images and a model's predictions, with the digest of each output that is there."""
+    """Yield the stages from the training to a model's graph, with the digest of each output that exists."""
     place = Path(model.variant, f"seed{model.seed}")
     if (path := folder / "models" / place / "model.keras").exists():
         yield "trained weights", _weights_digest(path)
@@ -132,7 +138,7 @@ def _stages_before(folder: Path, model: Model) -> Iterator[tuple[str, str]]:
 
 
 def _arrays_digest(path: Path) -> str:
-    """Hash the arrays of a file, without the time stamps of the archive that they are in."""
+    """Return the SHA-256 of the arrays in a file; the archive's time stamps do not count."""
     digest = hashlib.sha256()
     try:
         with zipfile.ZipFile(path) as archive:
@@ -148,14 +154,19 @@ def _arrays_digest(path: Path) -> str:
 
 def _weights_digest(path: Path) -> str:
     try:
-        with zipfile.ZipFile(path) as archive:
-            return hashlib.sha256(archive.read(WEIGHTS)).hexdigest()
+        with zipfile.ZipFile(path) as archive, archive.open(WEIGHTS) as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ResbenchError(f"{path}: no model that `resbench train` wrote ({one_line(error)})") from error
+        raise ResbenchError(
+            f"{path}: not a model that `resbench train` wrote ({one_line(error)}); train it again"
+        ) from error
 
 
 def graph_digest(path: Path) -> str:
-    """Hash what a graph computes: without its metadata, which hold the time that training took.
+    """Return the SHA-256 of a graph without its metadata, which hold the time that training took.
+
+    Args:
+        path: An .onnx file.
 
     Raises:
         ResbenchError: It is no ONNX file.
@@ -166,7 +177,7 @@ def graph_digest(path: Path) -> str:
 
 
 def _calibration(path: Path) -> str:
-    """Return method, seed and number of images; empty where the metadata do not hold them."""
+    """Return method, seed and number of images of an int8 model's calibration; empty where its metadata lack them."""
     try:
         found = json.loads(read_metadata(_read_graph(path)).get("calibration", "{}"))
         return f"{found['method']}, seed {found['seed']}, {len(found['train_indices'])} images"
@@ -178,7 +189,7 @@ def _read_graph(path: Path) -> onnx.ModelProto:
     try:
         return onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf raises its own types
-        raise ResbenchError(f"{path}: no ONNX file ({one_line(error)}); export the model again") from error
+        raise ResbenchError(f"{path}: not an ONNX file ({one_line(error)}); export the model again") from error
 
 
 def _latencies(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[Key, NDArray[np.float64]]]:
@@ -192,13 +203,21 @@ def _latencies(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[Key, NDArr
 
 
 def read_minima(samples: Path, host: Path) -> dict[Key, dict[int, float]]:
-    """Return the shortest call of each round in ms, by its number, of everything that was timed."""
+    """Return the shortest call of each round in ms, by the round's number, for every setting that was timed.
+
+    Args:
+        samples: What `latency --samples` wrote.
+        host: What `latency --host` wrote.
+
+    Raises:
+        ResbenchError: A file is missing or damaged.
+    """
     table, _ = read_timings(samples, host)
     return {_without_host(key): _by_round(calls) for key, calls in settings_of(table)}
 
 
 def _without_host(key: Key) -> Key:
-    """Return what two runs share: their hosts are held against each other fact by fact."""
+    """Return a setting without its host: the facts about hosts are compared one by one."""
     named = dict(zip(SETTING, key, strict=True))
     return (*(named[name] for name in SETTING[:3]), int(named["batch_size"]), int(named["threads"]))
 
@@ -210,5 +229,5 @@ def _by_round(calls: pd.DataFrame) -> dict[int, float]:
 def _json_object(path: Path) -> dict[str, Any]:
     content = read_json(path)
     if not isinstance(content, dict):
-        raise ResbenchError(f"{path}: holds no JSON object; make it anew")
+        raise ResbenchError(f"{path}: no JSON object; run the stage that writes this file again")
     return content

@@ -1,4 +1,4 @@
-"""A comparison for readers: the same tables on a terminal, as Markdown and as a page; and as JSON for programs."""
+"""Render a comparison as text, Markdown, a page or JSON; the first three show the same tables."""
 
 import dataclasses
 import json
@@ -25,37 +25,49 @@ class Table(NamedTuple):
         note: How to read it.
         header: Titles of the columns.
         rows: Texts; as many in each as in the header.
-        words: How many columns, from the left, hold words; the others hold numbers.
+        texts: Number of columns, from the left, that hold text; the remaining ones hold numbers.
     """
 
     title: str
     note: str
     header: list[str]
     rows: list[list[str]]
-    words: int
+    texts: int
 
 
 def tables(comparison: Comparison) -> list[Table]:
-    """Return everything that a reader is shown, as tables; an empty one is left out."""
+    """Return the tables of a comparison, without the empty ones.
+
+    Args:
+        comparison: The comparison.
+    """
     found = [_differences(comparison), _bits(comparison), _accuracies(comparison), _latencies(comparison)]
     return [table for table in found if table.rows]
 
 
 def headline(comparison: Comparison) -> str:
-    """Return the outcome in a few words."""
+    """Return the outcome in one phrase.
+
+    Args:
+        comparison: The comparison.
+    """
     if comparison.failures:
         return "Not reproduced"
-    same = comparison.bits and not any(bits.parts_at for bits in comparison.bits)
+    same = comparison.bits and not any(bits.differs_at for bits in comparison.bits)
     return "Reproduced, bit for bit" if same else "No change for the worse is shown"
 
 
 def summary(comparison: Comparison) -> list[str]:
-    """Return what stands behind the answer, one sentence each, without the failures."""
-    parted = [bits for bits in comparison.bits if bits.parts_at]
+    """Return the main findings besides the failures, one sentence each.
+
+    Args:
+        comparison: The comparison.
+    """
+    different = [bits for bits in comparison.bits if bits.differs_at]
     count, differing = len(comparison.bits), len(comparison.differing)
     lines = [f"Verdicts on the new run: {_counts(comparison.rows)}."]
     if count:
-        lines.append(f"{count - len(parted)} of {count} models are the same bit for bit in all that both runs hold.")
+        lines.append(f"{count - len(different)} of {count} models are the same bit for bit in all that both runs hold.")
     lines.append(f"{differing} facts about the runs differ, {comparison.shared} do not.")
     if comparison.only_new:
         lines.append(f"Only in the new run: {', '.join(comparison.only_new)}.")
@@ -63,31 +75,43 @@ def summary(comparison: Comparison) -> list[str]:
 
 
 def render_terminal(comparison: Comparison) -> str:
-    """Return the comparison as text in columns."""
+    """Return a comparison as text in columns.
+
+    Args:
+        comparison: The comparison.
+    """
     sentences = [headline(comparison), *comparison.failures, *summary(comparison)]
     parts = [f"old: {comparison.old}\nnew: {comparison.new}", "\n".join(sentences)]
     for table in tables(comparison):
         lines = [table.header, *table.rows]
         widths = [max(len(line[column]) for line in lines) for column in range(len(table.header))]
-        text = "\n".join(_aligned(line, widths, table.words) for line in lines)
+        text = "\n".join(_aligned(line, widths, table.texts) for line in lines)
         parts.append(f"{table.title}\n{text}\n({table.note})")
     return "\n\n".join(parts) + "\n"
 
 
 def render_markdown(comparison: Comparison) -> str:
-    """Return the comparison as Markdown, such as a pull request's comment or a job's summary."""
+    """Return a comparison as Markdown, for a comment on a pull request or a job's summary.
+
+    Args:
+        comparison: The comparison.
+    """
     parts = [f"# {markdown.escaped(comparison.old)} → {markdown.escaped(comparison.new)}"]
     parts.append(f"**{headline(comparison)}**")
     lines = [*comparison.failures, *summary(comparison)]
     parts.append("\n".join(f"- {markdown.escaped(line)}" for line in lines))
     for table in tables(comparison):
         rows = [[markdown.escaped(cell) for cell in row] for row in table.rows]
-        parts.append(f"## {table.title}\n\n{table.note}\n\n{markdown.table(table.header, rows, texts=table.words)}")
+        parts.append(f"## {table.title}\n\n{table.note}\n\n{markdown.table(table.header, rows, texts=table.texts)}")
     return "\n\n".join(parts) + "\n"
 
 
 def render_html(comparison: Comparison) -> str:
-    """Return the comparison as one page that loads nothing and runs nothing, in the report's style."""
+    """Return a comparison as an HTML page in the report's style, which loads nothing and runs no script.
+
+    Args:
+        comparison: The comparison.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("resbench.report.html"),
         autoescape=True,
@@ -106,13 +130,17 @@ def render_html(comparison: Comparison) -> str:
 
 
 def render_json(comparison: Comparison) -> str:
-    """Return the comparison as a JSON object: the fields of `Comparison`, and `failures`."""
+    """Return a comparison as a JSON object: the fields of `Comparison`, and `failures`.
+
+    Args:
+        comparison: The comparison.
+    """
     content = {field.name: _plain(getattr(comparison, field.name)) for field in dataclasses.fields(comparison)}
     return json.dumps(content | {"failures": comparison.failures}, indent=2, ensure_ascii=False) + "\n"
 
 
 def _plain(value: Any) -> Any:
-    """Turn records into objects with names, which json writes as lists."""
+    """Return a value with named tuples as dictionaries; json would write them as lists."""
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return {name: _plain(part) for name, part in value._asdict().items()}
     if isinstance(value, list | tuple):
@@ -120,16 +148,16 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _aligned(line: Sequence[str], widths: list[int], words: int) -> str:
+def _aligned(line: Sequence[str], widths: list[int], texts: int) -> str:
     cells = [
-        cell.ljust(width) if column < words else cell.rjust(width)
+        cell.ljust(width) if column < texts else cell.rjust(width)
         for column, (cell, width) in enumerate(zip(line, widths, strict=True))
     ]
     return "  ".join(cells).rstrip()
 
 
 def _counts(rows: list[Row]) -> str:
-    """Say how many rows of each metric have each verdict: accuracy 4 equivalent; latency 2 undecided."""
+    """Return the number of rows with each verdict, such as `accuracy 4 equivalent; latency 2 undecided`."""
     parts = []
     for metric in dict.fromkeys(row.metric for row in rows):
         verdicts = [row.verdict for row in rows if row.metric == metric]
@@ -140,12 +168,14 @@ def _counts(rows: list[Row]) -> str:
 
 def _differences(comparison: Comparison) -> Table:
     rows = [[fact.section, fact.name, fact.old or NONE, fact.new or NONE] for fact in comparison.differing]
-    return Table("What differs", "facts that both runs share are left out", ["about", "fact", "old", "new"], rows, 4)
+    return Table(
+        "What differs", "facts that are the same in both runs are left out", ["about", "fact", "old", "new"], rows, 4
+    )
 
 
 def _bits(comparison: Comparison) -> Table:
     def line(bits: Bits) -> list[str]:
-        differs = f"part at {bits.parts_at}" if bits.parts_at else SAME if bits.compared else NONE
+        differs = f"differ from: {bits.differs_at}" if bits.differs_at else SAME if bits.compared else NONE
         return [*bits.model, differs, ", ".join(bits.compared) or "nothing"]
 
     note = "the first stage whose output differs; metadata and time stamps do not count"
@@ -176,7 +206,7 @@ def _latencies(comparison: Comparison) -> Table:
     header = ["variant", "precision", "provider", "verdict", "batch", "threads", "old ms", "new ms", "ratio", "95 % CI"]
     if comparison.spread:
         how = (
-            "runs at two times are not paired, so the interval also covers how far the same model moves between "
+            "runs at different times are not paired, so the interval also covers how far the same model varies between "
             f"occasions, {latency_margin(round(comparison.spread.deviation, 3))} (standard deviation, "
             f"{comparison.spread.occasions} occasions)"
         )
@@ -199,7 +229,7 @@ def _names(row: Row) -> list[str]:
 
 
 def _verdict(row: Row) -> str:
-    words = row.verdict.value.replace("_", " ")
+    verdict = row.verdict.value.replace("_", " ")
     reasons = {
         Reason.SAME_BITS: "same predictions",
         Reason.ONE_SEED: "these two models only: one seed",
@@ -207,7 +237,7 @@ def _verdict(row: Row) -> str:
         Reason.HARDWARE: f"other hardware: {', '.join(row.unlike)}",
         Reason.VERSIONS: f"other versions: {', '.join(row.unlike)}",
     }
-    return f"{words} ({reasons[row.reason]})" if row.reason else words
+    return f"{verdict} ({reasons[row.reason]})" if row.reason else verdict
 
 
 def _interval(row: Row, written: Callable[[float], str]) -> str:

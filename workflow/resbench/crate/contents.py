@@ -79,7 +79,7 @@ class Member(NamedTuple):
 
     Attributes:
         source: Its content: a file, or the bytes themselves.
-        title: What it is, in words.
+        title: What it is.
         media_type: Its media type.
         output: See `Part`.
     """

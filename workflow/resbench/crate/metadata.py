@@ -25,13 +25,13 @@ class RunFacts(NamedTuple):
 
     Attributes:
         title: What was done, in one line.
-        dataset: What the images are, in words.
+        dataset: Title of the images.
         source: Where the images came from.
         sha256: Hash of their archive.
         finished: When the last timing ended, ISO 8601.
         commit: Of the code that timed, or a version.
         lock: Name of the lock file.
-        license: Of the results: a URL, or words.
+        license: Licence of the results: a URL, or a text.
         author: Who ran it; empty where nobody is named.
         author_address: URL that stands for the author, such as an ORCID; may be empty.
     """
@@ -120,7 +120,7 @@ def _add_run(crate: ROCrate, files: Mapping[str, Member], facts: RunFacts) -> No
 
 
 def _license(crate: ROCrate, license: str) -> Any:
-    """Return a licence as an entity where it has an address, and else its words."""
+    """Return a licence as an entity where it is a URL, otherwise its text."""
     if not license.startswith(("http://", "https://")):
         return license
     return _add(crate, license, "CreativeWork", name=license.removeprefix(SPDX), identifier=license)

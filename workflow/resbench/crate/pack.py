@@ -24,13 +24,13 @@ BLOCK = 1 << 20
 def pack_results(
     results: Path, crate: Path, *, workflow: Path = OWN_WORKFLOW, license: str = MIT, author: str = ""
 ) -> None:
-    """Write the crate of a finished run, whole or not at all.
+    """Write the crate of a finished run; it appears complete or not at all.
 
     Args:
         results: Folder of the run.
         crate: Zip archive to write; one that is there is replaced.
         workflow: Folder of the Snakefile that made the run.
-        license: Of the results: a URL, or words.
+        license: Licence of the results: a URL, or a text.
         author: Who ran it, such as `Ada Lovelace <https://orcid.org/0000-0000-0000-0000>`.
 
     Raises:

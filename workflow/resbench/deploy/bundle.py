@@ -28,19 +28,21 @@ def write_bundle(
     test: Path,
     robustness: Path | None = None,
 ) -> None:
-    """Write `folder`, whole or not at all: the network's recommended precision, and all that is needed to serve it.
+    """Write the bundle of a network: its recommended precision, and everything that is needed to serve it.
+
+    The folder appears complete or not at all.
 
     Args:
-        folder: named as the served model will be; must not be there yet.
-        models: one variant and seed, in every precision that may be deployed.
-        predictions: what `evaluate` wrote for each of them with the provider that bundles run on.
+        folder: Folder to write, named as the served model; must not exist yet.
+        models: The .onnx files of one variant and seed, in every precision that may be deployed.
+        predictions: What `evaluate` wrote for each of them with the provider that bundles run on.
         report: report.csv.
-        recommendation: recommendation.json, which decides.
-        test: the test images, of which one warms the server up.
+        recommendation: recommendation.json, which decides the precision.
+        test: The test images; one of them warms the server up.
         robustness: robustness.csv; None where there is no further test set.
 
     Raises:
-        ResbenchError: a file is unreadable, they do not belong together, or nothing is recommended for this network.
+        ResbenchError: A file is unreadable, the files are not of one run, or nothing is recommended for this network.
     """
     candidates = match(models, predictions)
     variant = next(iter(candidates.values())).identity.variant
@@ -59,7 +61,7 @@ def write_bundle(
         raise ResbenchError(f"{report}: has no {variant} in {precision} where {recommendation} recommends it")
     losses = read_losses(robustness, variant, precision, decision.place.provider) if robustness else []
     split = load_split(test)
-    if not np.array_equal(split.labels, deployed.answers.labels):
+    if not np.array_equal(split.labels, deployed.predictions.labels):
         raise ResbenchError(f"{test}: not the images of the --predictions; name the file that was evaluated")
     classes = deployed.identity.classes
     batch_sizes = sorted({row.batch_size for row in times})
@@ -75,13 +77,13 @@ def write_bundle(
         }
         for name, text in texts.items():
             (temporary / name).write_text(text, encoding="utf-8")
-        _write_check(temporary / "check", split, deployed.answers)
+        _write_check(temporary / "check", split, deployed.predictions)
         files = {path: path for path in sorted(temporary.rglob("*")) if path.is_file()}
         (temporary / CHECKSUMS).write_text(checksum_lines(files, temporary), encoding="utf-8")
 
 
 def _write_check(folder: Path, split: Split, predictions: Predictions) -> None:
-    """Write the first test images with the predictions of them, by which `resbench measure` checks the model."""
+    """Write the first test images and their predictions, against which `resbench measure` checks the model."""
     some = slice(CHECK_IMAGES)
     save_split(folder / "test.npz", Split(split.images[some], split.labels[some], split.classes))
     few = predictions._replace(probabilities=predictions.probabilities[some], labels=predictions.labels[some])
@@ -89,24 +91,28 @@ def _write_check(folder: Path, split: Split, predictions: Predictions) -> None:
 
 
 def match(models: list[Path], predictions: list[Path]) -> dict[str, Candidate]:
-    """By precision, each model with its own predictions.
+    """Return each model with its predictions, by precision.
+
+    Args:
+        models: The .onnx files of one variant and seed.
+        predictions: What `evaluate` wrote for them.
 
     Raises:
-        ResbenchError: a model without, or one of another variant or seed.
+        ResbenchError: A model has no predictions, or is of another variant or seed.
     """
-    answers = {answer.model_sha256: answer for answer in map(load_predictions, predictions)}
+    by_model = {read.model_sha256: read for read in map(load_predictions, predictions)}
     candidates: dict[str, Candidate] = {}
     for model in models:
         session = open_session(model, BASE_PROVIDER.name, 1)
         identity = identify(session, model)
-        answer = answers.get(sha256(model))
-        if answer is None or not identity.classes:
+        own = by_model.get(sha256(model))
+        if own is None or not identity.classes:
             raise ResbenchError(f"{model}: none of the --predictions is of this file; evaluate it again")
         for first in candidates.values():
             if (identity.variant, identity.seed) != (first.identity.variant, first.identity.seed):
                 raise ResbenchError(f"{model}: of another variant or seed than {first.model}; bundle one at a time")
         facts = dict(session.metadata)
-        candidates[identity.precision] = Candidate(model, identity, facts, answer)
+        candidates[identity.precision] = Candidate(model, identity, facts, own)
     return candidates
 
 
@@ -114,13 +120,13 @@ def triton_config(name: str, classes: int, setting: Setting, batch_sizes: list[i
     """Return config.pbtxt for Triton's ONNX Runtime backend; requests that wait at the same time become one batch.
 
     The server reports ready once it has run a real image in every measured batch size, so that no caller waits for
-    the runtime's first call.  It serves the one version that the card describes, whatever else is put beside it.
+    the runtime's first call.  It serves only the version that the card describes.
 
     Args:
-        name: the served model's.
-        classes: how many.
-        setting: where it runs.
-        batch_sizes: those that were measured, ascending.
+        name: Name of the served model.
+        classes: Number of classes.
+        setting: Provider, batch size and threads.
+        batch_sizes: Batch sizes that were measured, ascending.
     """
     where = provider(setting.provider)
     warm_up = ",\n".join(_warm_up(batch_size) for batch_size in batch_sizes)
@@ -148,7 +154,7 @@ def _warm_up(batch_size: int) -> str:
 
 
 def _accelerator(where: Provider) -> str:
-    """The part of config.pbtxt without which Triton's ONNX Runtime backend uses its default, the CPU's or CUDA."""
+    """Return the part of config.pbtxt that selects an accelerator; empty for Triton's defaults, the CPU and CUDA."""
     if not where.triton_accelerator:
         return ""
     kind = f"{'gpu' if where.needs_gpu else 'cpu'}_execution_accelerator"

@@ -21,12 +21,12 @@ from resbench.statistics.metrics import accuracy_and_loss, agreement
 
 
 class Candidate(NamedTuple):
-    """A model that may be deployed: its file, the metadata in it, and its answers to the test images."""
+    """A model that may be deployed: its file, its metadata and its predictions of the test images."""
 
     model: Path
     identity: Identity
     facts: dict[str, str]
-    answers: Predictions
+    predictions: Predictions
 
 
 def render_card(
@@ -36,14 +36,14 @@ def render_card(
     decision: Decision,
     losses: Sequence[Loss] = (),
 ) -> str:
-    """Return the card of `deployed`.
+    """Return the model card of a bundle.
 
     Args:
-        deployed: the model in the bundle.
-        fp32: the same network before it changed its precision; None where that is not among the files.
-        rows: of report.csv: every precision of this network on the provider that the bundle runs on.
-        decision: why this precision.
-        losses: of robustness.csv: this network and precision on every test set.
+        deployed: The model in the bundle.
+        fp32: The same network in fp32; None where it is not among the files.
+        rows: Rows of report.csv: every precision of this network on the provider that the bundle runs on.
+        decision: The recommendation of this precision.
+        losses: Rows of robustness.csv: this network and precision on every test set.
     """
     identity, setting = deployed.identity, decision.setting
     times = [row for row in rows if row.precision == identity.precision]
@@ -76,8 +76,11 @@ def render_card(
 def hub_metadata(deployed: Candidate, row: Measured) -> str:
     """Return the metadata that the Hugging Face Hub reads at the head of a card, as YAML between its marks.
 
-    Two results stand in its model index, each with its 95 % interval: the accuracy of this file, and the mean over
-    seeds.
+    Its model index holds two results, each with its 95 % interval: the accuracy of this file, and the mean over seeds.
+
+    Args:
+        deployed: The model in the bundle.
+        row: Its row of report.csv.
     """
     identity, record = deployed.identity, titled(row.dataset)
     correct = _correct(deployed)
@@ -135,7 +138,7 @@ def _what(deployed: Candidate, dataset: str) -> str:
         ("file", f"`1/model.onnx`, {deployed.model.stat().st_size / 1e6:.2f} MB, SHA-256 `{sha256(deployed.model)}`"),
         ("made by", f"resbench {escaped(deployed.facts.get('resbench', ''))}, commit {_commit(deployed.facts)}"),
     ]
-    return "\n".join(f"- {name}: {words}" for name, words in rows)
+    return "\n".join(f"- {name}: {value}" for name, value in rows)
 
 
 def _why(identity: Identity, here: list[Measured], decision: Decision) -> str:
@@ -166,8 +169,8 @@ def _why(identity: Identity, here: list[Measured], decision: Decision) -> str:
 
 
 def _accuracy(deployed: Candidate, fp32: Candidate | None, row: Measured) -> str:
-    answers, correct = deployed.answers, _correct(deployed)
-    accuracy, loss = accuracy_and_loss(answers.probabilities, answers.labels)
+    predictions, correct = deployed.predictions, _correct(deployed)
+    accuracy, loss = accuracy_and_loss(predictions.probabilities, predictions.labels)
     rows = [
         ("this file", percent(accuracy), _interval(*wilson_interval(correct))),
         (
@@ -184,10 +187,10 @@ def _accuracy(deployed: Candidate, fp32: Candidate | None, row: Measured) -> str
         rows.append(
             ("this file less its fp32 original (points)", points(change), between(points(low), points(high), "to"))
         )
-        same, _ = agreement(answers.probabilities, fp32.answers.probabilities)
+        same, _ = agreement(predictions.probabilities, fp32.predictions.probabilities)
         text = f" It gives {percent(same)} % of the images the same class as its fp32 original."
     return (
-        f"On {len(answers.labels):,} test images, which neither training nor calibration has seen.\n\n"
+        f"On {len(predictions.labels):,} test images, which were used neither for training nor for calibration.\n\n"
         + table(["", "Accuracy (%)", "95 % CI"], rows)
         + f"\n\nLoss of this file: {loss:.4f} nats.{text}"
     )
@@ -218,8 +221,8 @@ def _change_interval(loss: Loss) -> str:
 
 
 def _correct(candidate: Candidate) -> Hits:
-    answers = candidate.answers
-    return answers.probabilities.argmax(axis=1) == answers.labels
+    predictions = candidate.predictions
+    return predictions.probabilities.argmax(axis=1) == predictions.labels
 
 
 def _interval(low: float, high: float) -> str:
@@ -240,13 +243,13 @@ def _latency(times: list[Measured]) -> str:
 
 def _limits(precision: str) -> str:
     lines = [
-        "Whatever it is shown, it answers with one of its classes: it has none for anything else.",
+        "It assigns one of its classes to every image, also to an image of something else.",
         "A larger picture has to be shrunk to 32 × 32 pixels first; `resbench predict` does.",
-        "Its probabilities are not calibrated: 90 % does not mean right nine times in ten.",
-        "Latency holds for the host above, with nothing else running on it.",
+        "Its probabilities are not calibrated: of images with a probability of 90 %, not nine in ten need be right.",
+        "Latencies are those of the host above, with no other load.",
     ]
     if precision == "int8":
-        lines.append("Weights have 7 of 8 bits, so that processors with and without VNNI give the same answers.")
+        lines.append("Weights have 7 of 8 bits, so that processors with and without VNNI give the same outputs.")
     return "\n".join(f"- {line}" for line in lines)
 
 

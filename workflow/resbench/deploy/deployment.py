@@ -1,4 +1,4 @@
-"""What a bundle is made from: the recommendation for its network, and what report.csv holds of it."""
+"""Read what a bundle is made from: the recommendation for its network, and its rows of the tables."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from resbench.report.schema import read_report
 
 
 class Setting(NamedTuple):
-    """Where a model is deployed: an execution provider, images a call and intra-op threads."""
+    """Where a model is deployed: execution provider, batch size and intra-op threads."""
 
     provider: str
     batch_size: int
@@ -79,22 +79,32 @@ class Decision(NamedTuple):
 
 
 def read_decision(recommendation: Path, variant: str) -> Decision:
-    """Read which precision of a network to deploy.
+    """Return which precision of a network is recommended, where bundles run.
+
+    Args:
+        recommendation: recommendation.json.
+        variant: Name of the network.
 
     Raises:
-        ResbenchError: The file is not what `collate` writes, or says nothing of this network.
+        ResbenchError: The file is not what `collate` writes, or recommends nothing for this network.
     """
     place = read_recommendations(recommendation).deployed()
     if place is None or variant not in place.precisions:
         raise ResbenchError(
             f"{recommendation}: no precision of {variant} is recommended where bundles run; "
-            "it takes an accuracy and a latency there: measure them and collate again"
+            "measure its accuracy and latency there, and collate again"
         )
     return Decision(place, place.precisions[variant])
 
 
 def read_rows(report: Path, variant: str, provider: str, host: str) -> list[Measured]:
-    """Read the rows of report.csv of one variant, provider and host that were timed and evaluated.
+    """Return the rows of report.csv of one variant, provider and host that have latency and accuracy.
+
+    Args:
+        report: report.csv.
+        variant: Name of the network.
+        provider: Execution provider.
+        host: Name of the host.
 
     Raises:
         ResbenchError: The file is not what `collate` writes.
@@ -106,7 +116,13 @@ def read_rows(report: Path, variant: str, provider: str, host: str) -> list[Meas
 
 
 def read_losses(robustness: Path, variant: str, precision: str, provider: str) -> list[Loss]:
-    """Read the rows of robustness.csv of one variant, precision and provider.
+    """Return the rows of robustness.csv of one variant, precision and provider.
+
+    Args:
+        robustness: robustness.csv.
+        variant: Name of the network.
+        precision: Its precision.
+        provider: Execution provider.
 
     Raises:
         ResbenchError: The file is not what `robustness` writes.

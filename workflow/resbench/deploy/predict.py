@@ -1,4 +1,4 @@
-"""What a model says about single pictures, to a person or, line by line, to a program."""
+"""Classify pictures and print the result: as text, or as one JSON object a line."""
 
 import json
 import os
@@ -17,19 +17,25 @@ from resbench.runtime.sessions import class_count, identify, infer, open_session
 TOP = 3
 
 
-class Answer(NamedTuple):
-    """The likeliest classes of one picture with their probabilities, best first; or why there are none."""
+class Classified(NamedTuple):
+    """The result for one picture.
+
+    Attributes:
+        image: Path of the picture.
+        top: The likeliest classes with their probabilities, in descending order; empty where there is an error.
+        error: Why the picture could not be read; None where it could.
+    """
 
     image: Path
     top: list[tuple[str, float]]
     error: str | None = None
 
     def text(self) -> str:
-        """Return the line for people."""
+        """Return the result as a line of text."""
         return f"{displayable(self.image)}: " + ", ".join(f"{name} {probability:.1%}" for name, probability in self.top)
 
     def json(self) -> str:
-        """One line: {"image": path, "top": [{"class": name, "probability": p}, …]}, or "error" in place of "top"."""
+        """Return one line: {"image": path, "top": [{"class": name, "probability": p}, …]}, or "error" for "top"."""
         if self.error:
             return json.dumps({"image": displayable(self.image), "error": self.error})
         top = [{"class": name, "probability": round(probability, 6)} for name, probability in self.top]
@@ -37,14 +43,18 @@ class Answer(NamedTuple):
 
 
 def displayable(path: Path) -> str:
-    """Return a path as one line of text, whatever bytes are in the file's name."""
+    """Return a path as one line of printable text.
+
+    Args:
+        path: The path; its name may hold any bytes.
+    """
     return printable(os.fsencode(path).decode("utf-8", "backslashreplace"))
 
 
 def predict_images(model: Path, paths: list[Path], *, as_json: bool = False, labels: Path | None = None) -> bool:
     """Print a line for each picture, and for each in a folder that is named.
 
-    A picture that cannot be read is named on stderr and does not stop the others.
+    A picture that cannot be read is named on stderr; the remaining ones are still classified.
 
     Args:
         model: An .onnx file.
@@ -56,20 +66,29 @@ def predict_images(model: Path, paths: list[Path], *, as_json: bool = False, lab
         Whether all of them could be read.
 
     Raises:
-        ResbenchError: the model itself is bad, or `labels` does not fit it.
+        ResbenchError: The model is bad, or `labels` does not fit it.
     """
     all_read = True
-    for answer in classify(model, paths, labels):
-        if answer.error:
-            say(f"resbench: error: {answer.error}")
+    for result in classify(model, paths, labels):
+        if result.error:
+            say(f"resbench: error: {result.error}")
             all_read = False
-        if as_json or not answer.error:
-            print(answer.json() if as_json else answer.text(), flush=True)
+        if as_json or not result.error:
+            print(result.json() if as_json else result.text(), flush=True)
     return all_read
 
 
-def classify(model: Path, paths: list[Path], labels: Path | None = None) -> Iterator[Answer]:
-    """Yield an answer for each picture; see `predict_images`."""
+def classify(model: Path, paths: list[Path], labels: Path | None = None) -> Iterator[Classified]:
+    """Yield the result for each picture.
+
+    Args:
+        model: An .onnx file.
+        paths: Pictures, or folders of them.
+        labels: Text file of class names; None takes the model's.
+
+    Raises:
+        ResbenchError: The model is bad, or `labels` does not fit it.
+    """
     session = open_session(model, BASE_PROVIDER.name, None)
     count = class_count(session)
     named = read_labels(labels, count) if labels else identify(session, model).classes
@@ -78,21 +97,25 @@ def classify(model: Path, paths: list[Path], labels: Path | None = None) -> Iter
         try:
             found = pictures(path)
         except ResbenchError as error:
-            yield Answer(path, [], _one_line(error))
+            yield Classified(path, [], _one_line(error))
             continue
         for picture in found:
             try:
                 image = read_image(picture)
             except ResbenchError as error:
-                yield Answer(picture, [], _one_line(error))
+                yield Classified(picture, [], _one_line(error))
                 continue
             probabilities = infer(session, model, image[np.newaxis])[0]
             best = probabilities.argsort()[::-1][:TOP]
-            yield Answer(picture, [(classes[n], float(probabilities[n])) for n in best])
+            yield Classified(picture, [(classes[n], float(probabilities[n])) for n in best])
 
 
 def read_labels(path: Path, count: int) -> tuple[str, ...]:
-    """Return class names from a text file, one a line, as `labels.txt` of a bundle has them.
+    """Return class names from a text file, one a line, such as `labels.txt` of a bundle.
+
+    Args:
+        path: The file.
+        count: Number of classes of the model.
 
     Raises:
         ResbenchError: The file is missing or no text, or does not name `count` classes.

@@ -1,4 +1,4 @@
-"""The chain of hashes: data → trained model → fp32 graph → other precisions → predictions, and graph → bundle."""
+"""Check the chain of hashes: data → trained model → fp32 graph → int8 and fp16 → predictions, and graph → bundle."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +26,7 @@ def prediction_files(folder: Path) -> list[Path]:
     """Return all files of predictions in a results folder: on the test images, then on further test sets.
 
     Args:
-        folder: Of a finished run.
+        folder: Folder of a finished run.
     """
     return [path for depth in ("*/*/*.npz", "*/*/*/*.npz") for path in sorted(folder.glob(f"predictions/{depth}"))]
 
@@ -35,7 +35,7 @@ def images_of(folder: Path, predictions: Path) -> Path:
     """Return the file of the images that predictions are of.
 
     Args:
-        folder: Of a finished run.
+        folder: Folder of a finished run.
         predictions: A file below its folder `predictions`.
     """
     if len(predictions.relative_to(folder / "predictions").parts) == 3:
@@ -45,10 +45,10 @@ def images_of(folder: Path, predictions: Path) -> Path:
 
 
 def check_chain(folder: Path) -> Iterator[Fault]:
-    """Yield every file that is not made from the one before it.
+    """Yield every file that was not made from the output of the stage before it.
 
     Args:
-        folder: of a finished run, laid out as the workflow does.
+        folder: Folder of a finished run, in the workflow's layout.
     """
     summary = read(read_summary, folder / "data/summary.json")
     if isinstance(summary, Fault):
@@ -76,7 +76,11 @@ def check_chain(folder: Path) -> Iterator[Fault]:
 
 
 def check_bundles(folder: Path) -> Iterator[Fault]:
-    """Yield what is wrong with the bundles: their files, and whether each holds the recommended model."""
+    """Yield the faults of the bundles: changed files, and models that are not the recommended ones.
+
+    Args:
+        folder: Folder of a finished run.
+    """
     decided = read(read_recommendations, folder / "recommendation.json")
     if isinstance(decided, Fault):
         return  # the check of the tables names it
@@ -137,7 +141,7 @@ def _check_graph(graph: Path, place: Path, fp32: str | None) -> Iterator[Fault]:
 
 
 def _check_owners(folder: Path) -> Iterator[Fault]:
-    """Yield predictions of other models or images than where they lie says."""
+    """Yield predictions that are of another model or other images than their path says."""
     labels: dict[Path, NDArray[np.uint8]] = {}
     for path in prediction_files(folder):
         stored = read(load_predictions, path)

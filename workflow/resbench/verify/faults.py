@@ -14,7 +14,12 @@ MOST = 20  # faults named for each file
 
 
 class Fault(NamedTuple):
-    """A file that contradicts the others, and how."""
+    """A contradiction that was found.
+
+    Attributes:
+        path: The file.
+        what: What is wrong with it, as the end of a sentence that begins with the file.
+    """
 
     path: Path
     what: str

@@ -1,4 +1,4 @@
-"""Whether each training history is that of the model in its folder."""
+"""Check that each training history is that of the model in its folder."""
 
 import math
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def check_histories(folder: Path) -> Iterator[Fault]:
     """Yield every history that contradicts the record inside its model, or the accuracy that Keras had at the export.
 
     Args:
-        folder: Of a finished run.
+        folder: Folder of a finished run.
     """
     for model in sorted(folder.glob("models/*/seed*/model.keras")):
         path = model.with_name("history.csv")

@@ -1,4 +1,4 @@
-"""Whether the page follows from the tables, predictions, timings and images that it was made from.
+"""Check that the page follows from the tables, predictions, timings and images that it was made from.
 
 The page is rendered again.  What other versions of libraries write in another way, and means the same, is no fault: the
 compression of pictures, and the chart library itself, whose version the page names.
@@ -8,7 +8,6 @@ import base64
 import hashlib
 import html
 import io
-import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ from resbench.report.html.page_inputs import PageInputs, read_page_inputs
 from resbench.report.html.rendering import chart_library_name
 from resbench.training.record import read_record
 from resbench.verify.faults import Fault, Note, first, read
-from resbench.verify.tables import json_differences, read_text
+from resbench.verify.tables import json_differences, line_faults, read_text
 
 PAGE = "report.html"
 PAGE_CHECKSUMS = f"{CHECKSUMS}.page"
@@ -59,7 +58,7 @@ def check_page(folder: Path, sources: list[str], note: Note) -> Iterator[Fault]:
     """Yield everything on the page that does not follow from its sources, and figures that are not the page's.
 
     Args:
-        folder: Of a finished run.
+        folder: Folder of a finished run.
         sources: The files that SHA256SUMS.page names, in their order.
         note: Called where the page's chart library cannot be checked.
     """
@@ -154,9 +153,7 @@ def _pixels(found: re.Match[str]) -> str:
 
 
 def _differences(path: Path, stored: Parts, expected: Parts) -> Iterator[Fault]:
-    for number, (one, other) in enumerate(itertools.zip_longest(stored.lines, expected.lines), 1):
-        if one != other:
-            yield Fault(path, f"line {number} is {_part(one, other)}, but {_part(other, one)} follows from the tables")
+    yield from line_faults(path, stored.lines, expected.lines)
     try:
         both = [json.loads(parts.charts) for parts in (stored, expected)]
     except (ValueError, RecursionError):
@@ -166,14 +163,6 @@ def _differences(path: Path, stored: Parts, expected: Parts) -> Iterator[Fault]:
             yield Fault(path, f"chart {place} is {one}, but {other} follows from the raw files")
     if stored.code != expected.code:
         yield Fault(path, "its script is not that of this version")
-
-
-def _part(line: str | None, other: str | None) -> str:
-    """Return the part of a line from shortly before where it differs from another one."""
-    if line is None:
-        return "missing"
-    same = next((place for place, (a, b) in enumerate(zip(line, other or "", strict=False)) if a != b), 0)
-    return repr(line[max(0, same - 20) : same + 60])
 
 
 def _configuration(folder: Path, config: dict[str, Any], sources: list[str]) -> Iterator[Fault]:

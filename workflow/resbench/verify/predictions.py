@@ -1,4 +1,4 @@
-"""Whether each model still gives its stored predictions."""
+"""Check that each model still gives its stored predictions."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,13 +32,13 @@ class Sample(NamedTuple):
 
 
 def check_predictions(folder: Path, images: int, threads: int | None, note: Note) -> Iterator[Fault]:
-    """Yield the predictions that the model of their folder does not give.
+    """Yield the stored predictions that their model does not give when it runs again.
 
     Args:
-        folder: Of a finished run.
-        images: How many images of each test set a model is run on, evenly spread over the set.
-        threads: For these calls; None takes every core.
-        note: Called with the providers that cannot be had here.
+        folder: Folder of a finished run.
+        images: Number of images of each test set to run a model on, evenly spread over the set.
+        threads: CPU threads; None takes every core.
+        note: Called with each provider that is not available here.
     """
     samples: dict[Path, Sample | Fault] = {}
     session: tuple[Path, str, Session] | None = None
@@ -52,7 +52,7 @@ def check_predictions(folder: Path, images: int, threads: int | None, note: Note
         if isinstance(stored, Fault) or isinstance(sample, Fault) or len(stored.labels) != sample.size:
             continue  # the chain names it
         if stored.provider not in PROVIDERS or (lacking := missing(stored.provider)):
-            skipped.add(f"{stored.provider}: {lacking if stored.provider in PROVIDERS else 'no such provider'}")
+            skipped.add(f"{stored.provider}: {lacking if stored.provider in PROVIDERS else 'unknown provider'}")
             continue
         variant, seed, *_ = path.relative_to(folder / "predictions").parts
         graph = folder / "onnx" / variant / seed / f"{stored.precision}.onnx"

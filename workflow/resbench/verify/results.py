@@ -1,4 +1,4 @@
-"""Whether everything that a finished run claims follows from its raw files.
+"""Check that everything that a finished run claims follows from its raw files.
 
 Five questions, for none of which TensorFlow is needed: are these the files that the report was made from
 (SHA256SUMS); is each made from the one before it, from the data to the bundles, by the hashes that the stages

@@ -1,4 +1,4 @@
-"""Whether robustness.csv follows from the predictions on further test sets."""
+"""Check that robustness.csv follows from the predictions on further test sets."""
 
 import tempfile
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def check_robustness(folder: Path, sources: list[str]) -> Iterator[Fault]:
     """Yield every cell of robustness.csv that does not follow, and predictions that it leaves out.
 
     Args:
-        folder: Of a finished run.
+        folder: Folder of a finished run.
         sources: The files that SHA256SUMS.robustness names, in their order.
     """
     path = folder / ROBUSTNESS

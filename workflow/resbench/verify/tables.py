@@ -1,4 +1,4 @@
-"""Whether every cell of the tables, the recommendation and report.md follows from predictions and timings."""
+"""Check that the tables, the recommendation and report.md follow from predictions and timings."""
 
 import csv
 import io
@@ -29,8 +29,8 @@ def check_tables(folder: Path, sources: list[str]) -> Iterator[Fault]:
     """Yield everything in report.csv, comparisons.csv, recommendation.json and report.md that does not follow.
 
     Args:
-        folder: of a finished run.
-        sources: the files that the report was made from, in their order; others are ignored.
+        folder: Folder of a finished run.
+        sources: The files that the report was made from, in their order.
     """
     paths = {name: folder / name for name in NAMES}
     stored = {name: read(read_text, path) for name, path in paths.items()}
@@ -54,12 +54,8 @@ def check_tables(folder: Path, sources: list[str]) -> Iterator[Fault]:
         Fault(paths["recommendation.json"], f"{place} is {one}, but {other} follows from the raw files")
         for place, one, other in json_differences(*both)
     )
-    lines = itertools.zip_longest(found["report.md"].splitlines(), expected["report.md"].splitlines())
-    yield from first(
-        Fault(paths["report.md"], f"line {number} is {one!r:.80}, but {other!r:.80} follows from the raw files")
-        for number, (one, other) in enumerate(lines, 1)
-        if one != other
-    )
+    lines = (texts["report.md"].splitlines() for texts in (found, expected))
+    yield from first(line_faults(paths["report.md"], *lines))
 
 
 def _computed(folder: Path, sources: list[str], report: str, deployment: Deployment | None) -> dict[str, str]:
@@ -122,6 +118,29 @@ def cell_faults(path: Path, stored: str, expected: str, key: tuple[str, ...]) ->
                     f"row {number} ({name}): {column} is {value!r:.60}, "
                     f"but {other.get(column)!r:.60} follows from the raw files",
                 )
+
+
+def line_faults(path: Path, stored: list[str], expected: list[str]) -> Iterator[Fault]:
+    """Yield every line of a text that is not the expected one.
+
+    Args:
+        path: The file.
+        stored: Its lines.
+        expected: The lines that follow from the raw files.
+    """
+    for number, (one, other) in enumerate(itertools.zip_longest(stored, expected), 1):
+        if one != other:
+            parts = _from_difference(one, other), _from_difference(other, one)
+            yield Fault(path, f"line {number} is {parts[0]}, but {parts[1]} follows from the raw files")
+
+
+def _from_difference(line: str | None, other: str | None) -> str:
+    """Return a line from shortly before the place at which it differs from the other one."""
+    if line is None:
+        return "missing"
+    pairs = zip(line, other or "", strict=False)
+    place = next((number for number, (a, b) in enumerate(pairs) if a != b), min(len(line), len(other or "")))
+    return repr(line[max(0, place - 20) : place + 60])
 
 
 def json_differences(found: Any, expected: Any, place: str = "") -> Iterator[tuple[str, str, str]]:
