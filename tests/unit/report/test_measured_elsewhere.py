@@ -46,6 +46,19 @@ def test_each_environment_has_its_own_rows_comparisons_and_recommendation(result
     assert all(host["environment"] in page for host in (HERE, NEWER))
 
 
+def test_a_provider_that_was_only_timed_elsewhere_has_a_note_until_its_predictions_are_given(results):
+    results.model("pool", 0, right=73)
+    results.time(calls("pool", [10.0] * 3), host=HERE | {"models": MODELS})
+    results.time(calls("pool", [5.0] * 3, provider="openvino"), host=NEWER | {"provider": "openvino", "models": MODELS})
+    rows, page = results.collate()
+    assert [row["accuracy_mean"] for row in rows] == ["0.73", ""]
+    assert "Note: No accuracy with the OpenVINO provider." in page
+    results.predict("pool", 0, right=72, provider="openvino")
+    rows, page = results.collate()
+    assert [row["accuracy_mean"] for row in rows] == ["0.73", "0.72"]
+    assert "No accuracy with" not in page
+
+
 def test_the_same_environment_twice_is_refused(good):
     good.time(calls("pool", [10.0] * 3))
     good.refused("of the same model as")

@@ -7,7 +7,7 @@ import pandas as pd
 
 from resbench.data.datasets import titled
 from resbench.report.format import span
-from resbench.report.prose import describe_departure
+from resbench.report.prose import describe_departure, provider_title
 from resbench.statistics.verdicts import Verdict
 from resbench.training.protocols import PROTOCOLS
 
@@ -41,7 +41,7 @@ def caveats(report: pd.DataFrame, comparisons: pd.DataFrame, hosts: Sequence[dic
     """
     # Either of these already says that published values do not apply.
     departures = [*_data(report), *_training(report)] or _published(comparisons)
-    return [*departures, *_seeds(report), *_hosts(hosts), *_code(hosts)]
+    return [*departures, *_unevaluated(report), *_seeds(report), *_hosts(hosts), *_code(hosts)]
 
 
 def _data(report: pd.DataFrame) -> list[Caveat]:
@@ -92,6 +92,21 @@ def _published(comparisons: pd.DataFrame) -> list[Caveat]:
         return []
     reasons = [f"{', '.join(dict.fromkeys(names))}: {reason}" for reason, names in variants.items()]
     return [Caveat("Published values are not comparable", f"For {'; '.join(reasons)}.", grave=True)]
+
+
+def _unevaluated(report: pd.DataFrame) -> list[Caveat]:
+    """Return one caveat for each provider that models were timed with, on another machine, but never evaluated with."""
+    listed = []
+    for provider, rows in report.groupby("provider", sort=False):
+        if rows["accuracy_mean"].isna().all():
+            places = " and ".join(rows["host"].dropna().unique())
+            text = (
+                f"The models were timed with it on {places}, but not evaluated with it here: accuracy, comparisons and "
+                "a recommendation are missing there. Add it to benchmark.providers, or give the predictions that "
+                "`resbench measure` wrote to `resbench collate --predictions`."
+            )
+            listed.append(Caveat(f"No accuracy with the {provider_title(provider)} provider", text, grave=False))
+    return listed
 
 
 def _seeds(report: pd.DataFrame) -> list[Caveat]:
