@@ -10,13 +10,16 @@ PLACE = re.compile(r'<pre id="configuration"[^>]*>(.*?)</pre>', re.DOTALL)
 
 
 def read_configuration(page: Path) -> str:
-    """Return the configuration of the run that a page shows, as YAML.
+    """Read the configuration that a page shows.
 
     Args:
-        page: What `resbench page` wrote.
+        page: The page.
+
+    Returns:
+        YAML.
 
     Raises:
-        ResbenchError: It is missing, unreadable, or holds no configuration.
+        ResbenchError: It has none.
     """
     try:
         text = page.read_text(encoding="utf-8")

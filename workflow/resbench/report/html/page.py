@@ -42,7 +42,10 @@ def render_page(inputs: PageInputs) -> tuple[str, list[Figure]]:
     """Return the page as HTML, and its figures; the same inputs give the same text.
 
     Args:
-        inputs: What the page shows.
+        inputs: Everything that the page shows.
+
+    Returns:
+        The text, and the figures.
     """
     document = build_document(
         inputs.report,

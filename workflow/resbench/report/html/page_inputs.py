@@ -136,13 +136,16 @@ def _read_table(path: Path, columns: list[str], texts: tuple[str, ...], maker: s
 
 
 def read_history(path: Path) -> pd.DataFrame:
-    """Return the history of one training, one row an epoch, with the columns `variant` and `seed` from its path.
+    """Return the history of one training.
 
     Args:
         path: What `train --history` wrote, at …/VARIANT/seedN/NAME.csv.
 
+    Returns:
+        One row for each epoch, with the columns `variant` and `seed` from the path.
+
     Raises:
-        ResbenchError: It is missing or damaged, or its path does not say which model it is of.
+        ResbenchError: It is missing or damaged, or its path does not contain the model.
     """
     seed = re.fullmatch(r"seed(\d+)", path.parent.name)
     if not seed:

@@ -58,7 +58,11 @@ def write_figures(folder: Path, figures: Sequence[Figure]) -> None:
 
 
 def chart_library_name() -> str:
-    """Return the name and version of the package that the chart library is from."""
+    """Return name and version of the chart library.
+
+    Returns:
+        The text.
+    """
     return f"vl-convert-python {importlib.metadata.version('vl-convert-python')}"
 
 
