@@ -89,7 +89,7 @@ def show(title: str, pairs: dict[tuple[str, str], list[float]]) -> tuple[float, 
     print(f"\n{title}")
     for (first, second), ratios in pairs.items():
         listed = " ".join(f"{ratio:6.3f}" for ratio in ratios)
-        print(f"  {first + ' / ' + second:36} {listed}   moves by {movement(ratios):.1%}")
+        print(f"  {first + ' / ' + second:36} {listed}   moves by {100 * movement(ratios):.1f} %")
     in_order = all(len({ratio > 1 for ratio in ratios}) == 1 for ratios in pairs.values())
     print(f"  ranking {'the same in all runs' if in_order else 'CHANGED'}", flush=True)
     return max(movement(ratios) for ratios in pairs.values()), in_order
@@ -151,7 +151,9 @@ def main() -> None:
     for size, pairs in sorted(ours.items()):
         moved, in_order = show(f"resbench latency, batch {size}: ratio of latency_min_ms, which ranks", pairs)
         show(f"resbench latency, batch {size}: mean ratio over rounds, which has an interval", paired[size])
-        verdicts.append(Verdict(f"batch {size}: ratios move by {moved:.1%}", f"at most {MOVES:.0%}", moved <= MOVES))
+        verdicts.append(
+            Verdict(f"batch {size}: ratios move by {100 * moved:.1f} %", f"at most {100 * MOVES:.0f} %", moved <= MOVES)
+        )
         verdicts.append(Verdict(f"batch {size}: ranking", "never changes", in_order))
     show("a plain loop, batch 1: ratio of medians", plain)
     show("LoadGen SingleStream: ratio of medians", loadgen)
@@ -160,8 +162,8 @@ def main() -> None:
         for key, ratios in keys.items():
             print(f"  {name:30} {key} {' '.join(f'{ratio:6.3f}' for ratio in ratios)}")
     off = [abs(statistics.median(ratios) - 1) for keys in agreement.values() for ratios in keys.values()]
-    text = f"p50 and p90 within {max(off):.0%} of LoadGen's (median run)"
-    harness.conclude([*verdicts, Verdict(text, f"{AGREES:.0%}", max(off) <= AGREES)])
+    text = f"p50 and p90 within {100 * max(off):.0f} % of LoadGen's (median run)"
+    harness.conclude([*verdicts, Verdict(text, f"{100 * AGREES:.0f} %", max(off) <= AGREES)])
 
 
 if __name__ == "__main__":

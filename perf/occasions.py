@@ -104,7 +104,7 @@ def main() -> None:
     alarms = sum(is_alarm(occasions, *pair) for pair in pairs)
     quiet = 1 - alarms / len(pairs)
     figure = f"A/A: {len(pairs) - alarms} of {len(pairs)} pairs of occasions equivalent or undecided in every row"
-    harness.conclude([Verdict(figure, f"at least {QUIET:.0%}", quiet >= QUIET)])
+    harness.conclude([Verdict(figure, f"at least {100 * QUIET:.0f} %", quiet >= QUIET)])
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def differences(found: np.ndarray, reference: np.ndarray, labels: np.ndarray) ->
     change = np.mean(found.argmax(axis=1) == labels) - np.mean(reference.argmax(axis=1) == labels)
     agreement = np.mean(found.argmax(axis=1) == reference.argmax(axis=1))
     difference = np.abs(found - reference)
-    return [f"{100 * change:+.2f}", f"{agreement:.2%}", f"{difference.mean():.5f}", f"{difference.max():.3f}"]
+    return [f"{100 * change:+.2f}", f"{100 * agreement:.2f} %", f"{difference.mean():.5f}", f"{difference.max():.3f}"]
 
 
 def compare(path: Path, data: Split, calibration: int, images: int, threads: int) -> None:

@@ -58,7 +58,7 @@ def test_command_line(deployed):
     )
     assert result.returncode == 0, result.stderr
     best = deployed.probabilities[0].argmax()
-    assert result.stdout.startswith(f"photo.png: {deployed.labels[best]} {deployed.probabilities[0, best]:.1%}")
+    assert result.stdout.startswith(f"photo.png: {deployed.labels[best]} {100 * deployed.probabilities[0, best]:.1f} %")
 
 
 def test_onnxruntime(deployed, monkeypatch):

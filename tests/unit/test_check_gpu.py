@@ -51,14 +51,14 @@ def folder(tmp_path):
 
 def test_a_session_reports_its_nodes_and_how_its_outputs_differ(folder):
     words = check_gpu.run_on("cpu", "fp32", folder)
-    assert words.startswith("100.0% of 4 nodes are its own; it names the class of fp32 on the CPU for 100.00% of 64 ")
+    assert words.startswith("100.0 % of 4 nodes are its own; it names the class of fp32 on the CPU for 100.00 % of 64 ")
     assert words.endswith("difference of a probability 0.0e+00")
 
 
 @pytest.mark.parametrize("scale", [-10.0, 1000.0])  # another class, or the same one with another probability
 def test_outputs_that_differ_fail(folder, scale):
     tiny_model(folder / "fp16.onnx", scale=scale)
-    with pytest.raises(ResbenchError, match=r"wanted: 100 %, 99% or more, 0\.05 or less"):
+    with pytest.raises(ResbenchError, match=r"wanted: 100 %, 99 % or more, 0\.05 or less"):
         check_gpu.run_on("cpu", "fp16", folder)
 
 
@@ -66,7 +66,7 @@ def test_nodes_of_another_provider_fail(folder, monkeypatch):
     answers = np.full((64, 3), 1 / 3, np.float32)
     nodes = {"CPUExecutionProvider": 1, "CUDAExecutionProvider": 3}
     monkeypatch.setattr(harness, "fresh", lambda *_: (nodes, answers))
-    with pytest.raises(ResbenchError, match=r"^75\.0% of 4 nodes"):
+    with pytest.raises(ResbenchError, match=r"^75\.0 % of 4 nodes"):
         check_gpu.run_on("cuda", "fp32", folder)
 
 

@@ -65,6 +65,6 @@ def test_what_measurements_ran_into_is_counted():
     found = warnings_after([Disturbance(0.0, 0.0, False), Disturbance(0.05, 1.2, True), Disturbance(0.0, 0.4, False)])
     assert found == [
         "other processes were busy during 2 of 3 measurements (up to 1.2 cores)",
-        "the hypervisor took over 1% of the time during 1 of 3 measurements",
+        "the hypervisor took over 1 % of the time during 1 of 3 measurements",
         "the processor was throttled (heat or quota) during 1 of 3 measurements",
     ]

@@ -55,9 +55,9 @@ def test_a_log_gets_a_line_every_half_minute(clock, capsys):
         progress.update(second / 200, f"epoch {second}")
     progress.clear()
     assert capsys.readouterr().err.splitlines() == [
-        "training: 15% epoch 30, 2.8 min left",
-        "training: 30% epoch 60, 2.3 min left",
-        "training: 45% epoch 90, 1.8 min left",
+        "training: 15 % epoch 30, 2.8 min left",
+        "training: 30 % epoch 60, 2.3 min left",
+        "training: 45 % epoch 90, 1.8 min left",
     ]
 
 
@@ -67,7 +67,7 @@ def test_what_an_earlier_run_did_says_nothing_of_this_ones_speed(clock, capsys):
     progress.update(0.5)
     clock.now += 30
     progress.update(0.75)
-    assert capsys.readouterr().err.splitlines() == ["training:  50%, ? left", "training:  75%, 60 s left"]
+    assert capsys.readouterr().err.splitlines() == ["training:  50 %, ? left", "training:  75 %, 60 s left"]
 
 
 def test_a_terminal_has_one_line_that_is_rewritten_and_wiped(clock, monkeypatch):
@@ -81,8 +81,8 @@ def test_a_terminal_has_one_line_that_is_rewritten_and_wiped(clock, monkeypatch)
     written = terminal.getvalue()
     assert "\n" not in written
     assert [line for line in written.split("\r\x1b[2K") if line] == [
-        "training:  20%, 1 s left",
-        "training:  40%, 1 s left",
+        "training:  20 %, 1 s left",
+        "training:  40 %, 1 s left",
     ]
     assert written.endswith("\r\x1b[2K")
 

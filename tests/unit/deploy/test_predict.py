@@ -27,16 +27,16 @@ def picture(path, colour, size=(50, 40), mode="RGB", **options):
 @pytest.mark.parametrize(
     ("name", "mode", "colour", "likeliest"),
     [
-        ("a.png", "RGB", RED, "cat 100.0%, ship 0.0%, dog 0.0%"),
-        ("a.jpg", "RGB", GREEN, "dog 100.0%"),
-        ("a.webp", "RGB", BLUE, "ship 100.0%"),
-        ("a.png", "RGBA", (*GREEN, 255), "dog 100.0%"),
-        ("a.png", "P", 0, "33.3%"),
-        ("a.gif", "P", 0, "33.3%"),
-        ("a.png", "L", 90, "33.3%"),
-        ("a.png", "LA", (90, 30), "33.3%"),
-        ("a.png", "1", 1, "33.3%"),
-        ("a.png", "I;16", 30000, "33.3%"),
+        ("a.png", "RGB", RED, "cat 100.0 %, ship 0.0 %, dog 0.0 %"),
+        ("a.jpg", "RGB", GREEN, "dog 100.0 %"),
+        ("a.webp", "RGB", BLUE, "ship 100.0 %"),
+        ("a.png", "RGBA", (*GREEN, 255), "dog 100.0 %"),
+        ("a.png", "P", 0, "33.3 %"),
+        ("a.gif", "P", 0, "33.3 %"),
+        ("a.png", "L", 90, "33.3 %"),
+        ("a.png", "LA", (90, 30), "33.3 %"),
+        ("a.png", "1", 1, "33.3 %"),
+        ("a.png", "I;16", 30000, "33.3 %"),
         ("a.jpg", "CMYK", (0, 255, 255, 0), "cat"),
     ],
 )
@@ -117,7 +117,7 @@ def test_broken_pictures_do_not_stop_the_rest(tmp_path, capsys):
 def test_predict_with_a_model_that_names_no_classes(tmp_path, capsys):
     model = tiny_model(tmp_path / "m.onnx", classes=json.loads("[]"))
     assert predict_images(model, [picture(tmp_path / "a.png", BLUE)])
-    assert ": class 2 100.0%" in capsys.readouterr().out
+    assert ": class 2 100.0 %" in capsys.readouterr().out
 
 
 def test_a_folder_is_the_pictures_in_it(tmp_path, capsys):
@@ -265,7 +265,7 @@ def test_a_foreign_model_gets_its_names_from_a_file(tmp_path, capsys):
     model, image = tiny_model(tmp_path / "m.onnx", classes=[]), picture(tmp_path / "a.png", BLUE)
     (tmp_path / "labels.txt").write_text("Katze\nHund\nSchiff\n\n", encoding="utf-8")
     assert predict_images(model, [image], labels=tmp_path / "labels.txt")
-    assert ": Schiff 100.0%" in capsys.readouterr().out
+    assert ": Schiff 100.0 %" in capsys.readouterr().out
     (tmp_path / "labels.txt").write_text("Katze\nHund\n")
     with pytest.raises(ResbenchError, match=r"has 2 names, but the model has 3 classes; write one name a line"):
         predict_images(model, [image], labels=tmp_path / "labels.txt")

@@ -128,7 +128,9 @@ def warnings_after(seen: list[Disturbance]) -> list[str]:
         most = max(one.others for one in seen)
         warnings.append(f"other processes were busy during {busy} of {len(seen)} measurements (up to {most:.1f} cores)")
     if stolen:
-        warnings.append(f"the hypervisor took over {STEAL:.0%} of the time during {stolen} of {len(seen)} measurements")
+        warnings.append(
+            f"the hypervisor took over {100 * STEAL:.0f} % of the time during {stolen} of {len(seen)} measurements"
+        )
     if throttled:
         warnings.append(f"the processor was throttled (heat or quota) during {throttled} of {len(seen)} measurements")
     return warnings

@@ -177,10 +177,10 @@ def _evaluate(
     exact = identity.precision in ("", "fp32")
     if same < LEAST_AGREEMENT or (exact and not difference <= provider.tolerance):
         raise ResbenchError(
-            f"{source.model}: computes a different function here: {same:.2%} of the classes are those of "
+            f"{source.model}: computes a different function here: {100 * same:.2f} % of the classes are those of "
             f"{stored.provider} where it was evaluated, and a probability differs by {difference:.2g}"
         )
-    say(f"{source.model}: {same:.2%} of the classes are the stored ones, largest difference {difference:.2g}")
+    say(f"{source.model}: {100 * same:.2f} % of the classes are the stored ones, largest difference {difference:.2g}")
     return {
         **{key: getattr(stored, key) for key in ("variant", "seed", "precision", "model_sha256")},
         "provider": provider.name,

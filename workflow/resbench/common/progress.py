@@ -58,8 +58,8 @@ class Progress:
         self.last = now
         gained = fraction - self.already
         left = duration((now - self.start) * (1 - fraction) / gained) if gained > 0 else "?"
-        done = f"{fraction:.0%} {detail}".strip()
-        line = f"{self.title}: {done:>4}, {left} left"
+        done = f"{100 * fraction:.0f} % {detail}".strip()
+        line = f"{self.title}: {done:>5}, {left} left"
         if self.live:
             print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
         else:

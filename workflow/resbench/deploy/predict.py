@@ -32,7 +32,9 @@ class Classified(NamedTuple):
 
     def text(self) -> str:
         """Return the result as a line of text."""
-        return f"{displayable(self.image)}: " + ", ".join(f"{name} {probability:.1%}" for name, probability in self.top)
+        return f"{displayable(self.image)}: " + ", ".join(
+            f"{name} {100 * probability:.1f} %" for name, probability in self.top
+        )
 
     def json(self) -> str:
         """Return one line: {"image": path, "top": [{"class": name, "probability": p}, …]}, or "error" for "top"."""

@@ -103,7 +103,8 @@ def disagreement(figures: dict[str, Any]) -> str | None:
     if not figures["max_abs_diff"] <= LARGEST_DIFFERENCE:  # also refuses NaN
         return f"a probability differs by {figures['max_abs_diff']:.2g} from Keras's, more than {LARGEST_DIFFERENCE:g}"
     if figures["top1_agreement"] < LEAST_AGREEMENT:
-        return f"only {figures['top1_agreement']:.4%} of the images get Keras's class, less than {LEAST_AGREEMENT:.2%}"
+        share = 100 * figures["top1_agreement"]
+        return f"only {share:.4f} % of the images get Keras's class, less than {100 * LEAST_AGREEMENT:.2f} %"
     return None
 
 
