@@ -39,6 +39,9 @@ def differences(old: Run, new: Run) -> tuple[list[Difference], int]:
     Args:
         old: The old run.
         new: The new run.
+
+    Returns:
+        The facts that differ, in order, and the number of those that do not.
     """
     one, other = dict(facts(old)), dict(facts(new))
     names = list(dict.fromkeys([*one, *other]))
@@ -52,6 +55,9 @@ def facts(run: Run) -> Iterator[tuple[tuple[str, str], str]]:
 
     Args:
         run: The run.
+
+    Yields:
+        (section, name), and the fact as text.
     """
     for name in ("sha256", "layout", "train_images", "test_images"):
         yield ("data", name), _text(run.summary.get(name))
@@ -88,6 +94,9 @@ def unlike(old: Mapping[str, Any], new: Mapping[str, Any], names: Iterable[str])
         old: The old run's host, as in host.json.
         new: The new run's host.
         names: Names of the facts to compare.
+
+    Returns:
+        Those that differ.
     """
     return [name for name in names if _steady(old.get(name)) != _steady(new.get(name))]
 

@@ -68,6 +68,9 @@ class Run:
 
         Args:
             model: The model.
+
+        Returns:
+            Its path.
         """
         return self.folder / "onnx" / model.variant / f"seed{model.seed}" / f"{model.precision}.onnx"
 
@@ -80,6 +83,9 @@ def read_run(folder: Path, name: Path | None = None) -> Run:
     Args:
         folder: The folder.
         name: The path by which the user named the run; None where it is the folder.
+
+    Returns:
+        The run.
 
     Raises:
         ResbenchError: It is no results folder, a file of it is unreadable, or its predictions are of several test sets.
@@ -168,6 +174,9 @@ def graph_digest(path: Path) -> str:
     Args:
         path: An .onnx file.
 
+    Returns:
+        64 hex digits.
+
     Raises:
         ResbenchError: It is no ONNX file.
     """
@@ -208,6 +217,9 @@ def read_minima(samples: Path, host: Path) -> dict[Key, dict[int, float]]:
     Args:
         samples: What `latency --samples` wrote.
         host: What `latency --host` wrote.
+
+    Returns:
+        For each (variant, precision, provider, batch size, threads): ms by the round's number.
 
     Raises:
         ResbenchError: A file is missing or damaged.

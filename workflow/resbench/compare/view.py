@@ -40,6 +40,9 @@ def tables(comparison: Comparison) -> list[Table]:
 
     Args:
         comparison: The comparison.
+
+    Returns:
+        The tables.
     """
     found = [_differences(comparison), _bits(comparison), _accuracies(comparison), _latencies(comparison)]
     return [table for table in found if table.rows]
@@ -50,6 +53,9 @@ def headline(comparison: Comparison) -> str:
 
     Args:
         comparison: The comparison.
+
+    Returns:
+        The phrase.
     """
     if comparison.failures:
         return "Not reproduced"
@@ -62,6 +68,9 @@ def summary(comparison: Comparison) -> list[str]:
 
     Args:
         comparison: The comparison.
+
+    Returns:
+        The sentences.
     """
     different = [bits for bits in comparison.bits if bits.differs_at]
     count, differing = len(comparison.bits), len(comparison.differing)
@@ -79,6 +88,9 @@ def render_terminal(comparison: Comparison) -> str:
 
     Args:
         comparison: The comparison.
+
+    Returns:
+        The text.
     """
     sentences = [headline(comparison), *comparison.failures, *summary(comparison)]
     parts = [f"old: {comparison.old}\nnew: {comparison.new}", "\n".join(sentences)]
@@ -95,6 +107,9 @@ def render_markdown(comparison: Comparison) -> str:
 
     Args:
         comparison: The comparison.
+
+    Returns:
+        Markdown.
     """
     parts = [f"# {markdown.escaped(comparison.old)} → {markdown.escaped(comparison.new)}"]
     parts.append(f"**{headline(comparison)}**")
@@ -111,6 +126,9 @@ def render_html(comparison: Comparison) -> str:
 
     Args:
         comparison: The comparison.
+
+    Returns:
+        HTML.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("resbench.report.html"),
@@ -134,6 +152,9 @@ def render_json(comparison: Comparison) -> str:
 
     Args:
         comparison: The comparison.
+
+    Returns:
+        JSON.
     """
     content = {field.name: _plain(getattr(comparison, field.name)) for field in dataclasses.fields(comparison)}
     return json.dumps(content | {"failures": comparison.failures}, indent=2, ensure_ascii=False) + "\n"

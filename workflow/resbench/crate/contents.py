@@ -100,6 +100,9 @@ def lock_file(packages: set[str]) -> str:
 
     Args:
         packages: What was installed there.
+
+    Returns:
+        The name of a file in the checkout.
     """
     return next((name for package, name in LOCKS.items() if package in packages), LOCKS["onnxruntime"])
 
@@ -111,6 +114,9 @@ def members(results: Path, workflow: Path, lock: str) -> dict[str, Member]:
         results: Folder of a finished run.
         workflow: Folder of the workflow's Snakefile.
         lock: Name of the run's lock file, which lies in the folder above the workflow's.
+
+    Returns:
+        The files, by their paths in the crate.
 
     Raises:
         ResbenchError: A file that the crate needs is missing or unreadable.

@@ -54,6 +54,9 @@ def render_metadata(files: Mapping[str, Member], facts: RunFacts) -> str:
     Args:
         files: Of the crate, by path; the workflow, the configuration and the results are among them.
         facts: Of the run.
+
+    Returns:
+        JSON.
     """
     crate = ROCrate(version=VERSION)
     crate.name = facts.title

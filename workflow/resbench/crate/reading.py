@@ -26,6 +26,9 @@ def results_folder(path: Path) -> Iterator[Path]:
     Args:
         path: A results folder, or what `resbench pack` wrote.
 
+    Yields:
+        The folder.
+
     Raises:
         ResbenchError: A file is no crate, or is damaged or hostile: links, paths that lead outside, a name that occurs
             twice, or more data than a crate can hold.

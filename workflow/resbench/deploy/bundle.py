@@ -97,6 +97,9 @@ def match(models: list[Path], predictions: list[Path]) -> dict[str, Candidate]:
         models: The .onnx files of one variant and seed.
         predictions: What `evaluate` wrote for them.
 
+    Returns:
+        Each model with its predictions, by precision.
+
     Raises:
         ResbenchError: A model has no predictions, or is of another variant or seed.
     """
@@ -127,6 +130,9 @@ def triton_config(name: str, classes: int, setting: Setting, batch_sizes: list[i
         classes: Number of classes.
         setting: Provider, batch size and threads.
         batch_sizes: Batch sizes that were measured, ascending.
+
+    Returns:
+        The text.
     """
     where = provider(setting.provider)
     warm_up = ",\n".join(_warm_up(batch_size) for batch_size in batch_sizes)

@@ -44,6 +44,9 @@ def render_card(
         rows: Rows of report.csv: every precision of this network on the provider that the bundle runs on.
         decision: The recommendation of this precision.
         losses: Rows of robustness.csv: this network and precision on every test set.
+
+    Returns:
+        Markdown.
     """
     identity, setting = deployed.identity, decision.setting
     times = [row for row in rows if row.precision == identity.precision]
@@ -81,6 +84,9 @@ def hub_metadata(deployed: Candidate, row: Measured) -> str:
     Args:
         deployed: The model in the bundle.
         row: Its row of report.csv.
+
+    Returns:
+        YAML between its delimiters.
     """
     identity, record = deployed.identity, titled(row.dataset)
     correct = _correct(deployed)

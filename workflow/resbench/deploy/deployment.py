@@ -85,6 +85,9 @@ def read_decision(recommendation: Path, variant: str) -> Decision:
         recommendation: recommendation.json.
         variant: Name of the network.
 
+    Returns:
+        The precision, and the recommendation that it belongs to.
+
     Raises:
         ResbenchError: The file is not what `collate` writes, or recommends nothing for this network.
     """
@@ -106,6 +109,9 @@ def read_rows(report: Path, variant: str, provider: str, host: str) -> list[Meas
         provider: Execution provider.
         host: Name of the host.
 
+    Returns:
+        The rows.
+
     Raises:
         ResbenchError: The file is not what `collate` writes.
     """
@@ -123,6 +129,9 @@ def read_losses(robustness: Path, variant: str, precision: str, provider: str) -
         variant: Name of the network.
         precision: Its precision.
         provider: Execution provider.
+
+    Returns:
+        The rows.
 
     Raises:
         ResbenchError: The file is not what `robustness` writes.

@@ -31,13 +31,21 @@ class Classified(NamedTuple):
     error: str | None = None
 
     def text(self) -> str:
-        """Return the result as a line of text."""
+        """Return the result as a line of text.
+
+        Returns:
+            The line.
+        """
         return f"{displayable(self.image)}: " + ", ".join(
             f"{name} {100 * probability:.1f} %" for name, probability in self.top
         )
 
     def json(self) -> str:
-        """Return one line: {"image": path, "top": [{"class": name, "probability": p}, …]}, or "error" for "top"."""
+        """Return one line: {"image": path, "top": [{"class": name, "probability": p}, …]}, or "error" for "top".
+
+        Returns:
+            The line.
+        """
         if self.error:
             return json.dumps({"image": displayable(self.image), "error": self.error})
         top = [{"class": name, "probability": round(probability, 6)} for name, probability in self.top]
@@ -49,6 +57,9 @@ def displayable(path: Path) -> str:
 
     Args:
         path: The path; its name may hold any bytes.
+
+    Returns:
+        The text.
     """
     return printable(os.fsencode(path).decode("utf-8", "backslashreplace"))
 
@@ -88,6 +99,9 @@ def classify(model: Path, paths: list[Path], labels: Path | None = None) -> Iter
         paths: Pictures, or folders of them.
         labels: Text file of class names; None takes the model's.
 
+    Yields:
+        A result for each picture.
+
     Raises:
         ResbenchError: The model is bad, or `labels` does not fit it.
     """
@@ -118,6 +132,9 @@ def read_labels(path: Path, count: int) -> tuple[str, ...]:
     Args:
         path: The file.
         count: Number of classes of the model.
+
+    Returns:
+        The names.
 
     Raises:
         ResbenchError: The file is missing or no text, or does not name `count` classes.

@@ -27,6 +27,9 @@ def prediction_files(folder: Path) -> list[Path]:
 
     Args:
         folder: Folder of a finished run.
+
+    Returns:
+        Their paths.
     """
     return [path for depth in ("*/*/*.npz", "*/*/*/*.npz") for path in sorted(folder.glob(f"predictions/{depth}"))]
 
@@ -37,6 +40,9 @@ def images_of(folder: Path, predictions: Path) -> Path:
     Args:
         folder: Folder of a finished run.
         predictions: A file below its folder `predictions`.
+
+    Returns:
+        Its path.
     """
     if len(predictions.relative_to(folder / "predictions").parts) == 3:
         return folder / "data/test.npz"
@@ -49,6 +55,9 @@ def check_chain(folder: Path) -> Iterator[Fault]:
 
     Args:
         folder: Folder of a finished run, in the workflow's layout.
+
+    Yields:
+        The faults.
     """
     summary = read(read_summary, folder / "data/summary.json")
     if isinstance(summary, Fault):
@@ -80,6 +89,9 @@ def check_bundles(folder: Path) -> Iterator[Fault]:
 
     Args:
         folder: Folder of a finished run.
+
+    Yields:
+        The faults.
     """
     decided = read(read_recommendations, folder / "recommendation.json")
     if isinstance(decided, Fault):

@@ -36,6 +36,9 @@ def check_files(folder: Path, expected: Mapping[str, str], sums: str = CHECKSUMS
         folder: The folder.
         expected: SHA-256 by the files' relative paths.
         sums: The file that holds these hashes, relative to the folder.
+
+    Yields:
+        The faults.
     """
     for name, digest in expected.items():
         path = folder / name
@@ -50,6 +53,9 @@ def first(faults: Iterator[Fault]) -> Iterator[Fault]:
 
     Args:
         faults: Faults of one file.
+
+    Yields:
+        The faults.
     """
     yield from itertools.islice(faults, MOST)
     more = list(faults)
@@ -63,6 +69,9 @@ def read(reader: Callable[[Path], T], path: Path) -> T | Fault:
     Args:
         reader: Reads such a file, or raises ResbenchError.
         path: The file.
+
+    Returns:
+        Its content, or a fault where it cannot be read.
     """
     try:
         return reader(path)

@@ -23,6 +23,9 @@ def check_histories(folder: Path) -> Iterator[Fault]:
 
     Args:
         folder: Folder of a finished run.
+
+    Yields:
+        The faults.
     """
     for model in sorted(folder.glob("models/*/seed*/model.keras")):
         path = model.with_name("history.csv")

@@ -61,6 +61,9 @@ def check_page(folder: Path, sources: list[str], note: Note) -> Iterator[Fault]:
         folder: Folder of a finished run.
         sources: The files that SHA256SUMS.page names, in their order.
         note: Called where the page's chart library cannot be checked.
+
+    Yields:
+        The faults.
     """
     path = folder / PAGE
     stored = read(lambda path: _parts(path, read_text(path)), path)
@@ -136,6 +139,9 @@ def policy_hash(script: str) -> str:
 
     Args:
         script: Its text.
+
+    Returns:
+        The entry.
     """
     digest = hashlib.sha256(script.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"

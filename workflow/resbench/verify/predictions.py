@@ -39,6 +39,9 @@ def check_predictions(folder: Path, images: int, threads: int | None, note: Note
         images: Number of images of each test set to run a model on, evenly spread over the set.
         threads: CPU threads; None takes every core.
         note: Called with each provider that is not available here.
+
+    Yields:
+        The faults.
     """
     samples: dict[Path, Sample | Fault] = {}
     session: tuple[Path, str, Session] | None = None

@@ -35,6 +35,9 @@ def verify_results(
         threads: CPU threads of these runs; None takes every core.
         note: Called with what cannot be checked on this machine.
 
+    Yields:
+        The faults.
+
     Raises:
         ResbenchError: There is no finished run of this version, or the crate is damaged or hostile.
     """

@@ -27,6 +27,9 @@ def check_robustness(folder: Path, sources: list[str]) -> Iterator[Fault]:
     Args:
         folder: Folder of a finished run.
         sources: The files that SHA256SUMS.robustness names, in their order.
+
+    Yields:
+        The faults.
     """
     path = folder / ROBUSTNESS
     stored = read(read_text, path)

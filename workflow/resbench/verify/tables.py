@@ -31,6 +31,9 @@ def check_tables(folder: Path, sources: list[str]) -> Iterator[Fault]:
     Args:
         folder: Folder of a finished run.
         sources: The files that the report was made from, in their order.
+
+    Yields:
+        The faults.
     """
     paths = {name: folder / name for name in NAMES}
     stored = {name: read(read_text, path) for name, path in paths.items()}
@@ -101,6 +104,9 @@ def cell_faults(path: Path, stored: str, expected: str, key: tuple[str, ...]) ->
         stored: Its content.
         expected: The content that follows from the raw files.
         key: Columns that name a row.
+
+    Yields:
+        The faults.
     """
     found, computed = (list(csv.DictReader(io.StringIO(text))) for text in (stored, expected))
     header, wanted = (next(csv.reader(io.StringIO(text)), []) for text in (stored, expected))
@@ -127,6 +133,9 @@ def line_faults(path: Path, stored: list[str], expected: list[str]) -> Iterator[
         path: The file.
         stored: Its lines.
         expected: The lines that follow from the raw files.
+
+    Yields:
+        The faults.
     """
     for number, (one, other) in enumerate(itertools.zip_longest(stored, expected), 1):
         if one != other:
@@ -150,6 +159,9 @@ def json_differences(found: Any, expected: Any, place: str = "") -> Iterator[tup
         found: One value.
         expected: The other one.
         place: Of both, in the value that they are parts of.
+
+    Yields:
+        The place, and both values as text.
     """
     if isinstance(found, dict) and isinstance(expected, dict) and found.keys() == expected.keys():
         for key in found:
@@ -166,6 +178,9 @@ def read_text(path: Path) -> str:
 
     Args:
         path: The file.
+
+    Returns:
+        The text.
 
     Raises:
         ResbenchError: It is missing or no UTF-8 text.
