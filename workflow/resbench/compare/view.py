@@ -196,7 +196,7 @@ def _differences(comparison: Comparison) -> Table:
 
 def _bits(comparison: Comparison) -> Table:
     def line(bits: Bits) -> list[str]:
-        differs = f"differ from: {bits.differs_at}" if bits.differs_at else SAME if bits.compared else NONE
+        differs = f"first difference: {bits.differs_at}" if bits.differs_at else SAME if bits.compared else NONE
         return [*bits.model, differs, ", ".join(bits.compared) or "nothing"]
 
     note = "the first stage whose output differs; metadata and time stamps do not count"

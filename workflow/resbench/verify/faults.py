@@ -10,7 +10,7 @@ from resbench.common.files import CHECKSUMS, sha256
 
 T = TypeVar("T")
 Note = Callable[[str], None]  # takes a line about what cannot be checked
-MOST = 20  # faults named for each file
+MOST = 5  # faults named for each file
 
 
 class Fault(NamedTuple):
