@@ -137,7 +137,7 @@ def test_timings_from_elsewhere_come_along(run_page, tmp_path):
         (run_page / name).write_text(text.replace("  latency/", "  ../elsewhere/latency/"))
     crate = tmp_path / "run.crate.zip"
     pack_results(run_page, crate)
-    assert "measured_elsewhere/1/cpu/samples.csv" in description(crate)
+    assert "measured_elsewhere/1/elsewhere/latency/cpu/samples.csv" in description(crate)
     done = invoke("verify", crate, "--threads", "1")
     assert (done.exit_code, done.stdout.count("\n")) == (0, 1), done.stdout
 

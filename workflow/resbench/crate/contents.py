@@ -144,22 +144,25 @@ def _files(results: Path, part: Part) -> Iterator[tuple[str, Member]]:
 
 def _elsewhere(results: Path, found: dict[str, Member]) -> dict[str, Member]:
     """Return the files outside of the results that its checksums name, and the checksums with their new places."""
-    moved: dict[str, str] = {}
     changed: dict[str, Member] = {}
     for sums in [name for name in found if name.startswith(CHECKSUMS)]:
-        lines = []
-        for name, digest in read_checksums(results / sums, outside=True).items():
-            if os.path.normpath(name).startswith(".."):
-                folder = os.path.dirname(name)
-                moved.setdefault(folder, f"{ELSEWHERE}/{len(moved) + 1}/{os.path.basename(folder)}")
-                inside = f"{moved[folder]}/{os.path.basename(name)}"
-                media_type = MEDIA_TYPES.get(Path(name).suffix, TEXT)
-                changed[inside] = Member(results / name, "Measured on another machine", media_type)
-                name = inside
-            lines.append(f"{digest}  {name}\n")
+        places = {name: _inside(name) for name in read_checksums(results / sums, outside=True)}
+        moved = {place: name for name, place in places.items() if place != name}
+        for place, name in moved.items():
+            media_type = MEDIA_TYPES.get(Path(name).suffix, TEXT)
+            changed[place] = Member(results / name, "Measured on another machine", media_type)
         if moved:
-            changed[sums] = found[sums]._replace(source="".join(lines).encode())
+            hashes = read_checksums(results / sums, outside=True)
+            text = "".join(f"{hashes[name]}  {place}\n" for name, place in places.items())
+            changed[sums] = found[sums]._replace(source=text.encode())
     return changed
+
+
+def _inside(name: str) -> str:
+    """Return the place in the crate of a file that checksums name, by how many folders up and then down it is."""
+    parts = Path(os.path.normpath(name)).parts
+    up = parts.count("..")
+    return "/".join([ELSEWHERE, str(up), *parts[up:]]) if up else name
 
 
 def _workflow(folder: Path) -> dict[str, Member]:

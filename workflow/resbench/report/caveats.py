@@ -105,7 +105,7 @@ def _unevaluated(report: pd.DataFrame) -> list[Caveat]:
                 "a recommendation are missing there. Add it to benchmark.providers, or give the predictions that "
                 "`resbench measure` wrote to `resbench collate --predictions`."
             )
-            listed.append(Caveat(f"No accuracy with the {provider_title(provider)} provider", text, grave=False))
+            listed.append(Caveat(f"No accuracy with the {provider_title(str(provider))} provider", text, grave=False))
     return listed
 
 
