@@ -13,6 +13,7 @@ import onnxruntime as ort
 import pytest
 from resbench.common.errors import ResbenchError
 from resbench.export.counts import multiply_adds
+from resbench.export.execution import tolerance
 from resbench.export.graph import clean, rename, to_onnx
 
 
@@ -189,3 +190,17 @@ def test_multiply_adds_of_a_recurrent_layer_and_of_a_loop_are_those_of_all_their
     )
     model = onnx.helper.make_model(graph, ir_version=8, opset_imports=[onnx.helper.make_opsetid("", 17)])
     assert multiply_adds(model) == 32 * (20 * 3 + 20 * 5) + 7 * 5 * 5
+
+
+def test_a_network_that_amplifies_rounding_has_a_tolerance_of_its_own():
+    """Here by the difference of two equal sums, times a thousand: rounding is all that is left of it."""
+
+    def amplified(x):
+        y = keras.layers.Dense(64)(keras.layers.Flatten()(x))
+        total = keras.ops.sum(y, axis=-1, keepdims=True)
+        return keras.ops.concatenate([y, (total - keras.ops.matmul(y, keras.ops.ones((64, 1)))) * 1e3], axis=-1)
+
+    images = np.random.default_rng(1).integers(0, 256, (5, 32, 32, 3), np.uint8)
+    steady = to_onnx(small(lambda x: keras.layers.GlobalAveragePooling2D()(x)))
+    assert tolerance(steady, images, 1e-4) == 1e-4
+    assert tolerance(to_onnx(small(amplified)), images, 1e-7) > 1e-7

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 SHAPES = ("input_type_shape", "output_type_shape")  # of an event in ONNX Runtime's profile
+ROUNDING = 4  # times the difference of two orders of adding: Keras has a third one
 SILENT = 4  # severity of ONNX Runtime's log; exceptions have the same messages
 
 
@@ -73,9 +74,31 @@ def outputs(graph: ModelProto, images: NDArray[np.uint8], names: Sequence[str] =
     return values
 
 
-def _settings() -> ort.SessionOptions:
+def tolerance(graph: ModelProto, images: NDArray[np.uint8], least: float) -> float:
+    """Return how far two computations of the same graph in float32 may be apart.
+
+    Some deep networks amplify rounding, so that Keras differs from itself where it adds in another order. The graph
+    with and without the runtime's optimisation is the same function in two orders: ROUNDING times their difference is
+    allowed, where that is more than `least`.
+
+    Args:
+        graph: The graph.
+        images: Its input, as in the comparison.
+        least: Tolerance for other networks.
+
+    Returns:
+        The largest difference of an output to accept.
+    """
+    settings = _settings(ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
+    session = ort.InferenceSession(graph.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+    (optimised,) = session.run(None, {graph.graph.input[0].name: images})
+    difference = float(np.abs(optimised - outputs(graph, images)[0]).max())
+    return max(least, ROUNDING * difference)
+
+
+def _settings(level: Any = ort.GraphOptimizationLevel.ORT_DISABLE_ALL) -> ort.SessionOptions:
     settings = ort.SessionOptions()
-    settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    settings.graph_optimization_level = level
     settings.intra_op_num_threads = 1
     settings.log_severity_level = SILENT
     return settings
