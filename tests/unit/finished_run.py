@@ -14,6 +14,7 @@ from resbench.benchmark import scenarios
 from resbench.benchmark.latency import COLUMNS
 from resbench.benchmark.predictions import evaluate_test_sets
 from resbench.common.files import sha256, write_checksums
+from resbench.data.contact_sheet import contact_sheet
 from resbench.data.corruptions import corrupt_split
 from resbench.data.store import Split, load_split, save_split
 from resbench.deploy.bundle import write_bundle
@@ -92,7 +93,10 @@ def write_data(folder):
         save_split(folder / f"{name}.npz", Split(images, labels, np.array(CLASSES)))
     save_split(folder / f"corrupted/{CORRUPTED}.npz", corrupt_split(load_split(folder / "test.npz"), CORRUPTED))
     hashes = {f"{name}_sha256": sha256(folder / f"{name}.npz") for name in ("train", "test")}
-    (folder / "summary.json").write_text(json.dumps({"sha256": "ab" * 32, "source": "photos"} | hashes))
+    source = {"sha256": "ab" * 32, "source": "photos"}
+    (folder / "summary.json").write_text(json.dumps(source | hashes))
+    (folder / "source.json").write_text(json.dumps(source | {"bytes": 1000, "verified": False}))
+    contact_sheet(load_split(folder / "train.npz")).save(folder / "samples.png")
 
 
 def write_model(folder, variant):

@@ -42,6 +42,7 @@ def test_it_holds_the_run_and_what_made_it(crate, finished_page):
     with zipfile.ZipFile(crate) as archive:
         names = set(archive.namelist())
         assert archive.testzip() is None
+        assert archive.getinfo("workflow/bin/resbench").external_attr >> 16 == 0o755
         assert archive.read("config/config.yaml").decode().startswith("seeds:\n- 0\nvariants:\n- pool\n- basic\n")
         for name in ("report.csv", "models/pool/seed0/model.keras", "SHA256SUMS.page"):
             assert archive.read(name) == (finished_page / name).read_bytes()

@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from resbench.benchmark.predictions import load_predictions
 from resbench.cli import app
 from resbench.common.errors import ResbenchError
@@ -112,6 +112,15 @@ TAMPERED = {
     "a byte of the test images": (flip("data/test.npz", 5000), "data/test.npz: was changed or replaced"),
     "test images replaced": (swap("data/test.npz", "data/train.npz"), "data/test.npz: was changed or replaced"),
     "the archive's hash": (edit("data/summary.json", "abab", "abac"), "data/summary.json: was changed or replaced"),
+    "the source's address": (
+        edit("data/source.json", "photos", "pictures"),
+        "data/source.json: names another source or",
+    ),
+    "the contact sheet": (
+        lambda folder: ImageOps.invert(Image.open(folder / "data/samples.png")).save(folder / "data/samples.png"),
+        "data/samples.png: does not show the images of data/train.npz",
+    ),
+    "a byte of the contact sheet": (flip("data/samples.png"), "data/samples.png: not a readable picture"),
     "a hash of the data": (edit("data/summary.json", '"test_sha256": "', '"test_sha256": "0'), "data/test.npz: was"),
     "a byte of a trained model": (
         flip("models/pool/seed0/model.keras", 60),

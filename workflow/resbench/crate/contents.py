@@ -94,6 +94,11 @@ class Member(NamedTuple):
         """Return its size in bytes."""
         return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
 
+    @property
+    def is_program(self) -> bool:
+        """Return whether it may be executed, such as the workflow's own `resbench`."""
+        return not isinstance(self.source, bytes) and os.access(self.source, os.X_OK)
+
 
 def lock_file(packages: set[str]) -> str:
     """Return the name of the lock file of an environment.

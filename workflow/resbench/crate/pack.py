@@ -105,7 +105,7 @@ def _write(path: Path, files: Mapping[str, Member]) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, member in files.items():
             info = zipfile.ZipInfo(name, DATE)
-            info.external_attr = 0o644 << 16
+            info.external_attr = (0o755 if member.is_program else 0o644) << 16
             info.compress_type = zipfile.ZIP_STORED if Path(name).suffix in INCOMPRESSIBLE else zipfile.ZIP_DEFLATED
             info.file_size = member.size  # from which zipfile sees whether 4 GB are enough
             with archive.open(info, "w") as target:

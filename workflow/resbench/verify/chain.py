@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from PIL import Image
 
 from resbench.benchmark.predictions import load_predictions
 from resbench.common.errors import ResbenchError, one_line, printable
 from resbench.common.files import CHECKSUMS, read_checksums, read_json, sha256
+from resbench.data.contact_sheet import contact_sheet
 from resbench.data.corruptions import parse_name
 from resbench.data.store import load_split
 from resbench.export.metadata import read_metadata
@@ -19,6 +21,7 @@ from resbench.report.recommendation import read_recommendations
 from resbench.training.record import read_record
 from resbench.verify.faults import Fault, check_files, read
 
+LETTERS = 0.005  # share of a contact sheet's values that letters may change
 UNNAMED = (CHECKSUMS, ".snakemake_timestamp")  # files of a bundle that its hashes do not name
 
 
@@ -122,6 +125,32 @@ def _check_data(data: Path, summary: dict[str, Any]) -> Iterator[Fault]:
         path = data / name
         if path.is_file() and _hash(path) != summary.get(key):
             yield Fault(path, f"was changed or replaced: it has another hash than in {data / 'summary.json'} ({key})")
+    source, sheet = data / "source.json", data / "samples.png"
+    if source.is_file():
+        facts = read(_read_facts, source)
+        if isinstance(facts, Fault):
+            yield facts
+        elif any(facts.get(key) != summary.get(key) for key in ("source", "sha256")):
+            yield Fault(source, f"names another source or hash than {data / 'summary.json'}")
+    if sheet.is_file() and not isinstance(train := read(load_split, data / "train.npz"), Fault):
+        shown = read(_read_picture, sheet)
+        if isinstance(shown, Fault):
+            yield shown
+        elif not _is_same_picture(shown, np.asarray(contact_sheet(train))):
+            yield Fault(sheet, f"does not show the images of {data / 'train.npz'}")
+
+
+def _read_picture(path: Path) -> NDArray[np.uint8]:
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            return np.asarray(image.convert("RGB"))
+    except Exception as error:  # Pillow raises a dozen types on hostile bytes
+        raise ResbenchError(f"{path}: not a readable picture ({one_line(error):.200})") from error
+
+
+def _is_same_picture(shown: NDArray[np.uint8], expected: NDArray[np.uint8]) -> bool:
+    """Return whether two pictures are the same but for their letters, which other fonts draw in another way."""
+    return shown.shape == expected.shape and float((shown != expected).mean()) < LETTERS
 
 
 def _check_record(model: Path, parity: Path, facts: dict[str, Any]) -> Iterator[Fault]:
