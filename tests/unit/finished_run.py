@@ -29,6 +29,7 @@ from tiny_models import CLASSES, tiny_model
 NETWORKS = {"pool": 10.0, "basic": 6.0}
 SPEED = {"fp32": 3.0, "int8": 1.0}
 CORRUPTED = "contrast-3"
+GIT = {"git": {"commit": "1" * 40, "dirty": False}}
 
 
 @pytest.fixture(scope="session")
@@ -180,6 +181,6 @@ def write_latency(folder):
     ]
     pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / "samples.csv", index=False)
     (folder / "host.json").write_text(
-        json.dumps({"name": "a host", "provider": "cpu", "time_utc": "2026-11-26T12:00:00+00:00"})
+        json.dumps({"name": "a host", "provider": "cpu", "time_utc": "2026-11-26T12:00:00+00:00"} | GIT)
     )
     return folder / "samples.csv", folder / "host.json"

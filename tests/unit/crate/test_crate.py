@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from resbench.cli import app
 from resbench.common.errors import ResbenchError
+from resbench.crate import pack
 from resbench.crate.pack import pack_results
 from resbench.crate.reading import results_folder
 from typer.testing import CliRunner
@@ -149,6 +150,14 @@ def test_a_run_that_is_not_sound_is_not_packed(run_page, tmp_path):
     with pytest.raises(ResbenchError, match=r"samples\.csv: was changed or replaced: .*; `resbench verify"):
         pack_results(run_page, tmp_path / "run.crate.zip")
     assert [path.name for path in tmp_path.iterdir()] == ["results"]
+
+
+def test_a_workflow_of_another_commit_is_noted(finished_page, tmp_path, monkeypatch, capsys):
+    for commit, noted in (("0" * 40, True), ("1" * 40, False)):
+        monkeypatch.setattr(pack, "git_state", lambda commit=commit: {"commit": commit, "dirty": False})
+        pack_results(finished_page, tmp_path / "run.crate.zip")
+        line = f"note: the workflow that is packed is of commit {commit}, but the run of {'1' * 40}"
+        assert (line in capsys.readouterr().err) == noted
 
 
 def test_no_finished_run_is_one_line(tmp_path):

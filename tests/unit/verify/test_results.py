@@ -18,6 +18,7 @@ from resbench.common.files import read_checksums, sha256, write_checksums
 from resbench.report.html.rendering import chart_library, chart_library_name
 from resbench.verify.page import check_page, policy_hash
 from resbench.verify.results import verify_results
+from resbench.verify.scenarios import check_scenarios
 from typer.testing import CliRunner
 
 
@@ -256,6 +257,20 @@ ON_THE_PAGE = {
     ),
     "another figure": (add("figures/more.svg"), "figures/more.svg: is no figure of the page"),
 }
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("p90_ms", "1", "row 1: p50_ms 3, p90_ms 1, p99_ms 3.6 are not in ascending order"),
+        ("variant", "other", "row 1 is of onnx/other/seed0/fp32.onnx, which does not exist"),
+        ("verdict", "FINE", "a verdict is neither VALID nor INVALID"),
+    ],
+)
+def test_figures_of_loadgen_that_cannot_be_true_are_named(run_page, column, value, said):
+    edit_csv("scenarios.csv", 1, column, value)(run_page)
+    found = [str(fault).replace(f"{run_page}/", "") for fault in check_scenarios(run_page)]
+    assert [line.startswith(f"scenarios.csv: {said}") for line in found] == [True], found
 
 
 @pytest.mark.parametrize("kind", ON_THE_PAGE)

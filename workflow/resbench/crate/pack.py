@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from resbench.benchmark.host import git_state
 from resbench.common.errors import ResbenchError
 from resbench.common.files import CHECKSUMS, atomic, read_checksums, read_json
 from resbench.common.progress import Progress, say
@@ -49,6 +50,9 @@ def pack_results(
             raise ResbenchError(f"{fault}; `resbench verify {results}` says more")
     facts = _facts(results, hosts, lock, license, author)
     files[README] = Member(_readme(crate, facts).encode(), "What this crate holds", MARKDOWN)
+    here = git_state()
+    if workflow == OWN_WORKFLOW and here and here["commit"] != facts.commit:
+        say(f"note: the workflow that is packed is of commit {here['commit']}, but the run of {facts.commit}")
     metadata = render_metadata(files, facts).encode()
     described = {METADATA: Member(metadata, "Description of the crate", "application/ld+json")} | files
     with atomic(crate) as temporary:

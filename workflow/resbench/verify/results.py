@@ -18,6 +18,7 @@ from resbench.verify.histories import check_histories
 from resbench.verify.page import PAGE, PAGE_CHECKSUMS, check_page
 from resbench.verify.predictions import check_predictions
 from resbench.verify.robustness import ROBUSTNESS_CHECKSUMS, check_robustness
+from resbench.verify.scenarios import SCENARIOS, check_scenarios
 from resbench.verify.tables import ROBUSTNESS, check_tables
 
 # Checksums that a stage writes with its own result, where it ran.
@@ -72,6 +73,8 @@ def _faults(folder: Path, images: int, threads: int | None, note: Note, *, outsi
     yield from check_tables(folder, list(sources[CHECKSUMS]))
     if ROBUSTNESS_CHECKSUMS in sources:
         yield from check_robustness(folder, list(sources[ROBUSTNESS_CHECKSUMS]))
+    if (folder / SCENARIOS).is_file():
+        yield from check_scenarios(folder)
     if PAGE_CHECKSUMS in sources:
         yield from check_page(folder, list(sources[PAGE_CHECKSUMS]), note)
     yield from check_predictions(folder, images, threads, note)

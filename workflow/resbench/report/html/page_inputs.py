@@ -108,7 +108,7 @@ def read_page_inputs(
         read_summary(summary),
         _read_config(config),
         read_recommendations(recommendation),
-        _read_scenarios(scenarios) if scenarios else None,
+        read_scenarios(scenarios) if scenarios else None,
         read_robustness(robustness) if robustness else None,
         pd.concat([read_operators(path) for path in operators], ignore_index=True) if operators else None,
     )
@@ -154,7 +154,18 @@ def read_history(path: Path) -> pd.DataFrame:
     return table.assign(variant=path.parent.parent.name, seed=int(seed[1]))
 
 
-def _read_scenarios(path: Path) -> pd.DataFrame:
+def read_scenarios(path: Path) -> pd.DataFrame:
+    """Return the figures of LoadGen, one row for each model and scenario.
+
+    Args:
+        path: What `scenarios --results` wrote.
+
+    Returns:
+        Its columns; those that hold numbers as float64.
+
+    Raises:
+        ResbenchError: It is missing or damaged, or two rows are of the same model and scenario.
+    """
     table = _read_table(path, loadgen.COLUMNS, SCENARIO_TEXTS, "resbench scenarios --results")
     for name in ("threads", "batch_size", "rate_ips", "p50_ms", "p90_ms", "p99_ms"):
         if not (table[name] > 0).all():
