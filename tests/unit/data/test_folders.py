@@ -167,8 +167,8 @@ def test_photos_are_turned_upright_and_averaged(tmp_path):
     ("files", "words"),
     [
         (["a.png", "b.png"], "'a.png' outside a folder of its class"),
-        (["cat/a.png", "cat/b.png"], "outside a folder of its class"),
-        (["cat/a.png", "cat/b.png", "dog/a.png"], "too few different pictures of class 'dog'"),
+        (["cat/a.png", "cat/b.png"], "has one folder of pictures, and so one class; put the pictures into folders"),
+        (["cat/a.png", "cat/b.png", "dog/a.png"], "pictures of class 'dog': two are needed; add pictures of it"),
         (["train/cat/a.png", "train/dog/a.png"], "has no folder test"),
         (["train/cat/a.png", "test/cat/a.png"], "1 class name, not 2"),
         (["train/cat/a.png", "train/dog/a.png", "test/bird/a.png"], "no training pictures of the test pictures' class"),

@@ -26,6 +26,8 @@ from resbench.data.streams import Budget
 MAX_PICTURES = 300_000
 MAX_PICTURE = 200 << 20  # bytes of one file; a photo has 1 to 50 MB
 MAX_TOTAL = 64 << 30  # bytes of all pictures, which are unpacked one at a time
+INTO_FOLDERS = "put the pictures into folders train/CLASS and test/CLASS, or CLASS, of at least two classes"
+ADD_MORE = "add pictures of it, or leave its folder out"
 SPLITS = ("train", "test")
 TEST_SHARE = 1 / 6  # of each class, as in CIFAR-10
 NAMED = 10  # unreadable files that are named on the terminal; all are in the summary
@@ -138,7 +140,10 @@ class PictureFolder:
         names = check_names(sorted({_label(picture) for picture in train}))
         for picture in test:
             if _label(picture) not in names:
-                raise ArchiveError(f"has no training pictures of the test pictures' class {printable(_label(picture))}")
+                raise ArchiveError(
+                    f"has no training pictures of the test pictures' class {printable(_label(picture))}",
+                    "add some to train, or leave the class out of test",
+                )
         unreadable = [picture.name for picture in self._pictures if picture.image is None] + self._skipped
         return _stack(train, names), _stack(test, names), unreadable
 
@@ -170,16 +175,20 @@ class PictureFolder:
 
 def _without_common_folder(pictures: list[Picture]) -> list[Picture]:
     """Return the pictures without the folders that all of them lie in, except `train` and `test`."""
+    everything = pictures
     while all(picture.folders for picture in pictures):
         first = {picture.folders[0] for picture in pictures}
         if len(first) > 1 or first.pop().lower() in SPLITS:
             return pictures
         pictures = [picture._replace(folders=picture.folders[1:]) for picture in pictures]
     loose = next(picture for picture in pictures if not picture.folders)
-    raise ArchiveError(
-        f"holds {printable(loose.name)} outside a folder of its class",
-        "put the pictures into folders train/CLASS and test/CLASS, or CLASS, of at least two classes",
-    )
+    alone = loose.name.count("/") > 0 and len({picture.name.rpartition("/")[0] for picture in everything}) == 1
+    what = "has one folder of pictures, and so one class" if alone else _outside(loose)
+    raise ArchiveError(what, INTO_FOLDERS)
+
+
+def _outside(picture: Picture) -> str:
+    return f"holds {printable(picture.name)} outside a folder of its class"
 
 
 def _as_split(pictures: list[Picture], top: set[str]) -> tuple[list[Picture], list[Picture]]:
@@ -191,7 +200,7 @@ def _as_split(pictures: list[Picture], top: set[str]) -> tuple[list[Picture], li
     for picture in pictures:
         part, *classes = picture.folders
         if not classes:
-            raise ArchiveError(f"holds {printable(picture.name)} outside a folder of its class")
+            raise ArchiveError(_outside(picture), INTO_FOLDERS)
         parts[part.lower()].append(picture._replace(folders=tuple(classes)))
     readable = {part: _readable(members) for part, members in parts.items()}
     return readable["train"], readable["test"]
@@ -212,7 +221,7 @@ def _split(pictures: list[Picture]) -> tuple[list[Picture], list[Picture]]:
         while count < len(members) and members[count].digest == members[count - 1].digest:
             count += 1
         if count == len(members):
-            raise ArchiveError(f"has too few different pictures of class {printable(label)}: two are needed")
+            raise ArchiveError(f"has too few different pictures of class {printable(label)}: two are needed", ADD_MORE)
         test += members[:count]
         train += members[count:]
     order = {picture.name: place for place, picture in enumerate(pictures)}
@@ -224,7 +233,7 @@ def _readable(pictures: list[Picture]) -> list[Picture]:
     readable = [picture for picture in pictures if picture.image is not None]
     lost = {_label(picture) for picture in pictures} - {_label(picture) for picture in readable}
     if lost:
-        raise ArchiveError(f"has no readable picture of class {printable(sorted(lost)[0])}")
+        raise ArchiveError(f"has no readable picture of class {printable(sorted(lost)[0])}", ADD_MORE)
     return readable
 
 
