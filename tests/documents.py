@@ -4,8 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from resbench.common.markdown import replace_between
+import pandas as pd
+from resbench.common.markdown import replace_between, table
 from resbench.report import columns, recommendation
+from resbench.report.format import percent, significant
+from resbench.report.schema import read_report
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,6 +35,42 @@ class File(NamedTuple):
     def current(self) -> str:
         """Return the file as it should be."""
         return self.make()
+
+
+def results_table() -> str:
+    """Return the README's table: each network of docs/results, timed on single images and one thread of a CPU."""
+    rows = []
+    for path in (ROOT / "docs/results").glob("*/report.csv"):
+        report = read_report(path)
+        timed = report.query("provider == 'cpu' and batch_size == 1 and threads == 1")
+        fp32, int8 = (timed[timed["precision"] == precision].set_index("variant") for precision in ("fp32", "int8"))
+        rows += [(fp32.loc[variant], int8.loc[variant]) for variant in fp32.index]
+    rows.sort(key=lambda row: -row[0]["accuracy_mean"])
+    header = [
+        "variant",
+        "protocol",
+        "seeds",
+        "test accuracy [95 % CI] (%)",
+        "published (%)",
+        "p50 fp32 (ms)",
+        "p50 int8 (ms)",
+    ]
+    return table([*header, "MACs (M)", "file fp32, int8 (MB)"], [_network(*row) for row in rows], words=2)
+
+
+def _network(fp32: pd.Series, int8: pd.Series) -> list[str]:
+    low, high = (percent(fp32[f"accuracy_{end}"]) for end in ("low", "high"))
+    published = fp32["published_accuracy"]
+    return [
+        str(fp32.name),
+        fp32["protocol"],
+        f"{fp32['seeds']:.0f}",
+        f"{percent(fp32['accuracy_mean'])} [{low}, {high}]",
+        "–" if pd.isna(published) else percent(published),
+        *(significant(row["latency_p50_ms"]) for row in (fp32, int8)),
+        significant(fp32["macs"] / 1e6),
+        ", ".join(significant(row["model_bytes"] / 1e6) for row in (fp32, int8)),
+    ]
 
 
 METHODOLOGY = ROOT / "docs/methodology.md"
