@@ -35,6 +35,10 @@ def test_a_sound_run_has_none():
         ({"seeds": 1}, [("One seed", False)]),
         ({"seeds": 2}, [("2 seeds", False)]),
         ({"hosts": [{"name": "h", "stable": False}]}, [("Unstable timing on h", True)]),
+        (
+            {"hosts": [{"name": "h", "environment": f"h, {runtime}", "stable": False} for runtime in ("a", "b")]},
+            [("Unstable timing on h, a", True), ("Unstable timing on h, b", True)],
+        ),
         ({"hosts": [{"name": "h", "warnings": ["busy"]}]}, [("Timing on h", False)]),
         ({"hosts": [{"name": "h"}, {"name": "g"}]}, [("Several hosts or devices", False)]),
         ({"hosts": [{"name": "h", "git": {"dirty": True}}]}, [("Uncommitted code", False)]),

@@ -125,17 +125,18 @@ def _seeds(report: pd.DataFrame) -> list[Caveat]:
 
 def _hosts(hosts: Sequence[dict[str, Any]]) -> list[Caveat]:
     listed = []
-    for host in hosts:
+    names = [str(host["name"]) for host in hosts]
+    for host, name in zip(hosts, names, strict=True):
+        place = host.get("environment", name) if names.count(name) > 1 else name
         said = host.get("warnings")
         lines = [str(line) for line in said] if isinstance(said, list) else []
         if host.get("stable") is False:
             lines.insert(0, "rounds differ by more than on an idle machine, or warm-up did not end")
-            listed.append(Caveat(f"Unstable timing on {host['name']}", _sentence(lines), grave=True))
+            listed.append(Caveat(f"Unstable timing on {place}", _sentence(lines), grave=True))
         elif lines:
-            listed.append(Caveat(f"Timing on {host['name']}", _sentence(lines), grave=False))
-    names = list(dict.fromkeys(str(host["name"]) for host in hosts))
-    if len(names) > 1:
-        text = f"Latencies were taken on {' and '.join(names)}. They are not ranked together."
+            listed.append(Caveat(f"Timing on {place}", _sentence(lines), grave=False))
+    if len(distinct := list(dict.fromkeys(names))) > 1:
+        text = f"Latencies were taken on {' and '.join(distinct)}. They are not ranked together."
         listed.append(Caveat("Several hosts or devices", text, grave=False))
     return listed
 
