@@ -13,6 +13,7 @@ from onnx import ModelProto
 
 SHAPES = ("input_type_shape", "output_type_shape")  # of an event in ONNX Runtime's profile
 ROUNDING = 4  # times the difference of two orders of adding: Keras has a third one
+MOST = 0.01  # of a probability; beyond, a difference is no rounding, whatever the graph does
 SILENT = 4  # severity of ONNX Runtime's log; exceptions have the same messages
 
 
@@ -79,7 +80,7 @@ def tolerance(graph: ModelProto, images: NDArray[np.uint8], least: float) -> flo
 
     Some deep networks amplify rounding, so that Keras differs from itself where it adds in another order. The graph
     with and without the runtime's optimisation is the same function in two orders: ROUNDING times their difference is
-    allowed, where that is more than `least`.
+    allowed, where that is more than `least`, and never more than MOST.
 
     Args:
         graph: The graph.
@@ -93,7 +94,7 @@ def tolerance(graph: ModelProto, images: NDArray[np.uint8], least: float) -> flo
     session = ort.InferenceSession(graph.SerializeToString(), settings, providers=["CPUExecutionProvider"])
     (optimised,) = session.run(None, {graph.graph.input[0].name: images})
     difference = float(np.abs(optimised - outputs(graph, images)[0]).max())
-    return max(least, ROUNDING * difference)
+    return max(least, min(ROUNDING * difference, MOST))
 
 
 def _settings(level: Any = ort.GraphOptimizationLevel.ORT_DISABLE_ALL) -> ort.SessionOptions:
