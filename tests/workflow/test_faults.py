@@ -29,7 +29,7 @@ def test_a_key_that_stands_twice_is_refused(tree) -> None:
     (tree.folder / "test.yaml").write_text("seeds: [0]\ntraining: {limit: 8}\nseeds: [1]\n")
     status, output = tree.snakemake()
     assert status != 0
-    assert output.splitlines()[-1] == "test.yaml: seeds stands twice, in line 1 and in line 3; keep one"
+    assert output.splitlines()[-1] == "test.yaml: seeds is given twice, in line 1 and in line 3; keep one"
     assert not (tree.folder / "results").exists()
 
 

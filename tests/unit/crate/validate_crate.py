@@ -1,14 +1,14 @@
 """Validate a crate without a network; run by the Python of an environment with roc-validator.
 
-    python validate_crate.py run.crate.zip
+    python validate_crate.py run.crate.zip context.jsonld
 
 The validator has the profiles, but fetches the vocabulary (RO-Crate's JSON-LD context) from the web.  The package
-rocrate, which it needs, brings that of version 1.3; the terms that were defined differently in 1.1 are set back here.
+rocrate brings that of version 1.3, the second file; the terms that were defined differently in 1.1 are set back here.
 """
 
-import importlib.resources
 import json
 import sys
+from pathlib import Path
 
 from requests import Response
 from rocrate_validator.models import Severity, ValidationSettings
@@ -31,7 +31,7 @@ def fetch(self: HttpRequester, url: str, **options: object) -> Response:
     response = Response()
     response.url, response.status_code = url, 404
     if url == CONTEXT:
-        text = importlib.resources.files("rocrate").joinpath("data/ro-crate.jsonld").read_text("utf-8")
+        text = Path(sys.argv[2]).read_text("utf-8")
         context = {"@context": json.loads(text)["@context"] | DEFINED_DIFFERENTLY}
         response.status_code, response._content = 200, json.dumps(context).encode()
         response.headers["Content-Type"] = "application/ld+json"
