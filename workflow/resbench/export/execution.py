@@ -75,7 +75,7 @@ def outputs(graph: ModelProto, images: NDArray[np.uint8], names: Sequence[str] =
     return values
 
 
-def tolerance(graph: ModelProto, images: NDArray[np.uint8], least: float) -> float:
+def tolerance(graph: ModelProto, images: NDArray[np.uint8], least: float, difference: float) -> float:
     """Return how far two computations of the same graph in float32 may be apart.
 
     Some deep networks amplify rounding, so that Keras differs from itself where it adds in another order. The graph
@@ -86,15 +86,18 @@ def tolerance(graph: ModelProto, images: NDArray[np.uint8], least: float) -> flo
         graph: The graph.
         images: Its input, as in the comparison.
         least: Tolerance for other networks.
+        difference: What was found; the graph runs only where it is more than `least`, or NaN.
 
     Returns:
         The largest difference of an output to accept.
     """
+    if difference <= least:
+        return least
     settings = _settings(ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
     session = ort.InferenceSession(graph.SerializeToString(), settings, providers=["CPUExecutionProvider"])
     (optimised,) = session.run(None, {graph.graph.input[0].name: images})
-    difference = float(np.abs(optimised - outputs(graph, images)[0]).max())
-    return max(least, min(ROUNDING * difference, MOST))
+    rounding = float(np.abs(optimised - outputs(graph, images)[0]).max())
+    return max(least, min(ROUNDING * rounding, MOST))
 
 
 def _settings(level: Any = ort.GraphOptimizationLevel.ORT_DISABLE_ALL) -> ort.SessionOptions:

@@ -81,7 +81,7 @@ def clean(graph: ModelProto, steps: tuple[Step, ...]) -> ModelProto:
             candidate = step(candidate)
             (actual,) = outputs(candidate, images)
             change = float(np.abs(actual - expected).max())
-            kept = change <= LARGEST_CHANGE or change <= tolerance(graph, images, LARGEST_CHANGE)
+            kept = change <= tolerance(graph, images, LARGEST_CHANGE, change)
             reason = "" if kept else f"changes a probability by {change:.1g}"
         except Exception as error:  # a graph that the step was not written for may fail here or in the runtime
             reason = f"fails with {type(error).__name__}"

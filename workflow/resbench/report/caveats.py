@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from resbench.data.datasets import titled
-from resbench.report.format import span
+from resbench.report.format import sentence, span
 from resbench.report.prose import describe_departure, provider_title
 from resbench.statistics.verdicts import Verdict
 from resbench.training.protocols import PROTOCOLS
@@ -132,9 +132,9 @@ def _hosts(hosts: Sequence[dict[str, Any]]) -> list[Caveat]:
         lines = [str(line) for line in said] if isinstance(said, list) else []
         if host.get("stable") is False:
             lines.insert(0, "rounds differ by more than on an idle machine, or warm-up did not end")
-            listed.append(Caveat(f"Unstable timing on {place}", _sentence(lines), grave=True))
+            listed.append(Caveat(f"Unstable timing on {place}", sentence(lines), grave=True))
         elif lines:
-            listed.append(Caveat(f"Timing on {place}", _sentence(lines), grave=False))
+            listed.append(Caveat(f"Timing on {place}", sentence(lines), grave=False))
     if len(distinct := list(dict.fromkeys(names))) > 1:
         text = f"Latencies were taken on {' and '.join(distinct)}. They are not ranked together."
         listed.append(Caveat("Several hosts or devices", text, grave=False))
@@ -147,8 +147,3 @@ def _code(hosts: Sequence[dict[str, Any]]) -> list[Caveat]:
         return []
     text = "The code had uncommitted changes: the commit recorded with the host does not reproduce it exactly."
     return [Caveat("Uncommitted code", text, grave=False)]
-
-
-def _sentence(parts: list[str]) -> str:
-    text = "; ".join(parts)
-    return f"{text[:1].upper()}{text[1:]}."

@@ -124,6 +124,19 @@ def counted(number: float, one: str, several: str = "") -> str:
     return f"{number:,.0f} {one if number == 1 else several or f'{one}s'}"
 
 
+def sentence(parts: Iterable[str]) -> str:
+    """Return parts as one sentence: ["slow", "busy"] → Slow; busy.
+
+    Args:
+        parts: The parts, the first without a capital.
+
+    Returns:
+        The sentence.
+    """
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def p_value(p: float) -> str:
     """Return a p-value: 0.0123 → 0.012; anything below 0.001 → < 0.001.
 

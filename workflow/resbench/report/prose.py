@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from resbench.report.comparisons import Kind
-from resbench.report.format import between, percent, points, significant, times, with_unit
+from resbench.report.format import between, counted, percent, points, sentence, significant, times, with_unit
 from resbench.report.published import Reason
 from resbench.report.recommendation import (
     Alternative,
@@ -99,8 +99,7 @@ def describe_alternative(alternative: Alternative, choice: Candidate) -> str:
     if alternative.model.model_bytes and choice.model_bytes and alternative.model.model_bytes != choice.model_bytes:
         share = alternative.model.model_bytes / choice.model_bytes
         parts.append(f"a file {times(max(share, 1 / share))} times as {'large' if share > 1 else 'small'}")
-    text = "; ".join(parts)
-    return f"{text[:1].upper()}{text[1:]}."
+    return sentence(parts)
 
 
 def describe_measured(comparison: Comparison) -> str:
@@ -174,19 +173,7 @@ def setting_text(setting: tuple[float, float]) -> str:
     """
     batch_size, threads = setting
     images = "one image at a time" if batch_size == 1 else f"batches of {batch_size:.0f}"
-    return f"{images} on {thread_text(threads)}"
-
-
-def thread_text(number: float) -> str:
-    """Return a number of threads as text: 1 → 1 thread; 2 → 2 threads.
-
-    Args:
-        number: The number.
-
-    Returns:
-        The text.
-    """
-    return f"{number:.0f} {'thread' if number == 1 else 'threads'}"
+    return f"{images} on {counted(threads, 'thread')}"
 
 
 def accuracy_margin(margin: float) -> str:

@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from resbench.report.format import change, significant, span
+from resbench.report.format import change, counted, significant, span
 from resbench.report.measured import HEADINGS
-from resbench.report.prose import provider_title, thread_text
+from resbench.report.prose import provider_title
 from resbench.report.tables import BLANK, Cell, Heading, Row, Table, text_cell
 
 PLACE = ["provider", "host", "threads", "preset", "loadgen"]
@@ -42,7 +42,7 @@ def _view(runs: pd.DataFrame, report: pd.DataFrame) -> Scenarios:
     place = runs.iloc[0]
     caption = (
         f"LoadGen {place['loadgen']}, preset {place['preset']}, with the {provider_title(place['provider'])} provider "
-        f"on {place['host'] or 'a host without a name'}, on {thread_text(place['threads'])}"
+        f"on {place['host'] or 'a host without a name'}, on {counted(place['threads'], 'thread')}"
     )
     ours = _our_p90(report, place)
     several = runs["seed"].nunique() > 1
