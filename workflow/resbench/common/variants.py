@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from resbench.common.errors import ResbenchError
+from resbench.common.names import unknown
 
 OWN_FOLDER = Path(__file__).parents[1] / "networks" / "variants"
 FOLDER_VARIABLE = "RESBENCH_VARIANTS"  # environment variable: the folder of the user's own variants
@@ -48,7 +49,7 @@ def variant_file(name: str) -> Path:
         )
     files = [path for folder in variant_folders() if (path := folder / f"{name}.py").is_file()]
     if not files:
-        raise ResbenchError(f"unknown variant {name!r}; choose one of {', '.join(variant_names())}")
+        raise unknown("variant", name, variant_names())
     if len(files) > 1:
         raise ResbenchError(f"{files[1]}: resbench has a variant of that name; rename this file")
     return files[0]

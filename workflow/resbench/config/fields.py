@@ -1,6 +1,5 @@
 """Metadata of the configuration's texts; their messages name the known values."""
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,6 +7,8 @@ from typing import Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from resbench.common.names import suggestion
 
 
 def refusal(message: str) -> PydanticCustomError:
@@ -85,17 +86,3 @@ class Matching:
         if not re.fullmatch(self.pattern, value):
             raise refusal(f"{value!r} {self.otherwise}")
         return value
-
-
-def suggestion(name: Any, known: list[str]) -> str:
-    """Return the end of a message about an unknown name.
-
-    Args:
-        name: The unknown name.
-        known: The known names.
-
-    Returns:
-        A similar name, where there is one, and all known names.
-    """
-    close = difflib.get_close_matches(str(name), known, 1)
-    return (f"; did you mean {close[0]}?" if close else "") + f" (known: {', '.join(known)})"

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from resbench.config.fields import suggestion
+from resbench.common.names import suggestion
 from resbench.config.model import Configuration, ExtraTestSet, ProviderWithOptions
 
 # What each of pydantic's type errors asks for.

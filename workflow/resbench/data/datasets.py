@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resbench.common.errors import ResbenchError
+from resbench.common.names import look_up
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,7 @@ def dataset(name: str) -> Dataset:
     Raises:
         ResbenchError: There is no dataset of that name.
     """
-    if name not in DATASETS:
-        raise ResbenchError(f"unknown dataset {name!r}; choose one of {', '.join(DATASETS)}")
-    return DATASETS[name]
+    return look_up("dataset", name, DATASETS)
 
 
 def identify(sha256: str | None) -> Dataset:

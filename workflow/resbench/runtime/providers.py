@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from resbench.common.errors import ResbenchError
+from resbench.common.names import look_up
 
 COARSE_TOLERANCE = 0.05  # of a probability, where arithmetic is int8, float16 or TF32
 
@@ -182,6 +182,4 @@ def provider(name: str) -> Provider:
     Raises:
         ResbenchError: There is no provider of that name.
     """
-    if name not in PROVIDERS:
-        raise ResbenchError(f"execution provider {name!r:.40} is unknown (known: {', '.join(PROVIDERS)})")
-    return PROVIDERS[name]
+    return look_up("execution provider", name, PROVIDERS)

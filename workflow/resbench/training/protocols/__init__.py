@@ -3,7 +3,7 @@
 Importable without TensorFlow: the functions that make an optimiser import Keras when they are called.
 """
 
-from resbench.common.errors import ResbenchError
+from resbench.common.names import look_up
 from resbench.training.protocol import Protocol
 from resbench.training.protocols import he2015, notebook, onecycle
 
@@ -23,6 +23,4 @@ def protocol(name: str) -> Protocol:
     Raises:
         ResbenchError: There is no protocol of that name.
     """
-    if name not in PROTOCOLS:
-        raise ResbenchError(f"unknown protocol {name!r}; choose one of {', '.join(PROTOCOLS)}")
-    return PROTOCOLS[name]
+    return look_up("protocol", name, PROTOCOLS)

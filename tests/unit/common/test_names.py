@@ -1,0 +1,21 @@
+"""Names that are looked up, and the message that suggests one."""
+
+import pytest
+from resbench.common.errors import ResbenchError
+from resbench.common.names import look_up
+
+
+def test_a_known_name_gives_its_record() -> None:
+    assert look_up("protocol", "notebook", {"notebook": 1, "onecycle": 2}) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("notebok", r"^protocol 'notebok' is unknown; did you mean notebook\? \(known: notebook, onecycle\)$"),
+        ("x" * 50, r"^protocol 'x{39} is unknown \(known: notebook, onecycle\)$"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_a_suggestion(name: str, message: str) -> None:
+    with pytest.raises(ResbenchError, match=message):
+        look_up("protocol", name, {"notebook": 1, "onecycle": 2})

@@ -1,0 +1,56 @@
+"""Records and files that are found by a name, and the message where there is none of that name."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from resbench.common.errors import ResbenchError
+
+T = TypeVar("T")
+
+
+def look_up(what: str, name: str, records: Mapping[str, T]) -> T:
+    """Return the record of a name.
+
+    Args:
+        what: What the records are, for the message: `protocol`.
+        name: The name.
+        records: All records by name.
+
+    Returns:
+        The record.
+
+    Raises:
+        ResbenchError: There is none of that name; the message suggests one.
+    """
+    if name not in records:
+        raise unknown(what, name, list(records))
+    return records[name]
+
+
+def unknown(what: str, name: str, known: Sequence[str]) -> ResbenchError:
+    """Return the error of an unknown name.
+
+    Args:
+        what: What has the name.
+        name: The name.
+        known: The known names.
+
+    Returns:
+        The error.
+    """
+    return ResbenchError(f"{what} {name!r:.40} is unknown{suggestion(name, known)}")
+
+
+def suggestion(name: Any, known: Sequence[str]) -> str:
+    """Return the end of a message about an unknown name.
+
+    Args:
+        name: The unknown name.
+        known: The known names.
+
+    Returns:
+        A similar name, where there is one, and all known names.
+    """
+    close = difflib.get_close_matches(str(name), known, 1)
+    return (f"; did you mean {close[0]}?" if close else "") + f" (known: {', '.join(known)})"
