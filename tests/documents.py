@@ -55,7 +55,7 @@ def results_table() -> str:
         "p50 fp32 (ms)",
         "p50 int8 (ms)",
     ]
-    return table([*header, "MACs (M)", "file fp32, int8 (MB)"], [_network(*row) for row in rows], words=2)
+    return table([*header, "MACs (M)", "file fp32, int8 (MB)"], [_network(*row) for row in rows], texts=2)
 
 
 def _network(fp32: pd.Series, int8: pd.Series) -> list[str]:

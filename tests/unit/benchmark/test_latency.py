@@ -308,6 +308,17 @@ def test_rounds_of_other_conditions_and_damaged_ones_are_not_taken(tmp_path):
     assert Rounds(None, {}).load(1, 1) is None
 
 
+def test_only_rounds_are_deleted_from_the_users_folder(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/round1.json").write_text("[]")
+    for models in ("a", "b"):
+        store = Rounds(tmp_path, {"models": [models]})
+        store.save(1, [])
+    store.remove()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["folder", "round1.json", "thesis.txt"]
+
+
 def test_unavailable_provider_is_refused(tmp_path, no_gpu):
     refused(tmp_path, [tiny_model(tmp_path / "m.onnx")], "no NVIDIA GPU here", smoke("cuda"))
 

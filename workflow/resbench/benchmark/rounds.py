@@ -2,13 +2,15 @@
 
 import hashlib
 import json
-import shutil
+import re
 from pathlib import Path
 from typing import Any
 
 from resbench.benchmark.latency_worker import Timing
 from resbench.common.errors import ResbenchError
 from resbench.common.files import read_json, write_json
+
+KEY = re.compile("[0-9a-f]{16}")
 
 
 class Rounds:
@@ -59,9 +61,15 @@ class Rounds:
             write_json(self._file(number), [timing._asdict() for timing in timings])
 
     def remove(self) -> None:
-        """Delete these rounds, and those of other conditions, once the results are written."""
-        if self.parent is not None:
-            shutil.rmtree(self.parent, ignore_errors=True)
+        """Delete these rounds, those of other conditions, and folders that are then empty; nothing else."""
+        if self.parent is None:
+            return
+        folders = [path for path in self.parent.glob("*") if KEY.fullmatch(path.name)]
+        for path in (file for folder in folders for file in folder.glob("*round*.json")):
+            path.unlink()
+        for folder in (*folders, self.parent):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
     def _file(self, number: int) -> Path:
         assert self.folder is not None
