@@ -68,6 +68,23 @@ def test_training_is_keras_fit():
     assert result.accuracy == pytest.approx(history["accuracy"][0])
 
 
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_a_softmax_of_reduced_precision_trains(policy):
+    """A plain Dense head computes as the policy says, unlike `layers.probabilities`."""
+    data, order = random_split(40), np.arange(40, dtype=np.int32)
+    keras.mixed_precision.set_global_policy(policy)
+    try:
+        model = tiny_model()
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    optimizer = keras.optimizers.SGD(0.01)
+    optimizer.build(model.trainable_variables)
+    run_steps = loop.training_steps(model, optimizer, PROTOCOLS["notebook"], data, xla=False)
+    result = loop.run_epoch(run_steps, order, np.zeros((40, 3), np.int32), 16, 5, Progress("test"))
+    assert 0 < result.loss < 5
+    assert loop.predict(model, data.images).dtype == np.float32
+
+
 def test_steps_an_execution_do_not_change_the_result():
     data = random_split(64)
     order, draws = loop.epoch_plan(0, 1, 64)

@@ -66,7 +66,8 @@ def training_steps(
             batch = pad_crop_flip(batch, draws)
         with fused_batch_normalization(model), tf.GradientTape() as tape:
             probabilities = model(batch, training=True)
-            losses = loss_of(truth, probabilities)
+            # A head without a dtype of its own has losses of reduced precision.
+            losses = tf.cast(loss_of(truth, probabilities), tf.float32)
             objective = tf.reduce_mean(losses)
             if protocol.weight_decay:
                 penalty = tf.add_n([tf.nn.l2_loss(weights) for weights in model.trainable_variables])
@@ -244,6 +245,8 @@ def predict(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32
     Returns:
         float32 (N, classes).
     """
-    call = tf.function(lambda batch: model(batch, training=False), autograph=False, reduce_retracing=True)
+    call = tf.function(
+        lambda batch: tf.cast(model(batch, training=False), tf.float32), autograph=False, reduce_retracing=True
+    )
     parts = [call(tf.constant(images[i : i + BATCH])).numpy() for i in range(0, len(images), BATCH)]
     return np.concatenate(parts)
