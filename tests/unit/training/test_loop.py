@@ -125,6 +125,35 @@ def test_weight_decay_is_added_to_the_gradient():
     np.testing.assert_allclose(kernel.numpy(), before * (1 - 0.5 * 0.1), rtol=1e-5)
 
 
+class Additional(keras.layers.Layer):
+    """Adds a loss with a dtype of its own, as a layer in reduced precision does."""
+
+    def build(self, shape):
+        self.factor = self.add_weight(shape=(), initializer="ones")
+
+    def call(self, x):
+        self.add_loss(tf.cast(3 * self.factor, tf.bfloat16))
+        return x
+
+
+def test_a_networks_own_losses_are_trained():
+    """With no data gradient left, one SGD step is along the gradient of the regulariser and of `add_loss`."""
+    data = Split(np.zeros((4, 32, 32, 3), np.uint8), np.zeros(4, np.uint8), np.array(["a", "b", "c"]))
+    image = keras.Input((32, 32, 3), dtype="uint8")
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
+    head = keras.layers.Dense(3, activation="softmax", kernel_regularizer=keras.regularizers.L2(0.1))
+    own = Additional()
+    model = keras.Model(image, head(own(x)))
+    before = head.kernel.numpy()
+    optimizer = keras.optimizers.SGD(0.5)
+    optimizer.build(model.trainable_variables)
+    run_steps = loop.training_steps(model, optimizer, PROTOCOLS["notebook"], data, xla=False)
+    loss, _ = run_steps(np.arange(4, dtype=np.int32)[None], np.zeros((1, 4, 3), np.int32))
+    np.testing.assert_allclose(head.kernel.numpy(), before * (1 - 0.5 * 2 * 0.1), rtol=1e-5)
+    np.testing.assert_allclose(own.factor.numpy(), 1 - 0.5 * 3)
+    assert float(loss) == pytest.approx(4 * np.log(3))  # of the classes alone, comparable with the test loss
+
+
 def test_a_loss_that_is_not_finite_is_an_error():
     model = tiny_model()
     model.layers[-1].kernel.assign(np.full((3072, 3), np.nan, np.float32))

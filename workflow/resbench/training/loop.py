@@ -72,6 +72,8 @@ def training_steps(
             if protocol.weight_decay:
                 penalty = tf.add_n([tf.nn.l2_loss(weights) for weights in model.trainable_variables])
                 objective += protocol.weight_decay * penalty
+            for loss in model.losses:  # of its regularisers, and of `add_loss`
+                objective += tf.reduce_sum(tf.cast(loss, tf.float32))
             objective = optimizer.scale_loss(objective)
         optimizer.apply(tape.gradient(objective, model.trainable_variables), model.trainable_variables)
         correct = tf.equal(tf.argmax(probabilities, axis=1, output_type=tf.int32), truth)
