@@ -1,6 +1,7 @@
 """Loading of a trained network from its .keras file."""
 
 import inspect
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import keras
 
 from resbench.common.errors import ResbenchError, one_line
 from resbench.networks.registry import variant
+from resbench.stages import variant_files
 
 REASON = "Exception encountered:"  # Keras's long messages give the cause after it
 
@@ -25,10 +27,8 @@ def load_model(model_path: Path, name: str) -> keras.Model:
     Raises:
         ResbenchError: The variant's file is missing or broken, or Keras cannot load the model.
     """
-    own = vars(variant(name))
-    objects: dict[str, Any] = {key: value for key, value in own.items() if _is_a_part(value)}
     try:
-        return keras.models.load_model(model_path, compile=False, custom_objects=objects)
+        return keras.models.load_model(model_path, compile=False, custom_objects=_own_parts(name))
     except Exception as error:  # Keras raises whatever a damaged or unusual part raises
         reason = str(error).rpartition(REASON)[2].strip()
         cause = one_line(ValueError(reason)) if reason else one_line(error)
@@ -36,6 +36,17 @@ def load_model(model_path: Path, name: str) -> keras.Model:
             f"{model_path}: Keras cannot load it ({cause}); a layer of your own whose constructor takes arguments "
             "needs get_config(), which returns them; if the file is damaged, train it again"
         ) from error
+
+
+def _own_parts(name: str) -> dict[str, Any]:
+    """Return the layers and functions in a variant's file and the modules that it imports, by the name Keras saves."""
+    own = variant(name)
+    files = {path.resolve() for path in variant_files(name)}
+    paths = {module: getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    modules = [module for module, path in paths.items() if path and Path(path).resolve() in files]
+    # The variant's own last: of two parts of one name, its own counts.
+    values = [value for module in (*modules, own) for value in vars(module).values() if _is_a_part(value)]
+    return {value.__name__: value for value in values}
 
 
 def _is_a_part(value: object) -> bool:

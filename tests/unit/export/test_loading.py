@@ -1,0 +1,50 @@
+"""A trained network is loaded with the parts of its variant, wherever the variant has them from."""
+
+import pytest
+from resbench.export.loading import load_model
+from resbench.networks.registry import variant
+
+BLOCKS = """
+import keras
+
+
+class {scale}(keras.layers.Layer):
+    def build(self, shape):
+        self.factors = self.add_weight(shape=(shape[-1],), initializer="ones", name="factors")
+
+    def call(self, x):
+        return x * self.factors
+
+
+def stem(x):
+    return {scale}()(x)
+"""
+VARIANT = """
+import keras
+{line}
+
+
+def build(classes):
+    image = keras.Input((32, 32, 3), dtype="uint8")
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
+    return keras.Model(image, keras.layers.Dense(classes, activation="softmax")({call}(x)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "call"),
+    [
+        ("by_function", "from {blocks} import stem", "stem"),
+        ("by_module", "import {blocks} as blocks", "blocks.{scale}()"),
+        ("by_alias", "from {blocks} import {scale} as S", "S()"),
+    ],
+)
+def test_layers_of_a_helper_module_are_found(tmp_path, monkeypatch, name, line, call):
+    monkeypatch.setenv("RESBENCH_VARIANTS", str(tmp_path))
+    names = {"blocks": f"blocks_{name}", "scale": f"Scale_{name}"}
+    (tmp_path / f"{names['blocks']}.py").write_text(BLOCKS.format(**names))
+    (tmp_path / f"{name}.py").write_text(VARIANT.format(line=line.format(**names), call=call.format(**names)))
+    model = variant(name).build(3)
+    model.save(tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras", name)
+    assert [type(layer) for layer in loaded.layers] == [type(layer) for layer in model.layers]
