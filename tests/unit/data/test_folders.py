@@ -51,8 +51,8 @@ def photos(tmp_path):
 def test_classes_and_splits_follow_from_the_folders(photos, tmp_path):
     train, test, summary = load(photos, tmp_path)
     assert train.classes.tolist() == ["größe", "red"]
-    assert (train.labels.tolist(), test.labels.tolist()) == ([0] * 3 + [1] * 3, [0, 1])
-    assert train.images[3].reshape(-1, 3).tolist() == [list(RED)] * 1024
+    assert (sorted(train.labels.tolist()), test.labels.tolist()) == ([0] * 3 + [1] * 3, [0, 1])
+    assert train.images[train.labels == 1].reshape(-1, 3).tolist() == [list(RED)] * 3 * 1024
     assert (summary["layout"], summary["source"], summary["unreadable"]) == ("pictures", str(photos), [])
     assert summary["sha256"] == fingerprint(str(photos))
 
@@ -91,6 +91,18 @@ def test_one_level_is_split_by_content_and_stratified(tmp_path):
     (tmp_path / "again").mkdir()
     _, again, _ = load(folder, tmp_path / "again")
     assert {image.tobytes() for image in again.images} == {image.tobytes() for image in test.images}
+
+
+def test_training_pictures_are_mixed_whatever_their_names(photos, tmp_path):
+    for number in range(20):
+        noise(photos / f"train/red/noise{number}.png", number)
+        noise(photos / f"train/größe/noise{number}.png", 100 + number)
+    train, _, _ = load(photos, tmp_path)
+    assert set(train.labels[:10]) == set(train.labels[-10:]) == {0, 1}
+    (photos / "train/red/noise0.png").rename(photos / "train/red/z.png")
+    (tmp_path / "again").mkdir()
+    again, _, _ = load(photos, tmp_path / "again")
+    np.testing.assert_array_equal(train.images, again.images)
 
 
 def test_equal_pictures_never_lie_on_both_sides(tmp_path):

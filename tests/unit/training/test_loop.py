@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from resbench.common.errors import ResbenchError
 from resbench.common.progress import Progress
-from resbench.data.store import Split
+from resbench.data.store import Split, save_split
 from resbench.training import job, loop
 from resbench.training.adam import FusedAdam
 from resbench.training.job import split
@@ -192,6 +192,26 @@ def test_splitting():
     assert split(data, None, 0)[1] is None
     with pytest.raises(ResbenchError, match="leaves none"):
         split(data, 3, 3)
+
+
+def test_a_part_that_lacks_a_class_is_refused(tmp_path):
+    """Sorted by class, the first images are of one class only; of mixed images, a few may lack one by chance."""
+    mixed = random_split(80)._replace(labels=np.arange(80, dtype=np.uint8) % 2, classes=np.array(["cat", "dog"]))
+    ordered = mixed._replace(labels=np.sort(mixed.labels))
+    assert [job.missing_class(mixed, part) for part in split(mixed, 60, 20)] == [None, None]
+    assert [job.missing_class(ordered, part) for part in split(ordered, None, 20)] == [None, "cat"]
+    assert job.missing_class(ordered, split(ordered, 8, 0)[0]) is None
+    save_split(tmp_path / "train.npz", ordered)
+    description = job.Job("pool", "notebook", 0, 1, limit=40)
+    with pytest.raises(ResbenchError, match=r"train\.npz: sorted by class, .* lack class 'dog'; mix the images"):
+        job.run_job(
+            description,
+            tmp_path / "train.npz",
+            tmp_path / "model.keras",
+            tmp_path / "history.csv",
+            test_path=None,
+            checkpoints_folder=None,
+        )
 
 
 def train_by(optimizer, start, gradients):

@@ -124,6 +124,8 @@ class PictureFolder:
     def splits(self) -> tuple[Split, Split, list[str]]:
         """Return the pictures, sorted into training and test images.
 
+        Training images are mixed, always in the same way, so that a part of them has all classes.
+
         Returns:
             Training images, test images, and the names of the files that could not be read.
 
@@ -145,6 +147,8 @@ class PictureFolder:
                     "add some to train, or leave the class out of test",
                 )
         unreadable = [picture.name for picture in self._pictures if picture.image is None] + self._skipped
+        # The end of the hash: its beginning decided which pictures are for testing.
+        train.sort(key=lambda picture: picture.digest[::-1])
         return _stack(train, names), _stack(test, names), unreadable
 
     def test_split(self) -> Split:
@@ -225,7 +229,7 @@ def _split(pictures: list[Picture]) -> tuple[list[Picture], list[Picture]]:
         test += members[:count]
         train += members[count:]
     order = {picture.name: place for place, picture in enumerate(pictures)}
-    return sorted(train, key=lambda p: order[p.name]), sorted(test, key=lambda p: order[p.name])
+    return train, sorted(test, key=lambda p: order[p.name])
 
 
 def _readable(pictures: list[Picture]) -> list[Picture]:

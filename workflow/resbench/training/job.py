@@ -30,6 +30,7 @@ from resbench.training.settings import POLICIES
 
 EXECUTION_SECONDS = 1.0  # how long one execution should take: progress and Ctrl-C wait for its end
 MOST_STEPS = 200  # in one execution
+EXPECTED = 10  # images of a class in a part of mixed images, of which by chance (e^-10) there are not none
 HISTORY_COLUMNS = (
     "epoch",
     "loss",
@@ -160,7 +161,15 @@ def _run(
     if model_path.suffix != ".keras" or model_path.is_dir() or history_path.is_dir():
         raise ResbenchError(f"{model_path}: name a file that ends in .keras, and a file for the history")
     module, recipe = variant(job.variant), protocol(job.protocol)
-    training, validation = split(load_split(data_path), job.limit, job.validation)
+    data = load_split(data_path)
+    training, validation = split(data, job.limit, job.validation)
+    for part in filter(None, (training, validation)):
+        if (missing := missing_class(data, part)) is not None:
+            raise ResbenchError(
+                f"{data_path}: sorted by class, so that {len(part.labels):,} images to train on or to hold out lack "
+                f"class {missing!r}; mix the images in their archive, or train on all, without limit and validation"
+            )
+    del data
     test = load_split(test_path) if test_path else None
     plan = make_plan(job, recipe, training)
     network = build_network(plan, module, training)
@@ -386,6 +395,24 @@ def split(data: Split, limit: int | None, validation: int) -> tuple[Split, Split
     cut = count - validation
     training = Split(data.images[:cut], data.labels[:cut], data.classes)
     return training, Split(data.images[cut:count], data.labels[cut:count], data.classes) if validation else None
+
+
+def missing_class(data: Split, part: Split) -> str | None:
+    """Return a class that a part of the images lacks, although it would have some if the images were mixed.
+
+    A part of only a few images for each class may lack one by chance.
+
+    Args:
+        data: All images.
+        part: Some of them.
+
+    Returns:
+        The class; None where there is no such class.
+    """
+    size = len(data.classes)
+    expected = np.bincount(data.labels, minlength=size) * len(part.labels) / len(data.labels)
+    missing = np.flatnonzero((expected >= EXPECTED) & (np.bincount(part.labels, minlength=size) == 0))
+    return str(data.classes[missing[0]]) if len(missing) else None
 
 
 def set_centre(model: keras.Model, training: Split) -> None:
