@@ -31,6 +31,7 @@ def train(tmp_path, monkeypatch):
     images = random.integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
     save_split(tmp_path / "train.npz", Split(images, np.arange(40, dtype=np.uint8) % 4, np.array(list("abcd"))))
     monkeypatch.setattr(job, "variant", lambda name: SimpleNamespace(build=build, __file__=__file__))
+    monkeypatch.setattr(job, "code_digest", lambda stage, *, variant, protocol: f"{stage} {variant} {protocol}")
 
     def run(name, folder=None):
         keras.utils.clear_session()  # layers are numbered as in a new process
@@ -58,6 +59,17 @@ def test_resumed_training_repeats_bit_for_bit(train, tmp_path, monkeypatch):
     resumed = train("resumed", tmp_path / "saved")
     for one, other in zip(uninterrupted.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_other_code_does_not_continue_a_training(train, tmp_path, monkeypatch, capsys):
+    """An edit of the variant's code, such as of a layer's `call`, need not change the network's structure."""
+    monkeypatch.setattr(checkpoints.Folder, "remove", lambda self: None)
+    train("first", tmp_path / "saved")
+    train("same", tmp_path / "saved")
+    assert "resumed after epoch 2" in capsys.readouterr().err
+    monkeypatch.setattr(job, "code_digest", lambda stage, *, variant, protocol: "edited")
+    train("edited", tmp_path / "saved")
+    assert "resumed" not in capsys.readouterr().err
 
 
 def test_the_time_left_follows_the_latest_epochs():

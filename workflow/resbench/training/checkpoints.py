@@ -36,7 +36,7 @@ class Folder:
 
     Attributes:
         path: The folder, made when the first state is saved.
-        fingerprint: Identifies the job: settings, data, device and network.
+        fingerprint: Identifies the job: settings, data, device, code and network.
     """
 
     path: Path
@@ -59,7 +59,7 @@ class Folder:
     def load(self) -> State | None:
         """Return the newest usable state of the same job.
 
-        A checkpoint that is damaged, or of a job with other settings, data or network, is ignored with a message.
+        A checkpoint that is damaged, or of a job with other settings, data, code or network, is ignored with a message.
 
         Returns:
             The state; None where there is no usable one.
@@ -69,7 +69,7 @@ class Folder:
                 with np.load(path, allow_pickle=False) as arrays:
                     note = json.loads(str(arrays["note"]))
                     if note["fingerprint"] != self.fingerprint:
-                        say(f"{path}: of a job with other settings, data or network; not used")
+                        say(f"{path}: of a job with other settings, data, code or network; not used")
                         continue
                     return State(_numbered(arrays, "weights"), _numbered(arrays, "optimizer"), note["history"])
             except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:

@@ -22,6 +22,7 @@ from resbench.data.store import Split, load_split
 from resbench.networks.contract import build
 from resbench.networks.deep import Centre
 from resbench.networks.registry import variant
+from resbench.stages import code_digest
 from resbench.training import checkpoints, loop
 from resbench.training.protocol import Protocol
 from resbench.training.protocols import protocol
@@ -174,7 +175,7 @@ def _run(
     plan = make_plan(job, recipe, training)
     network = build_network(plan, module, training)
     record = describe(plan, data_path)
-    saved = checkpoints.Folder(folder, _fingerprint(record, network.model)) if folder else None
+    saved = checkpoints.Folder(folder, _fingerprint(job, record, network.model)) if folder else None
     history = resume(plan, network, saved)
     run_steps = loop.training_steps(*network, recipe, training, plan.xla)
     del training  # it is on the device now
@@ -449,12 +450,13 @@ def in_float32(model: keras.Model, build: Callable[[int], keras.Model], plan: Pl
     return copy
 
 
-def _fingerprint(how: dict[str, Any], model: keras.Model) -> str:
-    """Return what identifies the job whose checkpoints may be resumed: settings, data, device and network structure.
+def _fingerprint(job: Job, how: dict[str, Any], model: keras.Model) -> str:
+    """Return what identifies the job whose checkpoints may be resumed: settings, data, device, code and network.
 
     The number of variables is included, since the states of random layers' seed generators are variables, too.
     """
-    text = json.dumps(how, sort_keys=True) + model.to_json() + str(len(model.variables))
+    code = code_digest("train", variant=job.variant, protocol=job.protocol)
+    text = json.dumps(how, sort_keys=True) + code + model.to_json() + str(len(model.variables))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
