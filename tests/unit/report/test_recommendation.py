@@ -292,6 +292,18 @@ def test_collate_decides_once(results):
     assert "Deploy **pool** in **int8**" in page
 
 
+def test_int8_predictions_of_other_seeds_are_not_compared(results):
+    """Their accuracies are the measured ones, of which nothing is shown."""
+    results.model("pool", 0, right=80)
+    results.model("pool", 1, right=79)
+    del results.predictions[1]
+    results.predict("pool", 1, right=79, precision="int8")
+    rows = [calls("pool", [ms], number=n, precision=p) for n in range(1, 6) for p, ms in (("fp32", 4.0), ("int8", 1.0))]
+    results.time([line for lines in rows for line in lines])
+    _, text = results.collate()
+    assert "less accurate as measured, which may be chance (undecided)" in text
+
+
 models = st.lists(
     st.builds(
         model,

@@ -227,6 +227,8 @@ def test_missing_and_malformed_parity(good):
     good.refused(path.name)
     path.write_text('{"variant": ')
     good.refused("cannot be read as JSON")
+    path.write_text(json.dumps(content | {"macs": 10**400}))
+    good.refused(r"cannot be read as JSON \(a number of 401 digits\)")
     path.unlink()
     good.refused("cannot be read as JSON")
 
@@ -302,6 +304,11 @@ def test_malformed_timings_are_refused(good):
     good.timings.clear()
     good.time([whole], host={"cores": 2})
     good.refused(rf"{host.name}: not what `resbench latency` writes \(no name\)")
+
+
+def test_a_number_of_gpus_is_no_list_of_them(good):
+    good.time(calls("pool", [10.0] * 3, threads=2), host={"name": "a host", "gpus": 7})
+    assert "GPU" not in good.collate()[1].rpartition("a host")[2]
 
 
 def test_malformed_summary_is_refused(good):

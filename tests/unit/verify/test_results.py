@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from resbench.cli import app
 from resbench.common.errors import ResbenchError
 from resbench.common.files import read_checksums, sha256, write_checksums
 from resbench.report.html.rendering import chart_library, chart_library_name
+from resbench.training.record import add_record, read_record
 from resbench.verify.page import check_page, policy_hash
 from resbench.verify.results import verify_results
 from resbench.verify.scenarios import check_scenarios
@@ -332,8 +334,7 @@ def test_hashes_written_anew_do_not_hide_it(run, kind):
     """Who edits a number can write SHA256SUMS, too: what follows from the raw files cannot be argued with."""
     tamper, said = TAMPERED[kind]
     tamper(run)
-    for sums in run.glob("SHA256SUMS*"):
-        write_checksums(sums, [run / name for name in read_checksums(sums)])
+    hide(run)
     found = faults(run)
     assert [line for line in found if said in line], found
     assert not [line for line in found if "was changed or replaced" in line]
@@ -347,6 +348,93 @@ def test_hostile_hashes_are_refused_in_one_line(run, text):
             faults(run)
     else:
         assert any("report.csv: cannot be computed again" in line for line in faults(run))
+
+
+def edit_json(name, *keys, value):
+    """Change one value."""
+
+    def change(folder):
+        content = part = json.loads((folder / name).read_text())
+        for key in keys[:-1]:
+            part = part[key]
+        part[keys[-1]] = value
+        (folder / name).write_text(json.dumps(content))
+
+    return change
+
+
+def train_again(**changes):
+    """Change the record in a trained model."""
+
+    def change(folder):
+        path = folder / "models/pool/seed0/model.keras"
+        record = read_record(path) | changes
+        path.unlink()
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("model.weights.h5", bytes(range(256)))
+        add_record(path, record)
+
+    return change
+
+
+def hide(folder):
+    """Write all hashes anew."""
+    for sums in folder.glob("SHA256SUMS*"):
+        write_checksums(sums, [folder / name for name in read_checksums(sums)])
+
+
+PARITY = "onnx/pool/seed0/parity.json"
+FOUND = ("recommendations", 0, "precisions", "pool", "findings", 0)
+HOSTILE = {
+    "an interval left out": (
+        edit_json("recommendation.json", *FOUND, "latency", "low", value=None),
+        "recommendation.json: recommendations.0.precisions.pool.findings.0.latency: ",
+    ),
+    "a verdict that no model has": (
+        edit_json("recommendation.json", *FOUND, "accuracy", "verdict", value="not_comparable"),
+        "recommendation.json: recommendations.0.precisions.pool.findings.0.accuracy: ",
+    ),
+    "a ratio of 0": (
+        edit_json("recommendation.json", *FOUND, "latency", "estimate", value=0),
+        "a ratio of latencies must be above 0",
+    ),
+    "no test images": (edit_json(PARITY, "test_images", value=0), "0 test images"),
+    "endless test images": (edit_json(PARITY, "test_images", value=float("inf")), "test_images is inf"),
+    "endless epochs": (train_again(epochs=100_000_000_000), "was trained for 100000000000"),
+    "no training images": (train_again(train_images=0), "was trained on 0"),
+    "too many digits": (edit_json(PARITY, "macs", value=10**400), "a number of 401 digits"),
+    "too many digits in a model": (train_again(train_images=10**400), "models: cannot be checked: OverflowError"),
+    "deep levels": (
+        lambda folder: (folder / PARITY).write_text("[" * 100_000 + "]" * 100_000),
+        f"{PARITY}: cannot be read as JSON",
+    ),
+    "levels that Python can read": (
+        lambda folder: (folder / PARITY).write_text("[" * 300 + "]" * 300),
+        f"{PARITY}: cannot be read as JSON (more than 100 levels)",
+    ),
+    "a number of GPUs": (edit_json("latency/cpu/host.json", "gpus", value=7), "latency/cpu/host.json: was changed"),
+    "a long cell": (
+        edit_csv("report.csv", 1, "dataset", "x" * 140_000),
+        "report.csv: cannot be computed again: field larger than field limit",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_content_is_a_fault_of_one_line(run, kind):
+    tamper, said = HOSTILE[kind]
+    tamper(run)
+    found = faults(run)
+    assert [line for line in found if said in line], found
+    assert not [line for line in found if "\n" in line or len(line) > 500]
+
+
+def test_aliases_in_the_page_s_configuration_are_not_expanded(run_page):
+    """Each level doubles the one before it."""
+    levels = "".join(f"a{number}: &a{number} [*a{number - 1}, *a{number - 1}]\n" for number in range(1, 40))
+    edit(PAGE, "seeds:\n- 0\n", f"seeds:\n- 0\na0: &a0 [x]\n{levels}")(run_page)
+    (fault,) = check_page(run_page, list(read_checksums(run_page / "SHA256SUMS.page")), pytest.fail)
+    assert "its configuration is no YAML of a run (it has aliases" in str(fault)
 
 
 def test_a_source_outside_of_the_folder_is_checked_too(run):

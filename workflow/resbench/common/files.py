@@ -14,6 +14,8 @@ from typing import Any
 from resbench.common.errors import ResbenchError, one_line
 
 CHECKSUMS = "SHA256SUMS"  # hashes of the files of a folder
+LARGEST_INTEGER = 2**63 - 1  # in a JSON file: others cannot be computed with
+DEEPEST = 100  # levels of a JSON file
 
 
 @contextmanager
@@ -107,12 +109,33 @@ def read_json(path: Path) -> Any:
         Its content.
 
     Raises:
-        ResbenchError: The file is missing or is not JSON.
+        ResbenchError: The file is missing, is not JSON, or holds what no stage writes and no reader could use: a larger
+            integer, or deeper levels, than any file of a run.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ResbenchError(f"{path}: cannot be read as JSON ({error}); delete it and run its stage again") from error
+        content = json.loads(path.read_text(encoding="utf-8"), parse_int=_integer)
+        _refuse_deep(content)
+        return content
+    except (OSError, ValueError, RecursionError) as error:
+        raise ResbenchError(
+            f"{path}: cannot be read as JSON ({one_line(error)}); delete it and run its stage again"
+        ) from error
+
+
+def _integer(text: str) -> int:
+    value = int(text)
+    if abs(value) > LARGEST_INTEGER:
+        raise ValueError(f"a number of {len(text)} digits")
+    return value
+
+
+def _refuse_deep(content: Any) -> None:
+    level = [content]
+    for _ in range(DEEPEST):
+        lists = [list(one.values()) if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [part for parts in lists for part in parts]
+    if level:
+        raise ValueError(f"more than {DEEPEST} levels")
 
 
 def checksum_lines(files: Mapping[Path, Path], folder: Path) -> str:

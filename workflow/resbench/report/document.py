@@ -127,13 +127,14 @@ def _measured(place: Environment, published: bool) -> Table:
 
 
 def _host(host: dict[str, Any]) -> Host:
-    git, packages, gpus = host.get("git"), host.get("packages"), host.get("gpus")
+    git, packages = host.get("git"), host.get("packages")
+    gpus = gpus if isinstance(gpus := host.get("gpus"), list) else []
     facts = {
         "Provider": host.get("provider"),
         "Processor": host.get("processor"),
         "Cores": host.get("cores_available"),
         "Memory": f"{host['memory_gb']} GB" if host.get("memory_gb") else None,
-        "GPU": ", ".join(str(gpu.get("name")) for gpu in gpus if isinstance(gpu, dict)) if gpus else None,
+        "GPU": ", ".join(str(gpu.get("name")) for gpu in gpus if isinstance(gpu, dict)),
         "System": host.get("os"),
         "Python": host.get("python"),
         "Packages": ", ".join(f"{k} {v}" for k, v in packages.items()) if isinstance(packages, dict) else None,

@@ -258,6 +258,8 @@ def _percent(candidate: Candidate) -> str:
 
 
 def _accuracy(row: Row, verdict: Verdict) -> str:
+    if not known(row["low"]):  # these two were not compared
+        return "undecided"
     low, high = sorted((abs(row["low"]), abs(row["high"])))
     ends = between(points(low), points(high))
     direction = "more" if row["estimate"] > 0 else "less"

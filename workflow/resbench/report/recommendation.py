@@ -3,8 +3,9 @@
 import json
 from enum import StrEnum
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from resbench.common.errors import ResbenchError
 from resbench.common.files import read_json
@@ -51,7 +52,7 @@ class Comparison(Record):
     """What a row of comparisons.csv shows of one model compared with another.
 
     estimate is a difference of accuracies (a fraction) or a ratio of latencies, with its 95 % interval; None where
-    there are too few rounds for one.
+    there are too few rounds for one, or the two were not compared.
     """
 
     metric: str
@@ -62,6 +63,16 @@ class Comparison(Record):
     margin: float
     seeds: int | None = None
     seeds_needed: int | None = None
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        """Refuse figures that no comparison has, and of which no sentence can be made."""
+        known = [value for value in (self.low, self.estimate, self.high) if value is not None]
+        if self.verdict is Verdict.NOT_COMPARABLE or (self.verdict is not Verdict.UNDECIDED and len(known) < 3):
+            raise ValueError(f"the verdict {self.verdict.value} needs an interval")
+        if self.metric == "latency" and min(known) <= 0:
+            raise ValueError("a ratio of latencies must be above 0")
+        return self
 
     def inverted(self) -> "Comparison":
         """Return the comparison of the second model with the first.

@@ -18,7 +18,7 @@ import yaml
 from PIL import Image
 
 from resbench import IMAGE_SHAPE
-from resbench.common.errors import ResbenchError
+from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import CHECKSUMS
 from resbench.report.html.configuration import read_configuration
 from resbench.report.html.page import render_page
@@ -95,10 +95,12 @@ def _inputs(folder: Path, sources: list[str]) -> PageInputs:
         return [folder / name for name in sources if Path(name).match(pattern)]
 
     try:
-        configuration = yaml.safe_load(read_configuration(folder / PAGE))
-        text = json.dumps(configuration)
-    except (yaml.YAMLError, TypeError, RecursionError) as error:
-        raise ResbenchError(f"its configuration is no YAML ({error})") from error
+        configuration = read_configuration(folder / PAGE)
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(configuration, yaml.SafeLoader)):
+            raise ValueError("it has aliases, which no page has")  # a few of them expand to gigabytes
+        text = json.dumps(yaml.safe_load(configuration))
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ResbenchError(f"its configuration is no YAML of a run ({one_line(error)})") from error
     return read_page_inputs(
         folder / "report.csv",
         folder / "comparisons.csv",

@@ -9,7 +9,7 @@ tables; and does each model still give its stored predictions?
 from collections.abc import Iterator
 from pathlib import Path
 
-from resbench.common.errors import ResbenchError
+from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import CHECKSUMS, read_checksums
 from resbench.crate.reading import results_folder
 from resbench.verify.chain import check_bundles, check_chain
@@ -68,14 +68,33 @@ def _faults(folder: Path, images: int, threads: int | None, note: Note, *, outsi
         new = {name: digest for name, digest in hashes.items() if named.get(name) != digest}
         yield from check_files(folder, new, sums_name)
         named |= hashes
-    yield from check_chain(folder)
-    yield from check_histories(folder)
-    yield from check_tables(folder, list(sources[CHECKSUMS]))
+    yield from _guarded(folder / "onnx", check_chain(folder))
+    yield from _guarded(folder / "models", check_histories(folder))
+    yield from _guarded(folder / "report.csv", check_tables(folder, list(sources[CHECKSUMS])))
     if ROBUSTNESS_CHECKSUMS in sources:
-        yield from check_robustness(folder, list(sources[ROBUSTNESS_CHECKSUMS]))
+        robustness = check_robustness(folder, list(sources[ROBUSTNESS_CHECKSUMS]))
+        yield from _guarded(folder / ROBUSTNESS, robustness)
     if (folder / SCENARIOS).is_file():
-        yield from check_scenarios(folder)
+        yield from _guarded(folder / SCENARIOS, check_scenarios(folder))
     if PAGE_CHECKSUMS in sources:
-        yield from check_page(folder, list(sources[PAGE_CHECKSUMS]), note)
-    yield from check_predictions(folder, images, threads, note)
-    yield from check_bundles(folder)
+        yield from _guarded(folder / PAGE, check_page(folder, list(sources[PAGE_CHECKSUMS]), note))
+    yield from _guarded(folder / "predictions", check_predictions(folder, images, threads, note))
+    yield from _guarded(folder / "model_repository", check_bundles(folder))
+
+
+def _guarded(path: Path, faults: Iterator[Fault]) -> Iterator[Fault]:
+    """Yield the faults of a check; that hostile content ends the check is one of them.
+
+    Args:
+        path: What is checked.
+        faults: Its faults.
+
+    Yields:
+        The faults.
+    """
+    try:
+        yield from faults
+    except (ResbenchError, OSError, ImportError):  # the command line says what to do
+        raise
+    except Exception as error:  # readers and libraries raise dozens of types on hostile content
+        yield Fault(path, f"cannot be checked: {type(error).__name__}, {one_line(error)}")

@@ -47,7 +47,7 @@ def check_tables(folder: Path, sources: list[str]) -> Iterator[Fault]:
     found = {name: str(text) for name, text in stored.items()}
     try:
         expected = _computed(folder, sources, found["report.csv"], decided.deployment)
-    except (ResbenchError, ValueError) as error:
+    except (ResbenchError, ValueError, csv.Error) as error:
         yield Fault(paths["report.csv"], f"cannot be computed again: {error}")
         return
     for name, key in KEYS.items():
