@@ -25,9 +25,10 @@ try:
     from resbench import config as configuration
     from resbench.benchmark.elsewhere import measured_timings
     from resbench.common.errors import ResbenchError
+    from resbench.common.files import expand_home
     from resbench.common.system import cards
     from resbench.data.datasets import archive_of
-    from resbench.data.fingerprint import fingerprint
+    from resbench.data.fingerprint import fingerprint, fingerprint_test_set
     from resbench.runtime.providers import BASE_PROVIDER, PROVIDERS
     from resbench.stages import code_digest
 except ModuleNotFoundError as error:
@@ -41,7 +42,10 @@ if problems := duplicates or configuration.check(config):
     sys.exit("\n".join(problems))
 
 # `~` is the home folder in paths as well.
-at_home = {name: str(Path(path).expanduser()) for name, path in config["pathvars"].items() if path.startswith("~")}
+try:
+    at_home = {name: str(expand_home(path)) for name, path in config["pathvars"].items() if path.startswith("~")}
+except ResbenchError as error:
+    sys.exit(f"config: pathvars: {error}")
 workflow.pathvars.update(Pathvars.from_module(at_home))
 config["pathvars"] |= at_home
 
@@ -74,7 +78,7 @@ try:
     ELSEWHERE = [
         pair
         for folder in config["benchmark"]["measured_elsewhere"]
-        for pair in measured_timings(Path(folder).expanduser().absolute())
+        for pair in measured_timings(expand_home(folder).absolute())
     ]
 except ResbenchError as error:
     sys.exit(f"config: benchmark.measured_elsewhere: {error}")

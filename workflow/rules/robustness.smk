@@ -23,9 +23,9 @@ rule extraset:
         path=lambda wildcards: EXTRA_TEST_SETS[wildcards.test_set]["path"],
         labels=lambda wildcards: arguments(EXTRA_TEST_SETS[wildcards.test_set], "labels"),
         # The files may change.
-        content=lambda wildcards: [
-            fingerprint(EXTRA_TEST_SETS[wildcards.test_set][key] or "") for key in ("path", "labels")
-        ],
+        content=lambda wildcards: fingerprint_test_set(
+            EXTRA_TEST_SETS[wildcards.test_set]["path"], EXTRA_TEST_SETS[wildcards.test_set]["labels"]
+        ),
     shell:
         r"""
         resbench extraset {params.path:q} --like {input.like:q} {params.labels:q} --output {output:q} 2>{log:q}

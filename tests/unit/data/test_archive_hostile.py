@@ -101,7 +101,7 @@ def test_flipped_bytes(refused):
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(ResbenchError, match="No such file"):
+    with pytest.raises(ResbenchError, match="no such file"):
         convert_archive(tmp_path / "a", tmp_path / "b", tmp_path / "c", record=None, summary=None, samples=None)
     assert files_in(tmp_path) == set()
 

@@ -1,10 +1,13 @@
 """Further test sets come as folders, archives or arrays; their classes are those of the models."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from data_helpers import NAMES, batches, pack_members, python_members
 from PIL import Image
 from resbench.common.errors import ResbenchError
+from resbench.data.fingerprint import fingerprint, fingerprint_test_set
 from resbench.data.store import Split, load_split, save_split
 from resbench.data.test_sets import write_test_set
 
@@ -90,8 +93,38 @@ def test_other_classes_are_refused(tmp_path, like):
     Image.fromarray(IMAGES[0]).save(tmp_path / "photos/bird/a.png")
     with pytest.raises(ResbenchError, match="has the class 'bird', which the models do not know; they know 'frog'"):
         write(tmp_path / "photos", like)
-    with pytest.raises(ResbenchError, match="No such file"):
+    with pytest.raises(ResbenchError, match=r"absent\.tar\.gz: no such file or folder; correct"):
         write(tmp_path / "absent.tar.gz", like)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ResbenchError, match="holds no pictures"):
         write(tmp_path / "empty", like)
+
+
+def test_a_change_of_images_or_labels_is_detected_and_no_other(tmp_path, monkeypatch):
+    def now(path="a.npy", labels=None):
+        fingerprint.cache_clear()
+        return fingerprint_test_set(path, labels)
+
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", IMAGES)
+    assert now() == []  # no labels yet
+    np.save("labels.npy", np.zeros(6, int))
+    first = now()
+    (tmp_path / "log.txt").touch()  # the working directory does not belong to the test set
+    assert now() == first
+    assert len(now("log.txt")) == 1
+    np.save("labels.npy", np.ones(6, int))
+    assert [one == other for one, other in zip(now(), first, strict=True)] == [True, False]
+    np.save("b.npy", np.zeros(6, int))
+    assert now(labels="b.npy") == first
+    assert fingerprint("") is None
+
+
+def test_paths_in_the_home_folder(tmp_path, like, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    np.save(tmp_path / "a.npy", IMAGES)
+    np.save(tmp_path / "b.npy", np.arange(6) % 3)
+    assert write(Path("~/a.npy"), like, labels=Path("~/b.npy")).labels.tolist() == [0, 1, 2] * 2
+    with pytest.raises(ResbenchError, match=r"~nobody_here/a\.npy: there is no such user"):
+        write(Path("~nobody_here/a.npy"), like)
+    assert fingerprint("~nobody_here/a.npy") is None

@@ -75,6 +75,24 @@ def _umask() -> int:
     return umask
 
 
+def expand_home(path: str | Path) -> Path:
+    """Return a path in which `~` and `~USER` at the beginning are the home folder.
+
+    Args:
+        path: The path.
+
+    Returns:
+        The path without them.
+
+    Raises:
+        ResbenchError: There is no such user.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ResbenchError(f"{path}: there is no such user; write the complete path") from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file, completely or not at all.
 

@@ -72,9 +72,11 @@ def read_archive(path: Path, origin: Origin | None = None) -> Archive:
             budget = Budget(MAX_UNPACKED)
             content = _Reader(pool, budget).read(entries(stream, path, ParallelHash(digest, pool), budget))
         return content._replace(sha256=digest.hexdigest())
+    except FileNotFoundError as error:
+        raise ResbenchError(f"{path}: no such file; get the archive with `resbench download`") from error
     except OSError as error:
         raise ResbenchError(
-            f"{path}: cannot be read ({error.strerror}); get the archive with `resbench download`"
+            f"{path}: cannot be read ({error.strerror}); correct its permissions, or copy it again"
         ) from error
     except ArchiveError as error:
         raise ResbenchError(origin.message(path, error)) from error

@@ -3,9 +3,12 @@
 import hashlib
 import io
 from functools import cache
+from pathlib import Path
 
+from resbench.common.errors import ResbenchError
 from resbench.common.files import sha256
 from resbench.data.folders import pack_folder
+from resbench.data.test_sets import sources_of
 from resbench.data.transfer import SourceError, local_path
 
 
@@ -49,3 +52,19 @@ def fingerprint(source: str) -> str | None:
     except (OSError, ValueError, SourceError):
         pass  # `download` will say why
     return None
+
+
+def fingerprint_test_set(path: str, labels: str | None) -> list[str | None]:
+    """Return the hashes of what a further test set is read from, by which a change of it is detected.
+
+    Args:
+        path: Its images, as for `write_test_set`.
+        labels: Its labels.
+
+    Returns:
+        A hash for each file or folder, None for one that does not exist; empty where the labels are missing.
+    """
+    try:
+        return [fingerprint(str(source)) for source in sources_of(Path(path), Path(labels) if labels else None)]
+    except ResbenchError:
+        return []  # `extraset` will say why

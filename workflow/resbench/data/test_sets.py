@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from resbench.common.errors import ResbenchError
+from resbench.common.files import expand_home
 from resbench.data.archive import read_archive
 from resbench.data.arrays import as_images, as_labels, read_npy
 from resbench.data.containers import Entry
@@ -33,17 +34,39 @@ def write_test_set(path: Path, like: Path, output: Path, labels: Path | None = N
         ResbenchError: The set is unreadable, or has other classes.
     """
     classes = load_split(like).classes
+    path, *label_files = sources_of(path, labels)
+    if not path.exists():
+        raise ResbenchError(f"{path}: no such file or folder; correct the test set's path")
     try:
         if path.is_dir():
             split = _from_folder(path)
-        elif path.suffix == ".npy":
-            save_split(output, _from_arrays(path, labels or _labels_next_to(path), classes))
+        elif label_files:
+            save_split(output, _from_arrays(path, label_files[0], classes))
             return
         else:
             split = read_archive(path).test
         save_split(output, _renumbered(split, classes.tolist()))
     except ArchiveError as error:
         raise ResbenchError(Origin(str(path), downloaded=False).message(path, error)) from error
+
+
+def sources_of(path: Path, labels: Path | None) -> list[Path]:
+    """Return what a further test set is read from.
+
+    Args:
+        path: Its images, as for `write_test_set`.
+        labels: Its labels, as for `write_test_set`.
+
+    Returns:
+        The images; for a .npy file, also that of its labels.
+
+    Raises:
+        ResbenchError: There are no labels next to a .npy file, or a path is in an unknown home folder.
+    """
+    path = expand_home(path)
+    if path.suffix != ".npy" or path.is_dir():
+        return [path]
+    return [path, expand_home(labels) if labels else _labels_next_to(path)]
 
 
 def _from_folder(folder: Path) -> Split:

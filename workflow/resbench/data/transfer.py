@@ -110,7 +110,7 @@ def local_path(source: str) -> Path | None:
         The path; None for a web address.
 
     Raises:
-        SourceError: The URL is invalid, or of a kind that is not supported.
+        SourceError: It is empty, or an invalid URL, or of a kind that is not supported, or in an unknown home folder.
     """
     try:
         scheme, host, path, *_ = urlsplit(source)
@@ -124,7 +124,12 @@ def local_path(source: str) -> Path | None:
         return Path(url2pathname(path))
     if "://" in source:
         raise SourceError(f"{scheme}:// is not supported; use http, https, file or a plain path")
-    return Path(source).expanduser()
+    if not source:
+        raise SourceError("an empty name; name a file or a folder")
+    try:
+        return Path(source).expanduser()
+    except RuntimeError as error:
+        raise SourceError("there is no such user; write the complete path") from error
 
 
 def receive(source: str, partial: Partial, limit: RateLimit, *, mix: bool) -> bool:
