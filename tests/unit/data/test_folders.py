@@ -4,6 +4,7 @@ import io
 import json
 import tarfile
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,6 +131,33 @@ def test_a_changed_folder_has_another_hash(photos):
     assert second != first
     (photos / "train/red/0.png").rename(photos / "train/red/9.png")
     assert now() != second
+
+
+def test_links_to_folders_are_followed_and_loops_end(photos, tmp_path):
+    expected = fingerprint(str(photos))
+    (photos / "train/red").rename(tmp_path / "elsewhere")
+    (photos / "train/red").symlink_to(tmp_path / "elsewhere")
+    (photos / "train/red/loop").symlink_to(photos / "train")
+    fingerprint.cache_clear()
+    assert fingerprint(str(photos)) == expected
+    train, _, _ = load(photos, tmp_path)
+    assert train.classes.tolist() == ["größe", "red"]
+
+
+def test_a_folder_that_cannot_be_read_is_named(photos, tmp_path, monkeypatch):
+    def iterdir(path, original=Path.iterdir):
+        if path.name == "red":
+            raise PermissionError(13, "Permission denied", str(path))
+        return original(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    with pytest.raises(ResbenchError, match="photos/(test|train)/red: Permission denied"):
+        load(photos, tmp_path)
+
+
+def test_what_an_earlier_download_left_does_not_change_a_folders_archive(photos, tmp_path):
+    (tmp_path / "archive.part").write_bytes(bytes(10_000))
+    load(photos, tmp_path, fingerprint(str(photos)))
 
 
 def test_a_folder_can_be_pinned(photos, tmp_path):

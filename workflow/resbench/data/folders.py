@@ -255,14 +255,14 @@ def _stack(pictures: list[Picture], names: list[str]) -> Split:
 def pack_folder(folder: Path, stream: BinaryIO) -> None:
     """Write the files of a folder as a plain tar archive: the same bytes for the same names and contents.
 
-    Hidden files are left out; links to files are followed, links to folders are not.
+    Hidden files are left out; links are followed.
 
     Args:
         folder: The folder.
         stream: What to write to.
 
     Raises:
-        OSError: A file cannot be read.
+        OSError: A file or folder cannot be read.
     """
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as archive:
         for path in files_of(folder):
@@ -273,14 +273,31 @@ def pack_folder(folder: Path, stream: BinaryIO) -> None:
 
 
 def files_of(folder: Path) -> Iterator[Path]:
-    """Yield the regular files of a folder and of the folders in it.
+    """Yield the regular files of a folder and of the folders in it; links are followed.
 
     Args:
         folder: The folder.
 
     Yields:
         Paths, sorted, without hidden files.
+
+    Raises:
+        OSError: A folder cannot be read.
     """
-    for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
-        if path.is_file() and not is_hidden(path.relative_to(folder).as_posix()):
+    for path in sorted(_walk(folder, folder, ()), key=lambda path: path.relative_to(folder).as_posix()):
+        if path.is_file():
+            yield path
+
+
+def _walk(top: Path, folder: Path, above: tuple[os.stat_result, ...]) -> Iterator[Path]:
+    """Yield what is in a folder and is not hidden; a link to a folder that it is in, a loop, leads nowhere."""
+    state = folder.stat()
+    if any(os.path.samestat(state, other) for other in above):
+        return
+    for path in folder.iterdir():
+        if is_hidden(path.relative_to(top).as_posix()):
+            continue
+        if path.is_dir():
+            yield from _walk(top, path, (*above, state))
+        else:
             yield path

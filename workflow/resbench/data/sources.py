@@ -144,11 +144,13 @@ def _fetch(source: str, partial: Partial, limit: RateLimit, expected: str | None
 def _pack(folder: Path, partial: Partial, expected: str | None) -> str:
     """Pack a folder of pictures and return the archive's hash."""
     partial.truncate(0)
+    partial.stream.seek(0)  # from where tarfile counts
     try:
         pack_folder(folder, partial.stream)
     except (OSError, ValueError) as error:
         partial.truncate(0)
-        raise SourceError(plain_reason(error)) from error
+        named = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+        raise SourceError(named + plain_reason(error)) from error
     actual = sha256(partial.path)
     if expected in (None, actual):
         return actual
