@@ -19,7 +19,7 @@ PROTOCOL_HELP = "; ".join(f"{record.name}: {record.summary}" for record in PROTO
 
 def variants() -> None:
     """List the networks: parameters, multiply-adds and published test accuracy."""
-    from resbench.networks.registry import describe_variants
+    from resbench.networks.listing import describe_variants
 
     for line in describe_variants():
         print(line)

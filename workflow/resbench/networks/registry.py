@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from resbench.common.errors import ResbenchError, one_line
-from resbench.common.variants import variant_file, variant_names
+from resbench.common.variants import variant_file
 from resbench.networks import variants
 from resbench.networks.references import Reference
 
@@ -33,20 +33,35 @@ def variant(name: str) -> ModuleType:
     Raises:
         ResbenchError: There is no variant of that name, or its file cannot be imported or has no `build`.
     """
+    module = imported(name)
+    if not callable(getattr(module, "build", None)):
+        raise ResbenchError(f"{module.__file__}: has no function build(classes); write one that returns a keras.Model")
+    return module
+
+
+def imported(name: str) -> ModuleType:
+    """Return the module of a variant's file, or of another file beside the variants.
+
+    Args:
+        name: Name of the file, without its suffix.
+
+    Returns:
+        The module.
+
+    Raises:
+        ResbenchError: There is no variant of that name, or its file cannot be imported.
+    """
     file = variant_file(name)
     folder = str(file.parent)
     if folder not in variants.__path__:
         variants.__path__.append(folder)
         sys.path.append(folder)
     try:
-        module = importlib.import_module(f"resbench.networks.variants.{name}")
+        return importlib.import_module(f"resbench.networks.variants.{name}")
     except SyntaxError as error:
         raise ResbenchError(f"{error.filename}: line {error.lineno} is no Python ({error.msg}); correct it") from error
     except (Exception, SystemExit) as error:  # whatever the file does
         raise ResbenchError(f"{file}: cannot be imported ({describe_error(error, file)}); correct it") from error
-    if not callable(getattr(module, "build", None)):
-        raise ResbenchError(f"{file}: has no function build(classes); write one that returns a keras.Model")
-    return module
 
 
 def describe_error(error: BaseException, file: Path) -> str:
@@ -122,20 +137,3 @@ def parameters(model: keras.Model) -> int:
         Their number.
     """
     return sum(weight.shape.num_elements() for weight in model.trainable_weights)
-
-
-def describe_variants() -> Iterator[str]:
-    """Describe all variants in a table for a terminal.
-
-    Yields:
-        A header, then a line for each variant.
-    """
-    yield f"{'variant':<16}{'parameters':>12}{'multiply-adds':>16}{'published accuracy':>20}"
-    for name in variant_names():
-        module = variant(name)
-        if not hasattr(module, "build"):  # a module in the user's folder that variants import
-            continue
-        model = module.build(10)
-        published = reference(name)
-        shown = f"{published.accuracy:.4f}" if published else "-"
-        yield f"{name:<16}{parameters(model):>12,}{multiply_adds(model):>16,}{shown:>20}"
