@@ -13,7 +13,7 @@ rule check:
     resources:
         mem_mb=3000,
         # As a resource: a changed parameter would run the check again, and with it the training.
-        precisions=" ".join(f"--precision {name}" for name in config["precisions"] if name != "fp32"),
+        precisions=" ".join(f"--precision {name}" for name in config["precisions"]),
     params:
         # The same as of the training: the check runs again only with it, not after an edit of the export, for example.
         code=lambda wildcards: code_digest("train", variant=wildcards.variant, protocol=config["training"]["protocol"]),

@@ -10,7 +10,7 @@ import typer
 
 from resbench.cli.options import Data, Threads, one_of
 from resbench.common.errors import ResbenchError
-from resbench.export.precisions import CALIBRATION_METHODS, SMALLER
+from resbench.export.precisions import CALIBRATION_METHODS, FP32, PRECISIONS, SMALLER
 from resbench.training.protocols import PROTOCOLS
 from resbench.training.settings import DEVICES, POLICIES
 
@@ -28,7 +28,7 @@ def variants() -> None:
 def check(
     variant: Annotated[str, typer.Argument(help="A name that `resbench variants` lists.")],
     precision: Annotated[
-        list[str] | None, one_of(SMALLER, "Another precision that will be made; once for each.  Default: all.")
+        list[str] | None, one_of(PRECISIONS, "A precision that will be made; once for each.  Default: all.")
     ] = None,
     figures: Annotated[Path | None, typer.Option(help="File for the figures, .json.")] = None,
 ) -> None:
@@ -38,7 +38,7 @@ def check(
     with claim_device("cpu", 1):
         from resbench.export.check import check_variant
 
-        check_variant(variant, SMALLER if precision is None else precision, figures)
+        check_variant(variant, [name for name in precision or SMALLER if name != FP32], figures)
 
 
 def train(
@@ -124,7 +124,10 @@ def quantize(
 
 
 def _require_check(variant: str, checked: Path | None) -> None:
-    """Make sure that a variant was checked; without a file that says so, check it in a process of its own."""
+    """Make sure that a variant was checked; without a file that says so, check it in a process of its own.
+
+    Which other precisions will be made is not known then; `resbench check` says whether they can be.
+    """
     if checked:
         from resbench.common.files import read_json
 
@@ -132,7 +135,7 @@ def _require_check(variant: str, checked: Path | None) -> None:
         if not isinstance(figures, dict) or figures.get("variant") != variant:
             raise ResbenchError(f"{checked}: not what `resbench check {variant} --figures` writes; check it again")
         return
-    command = [sys.executable, "-m", "resbench", "check", variant]
+    command = [sys.executable, "-m", "resbench", "check", variant, "--precision", FP32]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if result.returncode:
