@@ -140,11 +140,12 @@ def test_a_padded_shortcut_is_one_convolution_that_is_not_counted():
     np.testing.assert_allclose(session.run(None, {"image": images})[0], model.predict(images, verbose=0), atol=3e-7)
 
 
-def test_multiply_adds_of_einsum_and_transposed_products():
+@pytest.mark.parametrize("equation", ["nhwc,cd->nhwd", "...c, cd -> ...d"])
+def test_multiply_adds_of_einsum_and_transposed_products(equation):
     value = onnx.helper.make_tensor_value_info
     nodes = [
         onnx.helper.make_node("Cast", ["image"], ["x"], to=onnx.TensorProto.FLOAT),
-        onnx.helper.make_node("Einsum", ["x", "kernel"], ["y"], equation="nhwc,cd->nhwd"),
+        onnx.helper.make_node("Einsum", ["x", "kernel"], ["y"], equation=equation),
         onnx.helper.make_node("ReduceMean", ["y"], ["z"], axes=[1, 2], keepdims=0),
         onnx.helper.make_node("Gemm", ["square", "z"], ["probabilities"], transA=1, transB=1),
     ]

@@ -1,7 +1,6 @@
 """Count of the multiply-adds of an exported graph."""
 
 import math
-import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -72,12 +71,13 @@ def _count(node: NodeProto, shapes: dict[str, tuple[int, ...]]) -> int:
         return first[0] * sum(math.prod(shapes[name]) for name in node.input[1:3])
     if node.op_type == "Einsum":
         equation = onnx.helper.get_node_attr_value(node, "equation").decode()
-        letters = re.sub(r"[^A-Za-z,]", "", equation.split("->")[0]).split(",")
-        sides = {
-            letter: side
-            for term, name in zip(letters, node.input, strict=True)
-            for letter, side in zip(term, shapes[name], strict=True)
-        }
+        terms = equation.replace(" ", "").split("->")[0].split(",")
+        sides: dict[str | int, int] = {}
+        for term, name in zip(terms, node.input, strict=True):
+            before, _, after = term.partition("...")
+            unnamed = len(shapes[name]) - len(before) - len(after)  # counted from the last, as in broadcasting
+            for label, side in zip((*before, *range(-unnamed, 0), *after), shapes[name], strict=True):
+                sides[label] = max(side, sides.get(label, 1))
         return math.prod(sides.values())
     transposed = node.op_type == "Gemm" and any(a.name == "transA" and a.i for a in node.attribute)
     return math.prod(output) * first[0 if transposed else -1]
