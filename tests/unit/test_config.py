@@ -85,6 +85,10 @@ def test_given_values_stay() -> None:
             f"config: variants: 'pol' is unknown; did you mean pool? (known: {', '.join(variant_names())})",
         ),
         ("variants: [pool, pool]", "config: variants: ['pool', 'pool'] names something twice"),
+        (
+            "benchmark: {providers: [{name: cuda, options: {use_tf32: 0}}, {name: cuda, options: {use_tf32: 1}}]}",
+            "config: benchmark.providers: ['cuda', 'cuda'] names something twice",
+        ),
         ("seeds: [0, 1, 0]", "config: seeds: [0, 1, 0] names something twice"),
         ("seeds: [-1]", "config: seeds: -1 is less than 0"),
         ("seeds: [4294967296]", "config: seeds: 4294967296 is more than 4294967295"),

@@ -43,6 +43,11 @@ def _distinct_names(test_sets: list[Any]) -> list[Any]:
     return test_sets
 
 
+def _distinct_providers(entries: list[Any]) -> list[Any]:
+    _distinct([entry if isinstance(entry, str) else entry.name for entry in entries])
+    return entries
+
+
 def _with_fp32(values: list[str]) -> list[str]:
     if FP32 not in values:
         raise PydanticCustomError(
@@ -190,7 +195,7 @@ ProviderEntry = Annotated[
 class Benchmark(Section):
     """What is measured, and for how long."""
 
-    providers: Annotated[list[ProviderEntry], NOT_EMPTY, DISTINCT] = ["cpu"]
+    providers: Annotated[list[ProviderEntry], NOT_EMPTY, AfterValidator(_distinct_providers)] = ["cpu"]
     """execution providers, or one with options of its runtime: `{name: cuda, options: {use_tf32: 0}}`"""
     skip_unavailable: bool = False
     """leave out, with a note, a provider that is not available on the machine that runs Snakemake; false: an error"""
