@@ -325,6 +325,15 @@ def test_password_is_not_shown(server, dest):
     assert "secret" not in refusal(dest, url)
 
 
+def test_a_local_file_may_have_any_length(dest, tmp_path, monkeypatch):
+    from resbench.data import transfer
+
+    monkeypatch.setattr(transfer, "MAX_BYTES", 1000)
+    (tmp_path / "mine.tar").write_bytes(BODY)
+    fetch(dest, str(tmp_path / "mine.tar"))
+    assert dest.read_bytes() == BODY
+
+
 @pytest.mark.parametrize("form", ["{}", "file://{}"])
 def test_local_file(dest, tmp_path, form):
     (tmp_path / "local copy").write_bytes(BODY)

@@ -151,7 +151,7 @@ def test_a_folder_that_cannot_be_read_is_named(photos, tmp_path, monkeypatch):
         return original(path)
 
     monkeypatch.setattr(Path, "iterdir", iterdir)
-    with pytest.raises(ResbenchError, match="photos/(test|train)/red: Permission denied"):
+    with pytest.raises(ResbenchError, match=r"photos/(test|train)/red: Permission denied"):
         load(photos, tmp_path)
 
 
