@@ -90,3 +90,8 @@ def test_a_terminal_has_one_line_that_is_rewritten_and_wiped(clock, monkeypatch)
 def test_a_log_is_not_wiped(capsys):
     Progress("training").clear()
     assert capsys.readouterr().err == ""
+
+
+def test_a_message_cannot_control_the_terminal(capsys):
+    say("resbench: error: a\x1b[2Jb\rc\n  another line")
+    assert capsys.readouterr().err == "resbench: error: a\\x1b[2Jb\\rc\n  another line\n"

@@ -163,6 +163,16 @@ def test_every_form_says_the_same(old, tmp_path, right):
     assert "<new>" not in render_markdown(found)
 
 
+def test_texts_of_a_run_cannot_control_the_terminal(old, tmp_path):
+    escape = "\x1b]0;title\x07\x9b2J"
+    host = HOST | {"kernel": escape, "processor": escape}
+    new = run_folder(tmp_path / "new", right=RIGHT, latencies=QUIET, host=host)
+    for option in ([], ["--markdown"], ["--json"]):
+        done = invoke(old, new, *option)
+        assert "title" in done.output
+        assert all(line.isprintable() for line in done.output.split("\n"))
+
+
 def invoke(*words):
     return CliRunner().invoke(app, ["compare", *map(str, words)])
 

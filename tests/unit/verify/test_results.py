@@ -429,6 +429,18 @@ def test_hostile_content_is_a_fault_of_one_line(run, kind):
     assert not [line for line in found if "\n" in line or len(line) > 500]
 
 
+def test_texts_from_files_cannot_control_the_terminal(run):
+    escape = "\x1b]0;title\x07\x9b2J"
+    edit_json(PARITY, "protocol", value=escape)(run)
+    (run / "latency/cpu/host.json").write_text(json.dumps({"name": escape, "provider": "cpu"}))
+    with (run / "SHA256SUMS").open("a") as stream:
+        stream.write(f"{'0' * 64}  {escape}\n")
+    done = CliRunner().invoke(app, ["verify", str(run)])
+    assert done.exit_code == 1
+    assert r"\x1b]0;title" in done.output
+    assert all(line.isprintable() for line in done.output.split("\n"))
+
+
 def test_aliases_in_the_page_s_configuration_are_not_expanded(run_page):
     """Each level doubles the one before it."""
     levels = "".join(f"a{number}: &a{number} [*a{number - 1}, *a{number - 1}]\n" for number in range(1, 40))

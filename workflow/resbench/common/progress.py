@@ -3,14 +3,16 @@
 import sys
 import time
 
+from resbench.common.errors import printable
+
 
 def say(message: str) -> None:
-    """Print a line on stderr: stdout is for results.
+    """Print a message on stderr: stdout is for results.
 
     Args:
-        message: The line.
+        message: One line or several; names and texts from files in it cannot control the terminal.
     """
-    print(message, file=sys.stderr, flush=True)
+    print("\n".join(printable(line) for line in message.split("\n")), file=sys.stderr, flush=True)
 
 
 def duration(seconds: float) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jinja2
 
 from resbench.common import markdown
+from resbench.common.errors import printable
 from resbench.compare.comparison import Bits, Comparison, Reason, Row
 from resbench.report.format import p_value, percent, points, significant
 from resbench.report.prose import accuracy_margin, latency_margin, provider_title
@@ -93,9 +94,11 @@ def render_terminal(comparison: Comparison) -> str:
         The text.
     """
     sentences = [headline(comparison), *comparison.failures, *summary(comparison)]
-    parts = [f"old: {comparison.old}\nnew: {comparison.new}", "\n".join(sentences)]
+    names = [f"old: {comparison.old}", f"new: {comparison.new}"]
+    # Texts of a run from elsewhere cannot control the terminal.
+    parts = ["\n".join(map(printable, lines)) for lines in (names, sentences)]
     for table in tables(comparison):
-        lines = [table.header, *table.rows]
+        lines = [table.header, *([printable(cell) for cell in row] for row in table.rows)]
         widths = [max(len(line[column]) for line in lines) for column in range(len(table.header))]
         text = "\n".join(_aligned(line, widths, table.texts) for line in lines)
         parts.append(f"{table.title}\n{text}\n({table.note})")
@@ -157,7 +160,7 @@ def render_json(comparison: Comparison) -> str:
         JSON.
     """
     content = {field.name: _plain(getattr(comparison, field.name)) for field in dataclasses.fields(comparison)}
-    return json.dumps(content | {"failures": comparison.failures}, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(content | {"failures": comparison.failures}, indent=2) + "\n"
 
 
 def _plain(value: Any) -> Any:

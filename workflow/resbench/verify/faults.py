@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from resbench.common.errors import ResbenchError
+from resbench.common.errors import ResbenchError, printable
 from resbench.common.files import CHECKSUMS, sha256
 
 T = TypeVar("T")
@@ -25,8 +25,8 @@ class Fault(NamedTuple):
     what: str
 
     def __str__(self) -> str:
-        """Return the fault as one line."""
-        return f"{self.path}: {self.what}"
+        """Return the fault as one line; texts from files cannot control a terminal."""
+        return printable(f"{self.path}: {self.what}")
 
 
 def check_files(folder: Path, expected: Mapping[str, str], sums: str = CHECKSUMS) -> Iterator[Fault]:
