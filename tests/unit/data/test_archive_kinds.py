@@ -327,6 +327,7 @@ def test_the_advice_for_an_archive_in_an_archive_is_to_unpack_it(tmp_path):
     ("data", "words"),
     [
         (gzip.compress(gzip.compress(TAR)), "is compressed twice; unpack it once"),
+        (bz2.compress(pickle.dumps([1] * 900, 2)), "is, unpacked, a pickle instead of a tar archive; save its images"),
         (lzma.compress(TAR, format=lzma.FORMAT_ALONE), "is an .lzma file"),
         (b"\n <!DOCTYPE html><html>" + b" " * 600, "is a web page, not a .tar"),
         (b'{"error": "quota"}', "a server sent it instead of the file"),

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from resbench.common.errors import ResbenchError
 from resbench.data.convert import convert_archive
+from resbench.data.datasets import DATASETS
 from resbench.data.fingerprint import fingerprint
 from resbench.data.sources import download_archive
 from resbench.data.store import load_split
@@ -74,6 +75,29 @@ def test_an_archive_of_folders_is_the_same(photos, tmp_path, container):
     for one, other in zip(load(photos, tmp_path / "a")[:2], load(packed, tmp_path / "b")[:2], strict=True):
         np.testing.assert_array_equal(one.images, other.images)
         np.testing.assert_array_equal(one.labels, other.labels)
+
+
+def test_names_in_utf8_without_its_flag_are_read_as_they_are(photos, tmp_path, monkeypatch):
+    """As macOS's Finder writes a zip archive."""
+    monkeypatch.setattr(zipfile.ZipInfo, "_encodeFilenameFlags", lambda info: (info.filename.encode(), info.flag_bits))
+    files = {path.relative_to(photos).as_posix(): path for path in photos.rglob("*") if path.is_file()}
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for name, path in files.items():
+            archive.write(path, name)
+    train, _, _ = load(tmp_path / "photos.zip", tmp_path)
+    assert train.classes.tolist() == ["größe", "red"]
+
+
+def test_a_file_called_like_its_folder_is_left_out(photos, tmp_path):
+    with tarfile.open(tmp_path / "photos.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo("."))
+        archive.add(photos, "photos")
+    assert load(tmp_path / "photos.tar", tmp_path)[2]["unreadable"] == ["."]
+
+
+def test_own_images_compared_with_a_datasets_hash_are_told_so(photos, tmp_path):
+    with pytest.raises(ResbenchError, match=r"that of CIFAR-10; for your own images, set data\.dataset: custom"):
+        load(photos, tmp_path, DATASETS["cifar10"].sha256)
 
 
 def test_one_level_is_split_by_content_and_stratified(tmp_path):

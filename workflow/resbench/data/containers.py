@@ -19,6 +19,7 @@ from resbench.data.streams import CHUNK, CODECS, Budget, Codec, Hash, Uncompress
 BLOCK = 512
 MAX_EXTENSION = 1 << 16  # bytes of a pax or GNU header: room for times, owners and a long name
 MAX_NAME = 4096  # characters, as Linux allows
+UTF8 = 0x800  # flag of a zip archive's member
 MAX_DIRECTORY = 64 << 20  # bytes of a zip archive's directory, which is read at once
 HARMLESS = {"mtime", "atime", "ctime", "uid", "gid", "uname", "gname", "comment", "charset", "hdrcharset"}
 REPACK = "repack it as .tar.gz or .zip"
@@ -123,6 +124,7 @@ def tar_entries(stream: Unpacked) -> Iterator[Entry]:
             extension that changes more than times, owners and the name, or a damaged header.
     """
     long_name: str | None = None
+    first = True
     while True:
         block = stream.read(BLOCK)
         if not block.strip(b"\0"):
@@ -135,7 +137,11 @@ def tar_entries(stream: Unpacked) -> Iterator[Entry]:
         except (tarfile.TarError, ValueError) as error:
             if block.startswith((*CODECS, b"PK\3\4")):
                 raise ArchiveError("is compressed twice", UNPACK) from error
+            if first and block[257:262] != b"ustar":
+                kind, advice = _other_format(block)
+                raise ArchiveError(f"is, unpacked, {kind} instead of a tar archive", advice) from error
             raise DamagedError("has a damaged tar header") from error
+        first = False
         shown = printable(info.name)
         if info.size < 0:
             raise ArchiveError(f"member {shown} has a negative size")
@@ -245,10 +251,11 @@ def zip_entries(path: Path, budget: Budget) -> Iterator[Entry]:
     try:
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
-                shown = printable(info.filename)
-                check_name(info.filename)
+                written = _zip_name(info)
+                shown = printable(written)
+                check_name(written)
                 kind = stat.S_IFMT(info.external_attr >> 16)
-                name = info.filename.replace("\\", "/")  # as some programs for Windows write it
+                name = written.replace("\\", "/")  # as some programs for Windows write it
                 if name.endswith("/"):
                     continue
                 if kind not in (0, stat.S_IFREG):
@@ -260,6 +267,16 @@ def zip_entries(path: Path, budget: Budget) -> Iterator[Entry]:
                 yield Entry(name, info.file_size, lambda info=info: _zip_content(archive, info, budget))  # type: ignore[misc]
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, struct.error, OverflowError) as error:
         raise DamagedError("is a damaged zip archive") from error
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """Return a member's name, which macOS's Finder writes as UTF-8 without the flag that says so."""
+    if info.flag_bits & UTF8:
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return info.filename
 
 
 def _check_directory(path: Path) -> None:

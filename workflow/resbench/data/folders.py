@@ -71,10 +71,8 @@ def is_hidden(name: str) -> bool:
         True where its name or one of its folders' names says so.
     """
     parts = [part for part in name.split("/") if part != "."]
-    return any(part.startswith(".") or part == "__MACOSX" for part in parts) or parts[-1] in (
-        "Thumbs.db",
-        "desktop.ini",
-    )
+    left_behind = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    return left_behind or parts[-1:] in (["Thumbs.db"], ["desktop.ini"])
 
 
 class PictureFolder:

@@ -13,6 +13,7 @@ from typing import Any
 from resbench.common.errors import ResbenchError
 from resbench.common.files import sha256
 from resbench.common.progress import say
+from resbench.data.datasets import CUSTOM, identify
 from resbench.data.folders import pack_folder
 from resbench.data.partial import Partial, open_partial
 from resbench.data.transfer import RateLimit, SlowError, SourceError, TransientError, local_path, plain_reason, receive
@@ -136,7 +137,7 @@ def _fetch(source: str, partial: Partial, limit: RateLimit, expected: str | None
             return actual
         partial.truncate(0)
         if from_scratch or not continued:
-            raise SourceError(f"SHA-256 is {actual}, not {expected}")
+            raise SourceError(f"SHA-256 is {actual}, not {expected}{_of_a_dataset(source, expected)}")
         from_scratch = True  # perhaps only what another source sent was wrong
         say(f"{without_password(source)}: SHA-256 does not match after resuming; starting from the beginning")
 
@@ -155,7 +156,15 @@ def _pack(folder: Path, partial: Partial, expected: str | None) -> str:
     if expected in (None, actual):
         return actual
     partial.truncate(0)
-    raise SourceError(f"SHA-256 of its contents is {actual}, not {expected}")
+    raise SourceError(f"SHA-256 of its contents is {actual}, not {expected}{_of_a_dataset(str(folder), expected)}")
+
+
+def _of_a_dataset(source: str, sha256: str | None) -> str:
+    """Return what to do where the user's own images were compared with the hash of a dataset; empty for others."""
+    record = identify(sha256)
+    if record is CUSTOM or local_path(source) is None:
+        return ""
+    return f", that of {record.title}; for your own images, set data.dataset: custom (--dataset custom)"
 
 
 def without_password(source: str) -> str:
