@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -95,6 +96,29 @@ def test_one_seed_is_about_two_models(old, tmp_path):
     row = by_metric(compared(old, run_folder(tmp_path / "new", right=[20], seeds=(0,))))["accuracy"]
     assert (row.reason, row.seeds) == (Reason.ONE_SEED, 1)
     assert row.verdict is Verdict.WORSE
+
+
+def test_one_new_seed_is_not_compared_with_one_of_several_old_ones(tmp_path):
+    """Nothing singles out one of them; the figures shown are the means."""
+    old = run_folder(tmp_path / "old", right=[82, 60, 60])
+    found = compared(old, run_folder(tmp_path / "new", right=[70], seeds=(7,)))
+    (row,) = found.rows
+    assert (row.verdict, row.reason, row.low, row.p_value) == (Verdict.UNDECIDED, Reason.OTHER_SEEDS, None, None)
+    assert row.estimate == pytest.approx(row.new - row.old)
+    assert "undecided (one seed and several others: train the same seeds)" in render_terminal(found)
+
+
+def test_a_host_of_another_provider_and_two_folders_of_one_are_refused(old):
+    path = old / "latency/cpu/host.json"
+    path.write_text(json.dumps(HOST | {"provider": "openvino"}))
+    with pytest.raises(ResbenchError, match=r"host\.json: of provider openvino, but .*samples\.csv is of cpu"):
+        read_run(old)
+    path.write_text(json.dumps(HOST | {"provider": "cpu"}))
+    (old / "latency/cpu").rename(old / "latency/here")
+    assert list(read_run(old).hosts) == ["cpu"]
+    shutil.copytree(old / "latency/here", old / "latency/there")
+    with pytest.raises(ResbenchError, match=r"there/samples\.csv: of provider cpu, as another folder"):
+        read_run(old)
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,23 @@ def test_verdicts_name_a_winner_only_where_the_corrected_p_value_allows(three):
     assert adjusted[0] == pytest.approx(3 * p_values[0], rel=1e-4)
 
 
+def test_one_seed_is_not_compared_with_one_of_several(results):
+    seeds_of(results, "basic", [60])
+    seeds_of(results, "pool", [82, 62, 60])
+    results.time(calls("pool", [1.0]))
+    row = results.compare()[0]
+    assert float(row["estimate"]) == pytest.approx(-0.08)
+    assert [row[name] for name in ("verdict", "reason", "found", "required", "seeds")] == [
+        "undecided",
+        "seeds",
+        "1",
+        "3",
+        "1",
+    ]
+    assert (row["low"], row["p_value"], row["p_adjusted"]) == ("", "", "")
+    assert "undecided: 1 and 3 seeds; train both with the same seeds" in results.collate()[1]
+
+
 def test_seeds_needed(results):
     seeds_of(results, "basic", [60, 72])
     seeds_of(results, "pool", [74, 83])

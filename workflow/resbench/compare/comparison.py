@@ -26,6 +26,7 @@ class Reason(StrEnum):
     Attributes:
         SAME_BITS: Both runs hold the same predictions, or the same graph.
         ONE_SEED: The row is about these two models alone: one training each cannot show how far trainings differ.
+        OTHER_SEEDS: One run has one seed, the other several, and none of them is the same.
         FEW_ROUNDS: Too few rounds were timed.
         HARDWARE: The machines differ; `Row.unlike` names the facts.
         VERSIONS: The runtimes differ; `Row.unlike` names the facts.
@@ -33,6 +34,7 @@ class Reason(StrEnum):
 
     SAME_BITS = "same_bits"
     ONE_SEED = "one_seed"
+    OTHER_SEEDS = "other_seeds"
     FEW_ROUNDS = "few_rounds"
     HARDWARE = "hardware"
     VERSIONS = "versions"
@@ -230,6 +232,9 @@ def _accuracies(old: Run, new: Run) -> Iterator[Row]:
             yield row._replace(verdict=Verdict.EQUIVALENT, reason=Reason.SAME_BITS, low=0.0, high=0.0)
             continue
         found = (compare_precisions if paired else compare_networks)(after, before, ACCURACY_MARGIN)
+        if found is None:
+            yield row._replace(reason=Reason.OTHER_SEEDS)
+            continue
         figures = found._asdict()
         del figures["variances"]
         yield row._replace(**figures, reason=Reason.ONE_SEED if row.seeds == 1 else None)

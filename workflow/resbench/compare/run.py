@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from resbench.benchmark.predictions import load_predictions
-from resbench.common.errors import ResbenchError, one_line
+from resbench.common.errors import ResbenchError, one_line, printable
 from resbench.common.files import read_json
 from resbench.export.metadata import read_metadata
 from resbench.report.inputs import SETTING, Key, read_timings, settings_of
@@ -206,7 +206,13 @@ def _latencies(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[Key, NDArr
     minima: dict[Key, NDArray[np.float64]] = {}
     for samples in sorted(folder.glob("latency/*/samples.csv")):
         table, host = read_timings(samples, samples.with_name("host.json"))
-        hosts[samples.parent.name] = host
+        for provider in table["provider"].unique():
+            if provider in hosts:
+                raise ResbenchError(
+                    f"{samples}: of provider {printable(provider)}, as another folder in {folder / 'latency'}; "
+                    "leave one of them out"
+                )
+            hosts[provider] = host
         minima |= {_without_host(key): round_minima(calls) for key, calls in settings_of(table)}
     return hosts, minima
 

@@ -257,6 +257,7 @@ def _verdict(row: Row) -> str:
     reasons = {
         Reason.SAME_BITS: "same predictions",
         Reason.ONE_SEED: "these two models only: one seed",
+        Reason.OTHER_SEEDS: "one seed and several others: train the same seeds",
         Reason.FEW_ROUNDS: "too few rounds",
         Reason.HARDWARE: f"other hardware: {', '.join(row.unlike)}",
         Reason.VERSIONS: f"other versions: {', '.join(row.unlike)}",

@@ -98,8 +98,13 @@ def _accuracy(inputs: Inputs) -> Iterator[Row]:
             compare = statistics.compare_precisions
         difference = compare(_correct(one), _correct(other), ACCURACY_MARGIN)
         row = _names(kind, first, second) | {"metric": "accuracy", "margin": ACCURACY_MARGIN}
-        row |= {"seeds": min(len(one), len(other)), "difference": difference}
-        yield row | difference._asdict()
+        row |= {"seeds": min(len(one), len(other))}
+        if difference is None:
+            estimate = float(_correct(one).mean() - _correct(other).mean())
+            row |= {"estimate": estimate, "p_value": None, "verdict": Verdict.UNDECIDED}
+            yield row | {"reason": Reason.SEEDS, "found": str(len(one)), "required": str(len(other))}
+            continue
+        yield row | {"difference": difference} | difference._asdict()
 
 
 def _latency(inputs: Inputs) -> Iterator[Row]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from resbench.benchmark.latency import COLUMNS
 from resbench.benchmark.predictions import load_predictions
-from resbench.common.errors import ResbenchError, one_line
+from resbench.common.errors import ResbenchError, one_line, printable
 from resbench.common.files import read_json
 from resbench.runtime.providers import BASE_PROVIDER
 from resbench.statistics.metrics import agreement
@@ -254,7 +254,8 @@ def read_timings(samples: Path, host: Path) -> tuple[pd.DataFrame, dict[str, Any
         The calls, `COLUMNS` and `host`; and the host's description.
 
     Raises:
-        ResbenchError: A column is missing, a number is missing or not positive, or there is no row.
+        ResbenchError: A column is missing, a number is missing or not positive, there is no row, or the host was
+            described for another provider.
     """
     remedy = "not what `resbench latency` writes ({}); time the models again"
     texts = dict.fromkeys(TEXTS, "category")  # of millions of rows
@@ -274,6 +275,12 @@ def read_timings(samples: Path, host: Path) -> tuple[pd.DataFrame, dict[str, Any
     description = read_json(host)
     if not isinstance(description, dict) or not isinstance(description.get("name"), str):
         raise ResbenchError(f"{host}: {remedy.format('no name')}")
+    provider, timed = description.get("provider"), sorted(table["provider"].unique())
+    if isinstance(provider, str) and timed != [provider]:
+        raise ResbenchError(
+            f"{host}: of provider {printable(provider)}, but {samples} is of {printable(', '.join(timed))}; "
+            "give --host in the order of --samples, or time the models again"
+        )
     environment = str(description.get("environment", description["name"]))
     return table.assign(host=pd.Categorical([environment] * len(table))), description
 

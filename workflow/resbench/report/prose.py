@@ -53,6 +53,8 @@ def describe_comparison(row: Row) -> str:
     if row["kind"] in (Kind.PUBLISHED, Kind.TARGET):
         texts = PUBLISHED_TEXTS if row["kind"] == Kind.PUBLISHED else TARGET_TEXTS
         return texts[verdict].format(margin=accuracy_margin(row["margin"]))
+    if known(row["reason"]):
+        return f"undecided: {describe_departure(row)}"
     text = _latency(row, verdict) if row["metric"] == "latency" else _accuracy(row, verdict)
     if not known(row["seeds"]) or row["seeds"] != 1:
         return text
@@ -146,6 +148,7 @@ def describe_departure(row: Row) -> str:
         Reason.TRAIN_IMAGES: f"{_count(actual)} training images instead of {_count(required)}",
         Reason.EPOCHS: f"{_count(actual)} epochs instead of {_count(required)}",
         Reason.BATCH_SIZE: f"batches of {_count(actual)} instead of {_count(required)}",
+        Reason.SEEDS: f"{_count(actual)} and {_count(required)} seeds; train both with the same seeds",
         Reason.FEW_ROUNDS: f"{_count(actual)} {'round' if str(actual) == '1' else 'rounds'} timed, {required} needed",
     }[Reason(row["reason"])]
 
@@ -275,8 +278,6 @@ def _accuracy(row: Row, verdict: Verdict) -> str:
 
 
 def _latency(row: Row, verdict: Verdict) -> str:
-    if known(row["reason"]):
-        return f"undecided: {describe_departure(row)}"
     if verdict is Verdict.EQUIVALENT:
         return f"as fast within {latency_margin(row['margin'])}"
     if verdict is Verdict.UNDECIDED:

@@ -20,6 +20,7 @@ class Reason(StrEnum):
         EPOCHS: They were trained for another number of epochs.
         BATCH_SIZE: They were trained in batches of another size.
         FEW_ROUNDS: Too few rounds were timed for an interval.
+        SEEDS: One network has one seed, the other several.
     """
 
     DATASET = "dataset"
@@ -28,6 +29,7 @@ class Reason(StrEnum):
     EPOCHS = "epochs"
     BATCH_SIZE = "batch_size"
     FEW_ROUNDS = "few_rounds"
+    SEEDS = "seeds"
 
 
 class Departure(NamedTuple):

@@ -100,21 +100,24 @@ def next_run_interval(correct: Correct) -> tuple[float, float]:
     return max(0.0, mean - half), min(1.0, mean + half)
 
 
-def compare_networks(first: Correct, second: Correct, margin: float = ACCURACY_MARGIN) -> Difference:
+def compare_networks(first: Correct, second: Correct, margin: float = ACCURACY_MARGIN) -> Difference | None:
     """Compare two networks that were trained independently of each other and tested on the same images.
 
-    Where either has only one seed, the first model of each is compared: McNemar's exact test (1947) on the images where
-    one is right and the other wrong, and the interval of Agresti & Min (2005).
+    With one seed of each, the two models are compared: McNemar's exact test (1947) on the images where one is right and
+    the other wrong, and the interval of Agresti & Min (2005).
 
     Args:
         first, second: (seeds, images), over the same images.
         margin: Equivalence margin, a fraction.
 
     Returns:
-        The difference of their accuracies.
+        The difference of their accuracies; None where one network has one seed and the other several: nothing shows how
+        far seeds of the first differ, or singles out one model of the other.
     """
-    if min(len(first), len(second)) == 1:
+    if len(first) == len(second) == 1:
         return _compare_two_models(first[0], second[0], margin)
+    if min(len(first), len(second)) == 1:
+        return None
     variances = _variances(first.astype(np.int8), second.astype(np.int8))
     return _difference(variances, float(first.mean() - second.mean()), margin)
 
