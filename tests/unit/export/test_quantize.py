@@ -79,6 +79,25 @@ def test_both_ends_are_kept_in_float_and_what_is_behind_flatten_is_not(fp32):
     assert quantize.ends(graph) == ["Conv_0"]
 
 
+def test_a_dense_layer_is_an_end_with_and_without_bias(fp32):
+    graph = onnx.load(fp32)
+    (dense,) = [node for node in graph.graph.node if node.op_type == "Gemm"]
+    dense.op_type = "MatMul"
+    del dense.input[2]
+    assert quantize.ends(graph) == ["Conv_0", "Gemm_0"]
+
+
+def test_a_network_of_both_ends_alone_is_quantised(fp32):
+    graph = onnx.load(fp32)
+    (second,) = [node for node in graph.graph.node if node.name == "Conv_1"]
+    second.op_type = "Identity"
+    del second.input[1]
+    assert quantize.ends(graph) == []
+    images = np.random.default_rng(1).integers(0, 256, (40, 32, 32, 3), np.uint8)
+    made = quantize.to_int8(graph, images, "minmax", quantize.ends(graph), threads=1)
+    np.testing.assert_allclose(answers(made, images), answers(graph, images), atol=0.1)
+
+
 def test_fp16_takes_pixels_and_gives_float32(fp32, data, tmp_path):
     quantize.quantize_model(fp32, data, "fp16", tmp_path / "fp16.onnx", **INT8)
     made = onnx.load(tmp_path / "fp16.onnx")

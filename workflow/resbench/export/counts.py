@@ -76,7 +76,8 @@ def _count(node: NodeProto, shapes: dict[str, tuple[int, ...]]) -> int:
         for term, name in zip(terms, node.input, strict=True):
             before, _, after = term.partition("...")
             unnamed = len(shapes[name]) - len(before) - len(after)  # counted from the last, as in broadcasting
-            for label, side in zip((*before, *range(-unnamed, 0), *after), shapes[name], strict=True):
+            labels: list[str | int] = [*before, *range(-unnamed, 0), *after]
+            for label, side in zip(labels, shapes[name], strict=True):
                 sides[label] = max(side, sides.get(label, 1))
         return math.prod(sides.values())
     transposed = node.op_type == "Gemm" and any(a.name == "transA" and a.i for a in node.attribute)

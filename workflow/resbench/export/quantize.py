@@ -129,7 +129,7 @@ def ends(graph: ModelProto) -> list[str]:
     """Return the nodes that int8 would harm more than speed up: the first convolution, dense layers with few weights.
 
     They would round the image itself, or the logits. A dense layer after a Flatten has most of a network's weights and
-    is not one of them.
+    is not one of them. A network that has no other layers with weights has no ends, so that int8 can be made of it.
 
     Args:
         graph: The fp32 graph.
@@ -137,10 +137,13 @@ def ends(graph: ModelProto) -> list[str]:
     Returns:
         The names.
     """
-    producers = {output: node.op_type for node in graph.graph.node for output in node.output}
-    convolutions = [node.name for node in graph.graph.node if node.op_type == "Conv"]
-    dense = [node for node in graph.graph.node if node.op_type == "Gemm"]
-    return [*convolutions[:1], *(node.name for node in dense if producers[node.input[0]] != "Reshape")]
+    nodes = graph.graph.node
+    producers = {output: node.op_type for node in nodes for output in node.output}
+    convolutions = [node.name for node in nodes if node.op_type == "Conv"]
+    dense = [node for node in nodes if node.op_type == "Gemm"] + _dense_without_bias(graph)
+    names = [*convolutions[:1], *(node.name for node in dense if producers[node.input[0]] != "Reshape")]
+    quantized = set(quantized_nodes(graph)).difference(names)
+    return names if any(node.op_type in WEIGHTED for node in nodes if node.name in quantized) else []
 
 
 def to_int8(
@@ -231,6 +234,15 @@ def to_fp16(graph: ModelProto) -> ModelProto:
     if not np.isfinite(actual).all():
         raise ValueError("its values do not fit into float16")
     return half
+
+
+def _dense_without_bias(graph: ModelProto) -> list[NodeProto]:
+    """Return the products of a matrix and constant weights: dense layers without a bias, or with one of zeros."""
+    constants = {weight.name: len(weight.dims) for weight in graph.graph.initializer}
+    inferred = onnx.shape_inference.infer_shapes(graph, data_prop=True).graph.value_info
+    matrices = {value.name for value in inferred if len(value.type.tensor_type.shape.dim) == 2}
+    products = [node for node in graph.graph.node if node.op_type == "MatMul"]
+    return [node for node in products if node.input[0] in matrices and constants.get(node.input[1]) == 2]
 
 
 def _drop_repeated(nodes: Any) -> None:
