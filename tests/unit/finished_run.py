@@ -18,6 +18,7 @@ from resbench.data.contact_sheet import contact_sheet
 from resbench.data.corruptions import corrupt_split
 from resbench.data.store import Split, load_split, save_split
 from resbench.deploy.bundle import write_bundle
+from resbench.export.metadata import read_metadata, write_metadata
 from resbench.report.html.page import write_page
 from resbench.report.html.page_inputs import read_page_inputs
 from resbench.report.recommendation import Deployment
@@ -113,6 +114,9 @@ def write_model(folder, variant):
     add_record(model, record)
     write_history(model.with_name("history.csv"))
     fp32 = tiny_model(onnx_folder / "fp32.onnx", variant=variant, scale=NETWORKS[variant])
+    graph = onnx.load(fp32)
+    write_metadata(graph, read_metadata(graph) | {"macs": 5000, "keras_loss": 0.5})
+    onnx.save(graph, fp32)
     int8 = tiny_model(onnx_folder / "int8.onnx", variant=variant, scale=NETWORKS[variant] - 1, precision="int8")
     graph = onnx.load(int8)
     facts = {entry.key: entry.value for entry in graph.metadata_props}

@@ -105,6 +105,7 @@ def choose(folder):
     path.write_text(json.dumps(content))
 
 
+PARITY = "onnx/pool/seed0/parity.json"
 FP32, INT8 = "onnx/pool/seed0/fp32.onnx", "onnx/pool/seed0/int8.onnx"
 STORED = "predictions/pool/seed0/int8-cpu.npz"
 EXTRA, CORRUPTED = "predictions/pool/seed0/int8-cpu/contrast-3.npz", "data/corrupted/contrast-3.npz"
@@ -141,6 +142,14 @@ TAMPERED = {
     "Keras's accuracy": (
         edit("onnx/pool/seed0/parity.json", '"keras_accuracy": 0.9', '"keras_accuracy": 0.99'),
         "keras_accuracy_mean is '0.9', but '0.99' follows from the raw files",
+    ),
+    "multiply-adds": (
+        edit(PARITY, '"macs": 5000', '"macs": 50'),
+        f"{PARITY}: macs is 50, but 5000 in {FP32}",
+    ),
+    "a graph's size": (
+        edit(PARITY, '"model_bytes": ', '"model_bytes": 1'),
+        f"{PARITY}: model_bytes is 1",
     ),
     "a byte of a graph": (flip(FP32, 300), f"{FP32}: is missing, or not the file of which"),
     "another graph": (swap(FP32, "onnx/basic/seed0/fp32.onnx"), f"{FP32}: is of basic/seed0, but lies in pool/seed0"),
@@ -328,7 +337,16 @@ def test_pictures_are_compared_by_their_pixels(run_page):
 
 
 @pytest.mark.parametrize(
-    "kind", ["a cell of the report", "a verdict", "the recommended network", "a timed call", "a loss on other images"]
+    "kind",
+    [
+        "multiply-adds",
+        "a graph's size",
+        "a cell of the report",
+        "a verdict",
+        "the recommended network",
+        "a timed call",
+        "a loss on other images",
+    ],
 )
 def test_hashes_written_anew_do_not_hide_it(run, kind):
     """Who edits a number can write SHA256SUMS, too: what follows from the raw files cannot be argued with."""
@@ -383,7 +401,6 @@ def hide(folder):
         write_checksums(sums, [folder / name for name in read_checksums(sums)])
 
 
-PARITY = "onnx/pool/seed0/parity.json"
 FOUND = ("recommendations", 0, "precisions", "pool", "findings", 0)
 HOSTILE = {
     "an interval left out": (

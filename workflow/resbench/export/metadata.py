@@ -13,8 +13,19 @@ def write_metadata(model: ModelProto, facts: dict[str, Any]) -> None:
         model: The model.
         facts: Texts, and values that JSON can hold.
     """
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
-    helper.set_model_props(model, texts)
+    helper.set_model_props(model, metadata_texts(facts))
+
+
+def metadata_texts(facts: dict[str, Any]) -> dict[str, str]:
+    """Return facts as a model's metadata hold them.
+
+    Args:
+        facts: Texts, and values that JSON can hold.
+
+    Returns:
+        Texts, of which all but texts are JSON.
+    """
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
 
 
 def read_metadata(model: ModelProto) -> dict[str, str]:

@@ -15,7 +15,7 @@ from resbench.common.files import CHECKSUMS, read_checksums, read_json, sha256
 from resbench.data.contact_sheet import contact_sheet
 from resbench.data.corruptions import parse_name
 from resbench.data.store import load_split
-from resbench.export.metadata import read_metadata
+from resbench.export.metadata import metadata_texts, read_metadata
 from resbench.report.inputs import read_summary
 from resbench.report.recommendation import read_recommendations
 from resbench.training.record import read_record
@@ -81,6 +81,7 @@ def check_chain(folder: Path) -> Iterator[Fault]:
             if facts.get(key) != _hash(path):
                 yield Fault(path, f"is missing, or not the file of which {parity} holds the hash ({key})")
         yield from _check_record(model, parity, facts)
+        yield from _check_figures(fp32, parity, facts)
         yield from _check_place(parity, place, facts)
         for graph in sorted(parity.parent.glob("*.onnx")):
             yield from _check_graph(graph, place, _hash(fp32))
@@ -163,6 +164,18 @@ def _check_record(model: Path, parity: Path, facts: dict[str, Any]) -> Iterator[
             yield Fault(parity, f"{key} is {facts[key]!r:.60}, but {model} says {value!r:.60}")
 
 
+def _check_figures(fp32: Path, parity: Path, facts: dict[str, Any]) -> Iterator[Fault]:
+    """Yield facts and figures of a parity file that the graph's metadata, which the same export wrote, do not hold."""
+    stored = read(_read_graph, fp32)
+    if isinstance(stored, Fault):
+        return  # the check of the graphs names it
+    expected = stored | {"model_bytes": str(fp32.stat().st_size)}
+    for key, text in metadata_texts(facts).items():
+        wanted = expected.get(key, text)
+        if text != wanted:
+            yield Fault(parity, f"{key} is {text:.60}, but {wanted:.60} in {fp32}")
+
+
 def _check_place(path: Path, place: Path, facts: dict[str, Any]) -> Iterator[Fault]:
     own = f"{facts.get('variant')}/seed{facts.get('seed')}"
     if own != place.as_posix():
@@ -197,6 +210,8 @@ def _check_owners(folder: Path) -> Iterator[Fault]:
         graph = folder / "onnx" / place / f"{stored.precision}.onnx"
         if _hash(graph) != stored.model_sha256:
             yield Fault(path, f"is of another file than {graph}")
+        elif stored.model_bytes != (size := graph.stat().st_size):
+            yield Fault(path, f"model_bytes is {stored.model_bytes}, but {graph} has {size} bytes")
         images = images_of(folder, path)
         if stored.test_set != images.stem:
             yield Fault(path, f"is of the test set {printable(stored.test_set)}, which its name does not say")
