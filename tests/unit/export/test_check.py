@@ -4,10 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
+from resbench.cli import app
 from resbench.common.errors import ResbenchError
+from resbench.export import check
 from resbench.export.check import check_variant
+from typer.testing import CliRunner
 
 START = """
 import keras
@@ -111,6 +115,16 @@ def test_what_shows_without_a_second_process_is_refused_at_once(tmp_path, monkey
 def test_a_name_that_paths_and_metadata_do_not_take_is_refused(name):
     with pytest.raises(ResbenchError, match="letters, digits and _"):
         check_variant(name, [], None)
+
+
+def test_fp32_alone_is_checked_for_no_other_precision(monkeypatch):
+    asked = []
+    monkeypatch.setattr("resbench.training.devices.claim_device", lambda device, threads: nullcontext())
+    monkeypatch.setattr(check, "check_variant", lambda name, precisions, figures: asked.append(list(precisions)))
+    for options in (["--precision", "fp32"], ["--precision", "fp32", "--precision", "int8"], []):
+        result = CliRunner().invoke(app, ["check", "pool", *options])
+        assert result.exit_code == 0, result.output
+    assert asked == [[], ["int8"], ["int8", "fp16"]]
 
 
 def test_a_check_of_another_variant_does_not_count(resbench, tmp_path):
