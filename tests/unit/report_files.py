@@ -74,7 +74,13 @@ class Results:
         with samples.open("w", newline="") as stream:
             csv.writer(stream).writerows([columns, *rows])
         path = self.folder / f"host{len(self.timings)}.json"
-        machine = {"name": "Test CPU, 2 cores", "provider": "cpu", "packages": {"numpy": "2.4.6"}, "python": "3.11.7"}
+        provider = dict(zip(columns, rows[0], strict=False)).get("provider", "cpu") if rows else "cpu"
+        machine = {
+            "name": "Test CPU, 2 cores",
+            "provider": provider,
+            "packages": {"numpy": "2.4.6"},
+            "python": "3.11.7",
+        }
         path.write_text(json.dumps(machine if host is None else host))
         self.timings.append((samples, path))
 
