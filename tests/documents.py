@@ -75,6 +75,7 @@ def _network(fp32: pd.Series, int8: pd.Series) -> list[str]:
 
 METHODOLOGY = ROOT / "docs/methodology.md"
 PARTS: list[Part | File] = [
+    Part(ROOT / "README.md", "results", results_table),
     Part(METHODOLOGY, "columns", columns.documentation),
     Part(METHODOLOGY, "findings", recommendation.documentation),
     File(ROOT / "workflow/schemas/recommendation.schema.json", recommendation.json_schema),
