@@ -6,6 +6,8 @@ import subprocess
 import sys
 from contextlib import nullcontext
 
+import keras
+import numpy as np
 import pytest
 from resbench.cli import app
 from resbench.common.errors import ResbenchError
@@ -115,6 +117,30 @@ def test_what_shows_without_a_second_process_is_refused_at_once(tmp_path, monkey
 def test_a_name_that_paths_and_metadata_do_not_take_is_refused(name):
     with pytest.raises(ResbenchError, match="letters, digits and _"):
         check_variant(name, [], None)
+
+
+def test_constants_vary_and_keep_their_sign():
+    """What training changes is in the graph that is checked: biases, and scales of 0, 1 or almost 0."""
+    image = keras.Input((8,))
+    frozen = keras.layers.Dense(4, kernel_initializer="zeros", trainable=False)
+    x = keras.layers.LayerNormalization(gamma_initializer=keras.initializers.Constant(-1))(image)
+    model = keras.Model(image, keras.layers.Dense(3)(frozen(keras.layers.Dense(4, kernel_initializer="ones")(x))))
+    gamma, _, ones, _, kernel, _ = before = [variable.numpy() for variable in model.trainable_variables]
+    check.vary_constants(model)
+    after = [variable.numpy() for variable in model.trainable_variables]
+    assert all(np.ptp(values) > 0 for values in after)
+    np.testing.assert_array_equal(after[4], kernel)
+    assert (after[0] < gamma).all()
+    assert (after[2] > ones).all()
+    assert all(np.abs(now - then).max() < 0.1 for now, then in zip(after, before, strict=True))
+    assert not frozen.kernel.numpy().any()
+
+
+def test_the_graph_is_the_one_that_training_gives(resbench, tmp_path):
+    """One convolution and a head: int8 is made of both, with and without values of the biases."""
+    result = resbench("check", "mine", "--figures", tmp_path / "f.json", mine=network("x = layers.ReLU()(x)"))
+    assert result.returncode == 0, result.stderr
+    assert json.loads((tmp_path / "f.json").read_text())["int8_max_abs_diff"] < 0.1
 
 
 def test_fp32_alone_is_checked_for_no_other_precision(monkeypatch):

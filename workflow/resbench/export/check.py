@@ -36,6 +36,7 @@ from resbench.runtime.sessions import open_session
 
 IMAGES = 32  # random ones
 CLASSES = 10
+NOISE = 0.02  # standard deviation of what is added to constant variables
 OTHER_CLASSES = 7  # a second number shows whether a network respects `classes`
 # Names of the files in the folder that the two processes share.
 MODEL, DATA, EXPECTED, FIGURES = "model.keras", "images.npz", "expected.npy", "figures.json"
@@ -66,6 +67,7 @@ def check_variant(name: str, precisions: Sequence[str], result_path: Path | None
     if fault := arithmetic_fault(model):
         raise ResbenchError(f"{file}: {fault}")
     images = np.random.default_rng(0).integers(0, 256, (IMAGES, *IMAGE_SHAPE), dtype=np.uint8)
+    vary_constants(model)
     try:
         settle_normalization(model, images)
         expected = np.asarray(model(images, training=False))
@@ -100,6 +102,23 @@ def check_variant(name: str, precisions: Sequence[str], result_path: Path | None
         write_json(result_path, figures)
     say(", ".join(f"{key} {value}" for key, value in figures.items()))
     return figures
+
+
+def vary_constants(model: keras.Model) -> None:
+    """Add small random numbers to each trainable variable whose values are all equal.
+
+    Training changes them: a bias of zeros, or a scale of zeros or ones, whose operations are simplified away at first,
+    so that the untrained graph would be another than the trained one. No value changes its sign, nor comes closer to 0.
+
+    Args:
+        model: The network, which is changed.
+    """
+    random = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        values = variable.numpy()
+        if np.ptp(values) == 0:
+            noise = random.normal(scale=NOISE, size=values.shape)
+            variable.assign(values + np.where(values == 0, noise, np.sign(values) * np.abs(noise)))
 
 
 def settle_normalization(model: keras.Model, images: NDArray[np.uint8]) -> None:
