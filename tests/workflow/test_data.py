@@ -49,6 +49,16 @@ def test_a_source_that_is_missing_is_one_line_with_the_way_on(tree) -> None:
     assert "name its path first in data.sources" in output
 
 
+def test_a_password_of_a_source_is_not_in_the_page_s_configuration(tree) -> None:
+    address = "https://user:secret@localhost/mine.tar.gz"
+    tree.configure(data={"dataset": "custom", "sources": [address], "sha256": None}, variants=["resnet20"], seeds=[0])
+    status, output = tree.snakemake("--dry-run", "--printshellcmds", "results/report.html")
+    assert status == 0, output
+    command = next(line for line in output.splitlines() if "--config " in line)
+    assert "https://localhost/mine.tar.gz" in command
+    assert "secret" not in command
+
+
 def test_an_archive_in_cifar100s_layout_is_read_by_its_fine_labels(tree) -> None:
     random = np.random.default_rng(0)
     members = {"meta": {b"fine_label_names": [f"fine {n}" for n in range(100)]}}

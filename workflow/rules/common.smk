@@ -29,6 +29,7 @@ try:
     from resbench.common.system import cards
     from resbench.data.datasets import archive_of
     from resbench.data.fingerprint import fingerprint, fingerprint_test_set
+    from resbench.data.sources import without_password
     from resbench.runtime.providers import BASE_PROVIDER, PROVIDERS
     from resbench.stages import code_digest
 except ModuleNotFoundError as error:
@@ -118,10 +119,15 @@ def precisions_on(provider):
 
 
 def experiment(config):
-    """Return the configuration that results depend on, as JSON: without paths, download limits and the device."""
+    """Return the configuration that results depend on, as JSON: without paths, download limits and the device.
+
+    The page and a crate publish it: passwords in addresses are left out.
+    """
     chosen = {key: value for key, value in config.items() if key != "pathvars"}
     for section, keys in {"data": ("min_rate_kb", "window_s"), "training": ("device",)}.items():
         chosen[section] = {key: value for key, value in config[section].items() if key not in keys}
+    if chosen["data"]["sources"]:
+        chosen["data"]["sources"] = [without_password(source) for source in chosen["data"]["sources"]]
     providers = [{"name": name, "options": options} if options else name for name, options in PROVIDER_OPTIONS.items()]
     chosen["benchmark"] = config["benchmark"] | {"providers": providers}
     return json.dumps(chosen, sort_keys=True)  # sorted: another order is not a change

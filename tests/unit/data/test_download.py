@@ -10,7 +10,7 @@ import pytest
 from data_helpers import Server, files_in, refused_url, run_cli, running_server, serve, sha256, status
 from resbench.common.errors import ResbenchError
 from resbench.data import sources
-from resbench.data.sources import download_archive
+from resbench.data.sources import download_archive, without_password
 
 BODY = np.random.default_rng(0).bytes(300_000)
 HASH = sha256(BODY)
@@ -320,9 +320,36 @@ def test_all_failed_names_each_and_the_ways_on(server, dest, tmp_path):
     assert "make demo" in message
 
 
-def test_password_is_not_shown(server, dest):
-    url = server.add("a", BODY, status(403)).replace("http://", "http://user:secret@")
-    assert "secret" not in refusal(dest, url)
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("https://user:secret@host/a", "https://host/a"),
+        ("https://user:se@cret@host:8443/a", "https://host:8443/a"),
+        ("https://secret@host?token=secret", "https://host"),
+        ("HTTPS://host/@scope/a.zip?token=secret#part", "HTTPS://host/@scope/a.zip"),
+        ("ftp://user:secret@host/a", "ftp://host/a"),
+        ("photos/who?#1 @home", "photos/who?#1 @home"),
+        ("file:///home/me@work/a?.zip", "file:///home/me@work/a?.zip"),
+    ],
+)
+def test_passwords_and_tokens_are_not_part_of_what_is_shown(source, shown):
+    assert without_password(source) == shown
+
+
+@pytest.mark.parametrize("place", ["{}", "{}?token=secret", "http://", "http://[x", "http://ho st"])
+def test_password_is_not_shown(server, dest, capsys, place):
+    url = place.format(server.add("a", BODY, status(403))).replace("http://", "http://user:secret@")
+    assert "secret" not in refusal(dest, url) + capsys.readouterr().err
+
+
+def test_password_is_not_recorded(server, dest):
+    url = server.add("a", BODY)
+    with_password = url.replace("http://", "http://user:secret@") + "?token=secret"
+    assert fetch(dest, with_password)["source"] == url
+    killed = dest.with_name("killed")  # just before its end
+    killed.with_name("killed.part").write_bytes(BODY)
+    killed.with_name("killed.part.json").write_text(json.dumps({"url": with_password}))
+    assert fetch(killed, with_password)["source"] == url
 
 
 def test_a_local_file_may_have_any_length(dest, tmp_path, monkeypatch):

@@ -82,7 +82,7 @@ def _first_good(
 ) -> tuple[str, str]:
     """Return the source that completed `partial`, and the hash."""
     if expected and partial.size and sha256(partial.path) == expected:  # an earlier run was killed just before its end
-        return partial.origin.url if partial.origin else "an earlier run", expected
+        return without_password(partial.origin.url) if partial.origin else "an earlier run", expected
     if partial.size:
         say(f"{dest}: continuing after {partial.size:,} bytes of an earlier run")
     reasons: list[str] = []
@@ -174,6 +174,7 @@ def without_password(source: str) -> str:
         source: A URL or path.
 
     Returns:
-        The source without user name and password.
+        The source without user name and password and, of a web address, without its query, which may hold a token.
     """
-    return re.sub(r"(?<=://)[^/@]*@", "", source)
+    shown = re.sub(r"(?<=://)[^/?#]*@", "", source)  # a password may hold an @, too
+    return re.split(r"[?#]", shown)[0] if re.match("https?://", shown, re.IGNORECASE) else shown

@@ -22,6 +22,7 @@ from resbench.data.partial import Origin, Partial
 CHUNK = 1 << 16
 MAX_BYTES = 1 << 31  # CIFAR-10 has 170 MB: a server that sends more than this has something else
 CONNECT_SECONDS = 10.0
+NO_ADDRESS = "no valid address"  # without the error's text, which may quote a password
 
 
 class SourceError(Exception):
@@ -115,7 +116,7 @@ def local_path(source: str) -> Path | None:
     try:
         scheme, host, path, *_ = urlsplit(source)
     except ValueError as error:
-        raise SourceError(f"no valid address ({error})") from error
+        raise SourceError(NO_ADDRESS) from error
     if scheme in ("http", "https"):
         return None
     if scheme == "file":
@@ -241,6 +242,8 @@ def _ask(url: str, offset: int, limit: RateLimit) -> tuple[Response, Callable[[]
         raise SourceError(f"no connection within {CONNECT_SECONDS:.0f} s") from error
     except requests.ConnectionError as error:
         raise TransientError(plain_reason(error)) from error
+    except requests.exceptions.InvalidURL as error:
+        raise SourceError(NO_ADDRESS) from error
     except (requests.RequestException, ValueError) as error:
         raise SourceError(plain_reason(error)) from error
     try:
