@@ -1,5 +1,7 @@
 """Checkpoints survive damage and are never taken for another job's."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from resbench.training.checkpoints import Folder, State
@@ -49,6 +51,17 @@ def test_another_jobs_is_not_used(tmp_path, capsys):
     assert "not used" in capsys.readouterr().err
 
 
+def test_later_checkpoints_of_another_job_do_not_push_out_new_ones(tmp_path):
+    for epoch in (8, 9):
+        Folder(tmp_path, "job before an edit").save(state(epoch))
+    for epoch in (1, 2, 3):
+        Folder(tmp_path, "job").save(state(epoch))
+        assert_same(Folder(tmp_path, "job").load(), state(epoch))
+    assert len(list(tmp_path.iterdir())) == 4
+    Folder(tmp_path, "job").remove()
+    assert not tmp_path.exists()
+
+
 def test_no_folder_is_no_state(tmp_path):
     assert Folder(tmp_path / "none", "job").load() is None
     Folder(tmp_path / "none", "job").remove()
@@ -63,3 +76,22 @@ def test_remove_leaves_strangers_files(tmp_path):
     (folder / "notes.txt").touch()
     Folder(folder, "job").remove()
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+def test_only_files_of_its_own_names_are_checkpoints(tmp_path, monkeypatch):
+    """The folder may be one that holds other files, such as the working directory."""
+    monkeypatch.chdir(tmp_path)
+    others = ["my_epoch.npz", "epoch.npz", "epoch0001-mine.npz", "epoch9999_results.npz", "data.epochs.npz"]
+    for name in others:
+        (tmp_path / name).touch()
+    folder = Folder(Path(), "job")
+    for epoch in (1, 2, 3):
+        folder.save(state(epoch))
+    assert_same(folder.load(), state(3))
+    (tmp_path / ".epoch0004.k2_x81ab.npz").touch()
+    folder.remove()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)
+    for name in others:
+        (tmp_path / name).unlink()
+    folder.remove()
+    assert tmp_path.is_dir()

@@ -1,7 +1,9 @@
 """Checkpoints: the state of a training job after each epoch, from which a killed job continues."""
 
 import json
+import re
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +15,8 @@ from resbench.common.files import atomic
 from resbench.common.progress import say
 
 KEPT = 2  # where the newest is damaged, the one before it is used
+CHECKPOINT = re.compile(r"epoch(\d{4,})\.npz")
+UNFINISHED = re.compile(r"\.epoch\d{4,}\.\w+\.npz")  # of a job that was killed while it wrote one
 
 
 class State(NamedTuple):
@@ -36,14 +40,16 @@ class Folder:
 
     Attributes:
         path: The folder, made when the first state is saved.
-        fingerprint: Identifies the job: settings, data, device, code and network.
+        fingerprint: Identifies the job: settings, data, code and network.
     """
 
     path: Path
     fingerprint: str
 
     def save(self, state: State) -> None:
-        """Write the state after an epoch and delete all but the newest checkpoints.
+        """Write the state after an epoch and delete all but the newest checkpoints up to this epoch.
+
+        Later ones, which another job left here, are kept: they must not take the place of this job's.
 
         Args:
             state: The state.
@@ -51,9 +57,10 @@ class Folder:
         arrays: dict[str, Any] = {f"weights{i}": value for i, value in enumerate(state.weights)}
         arrays |= {f"optimizer{i}": value for i, value in enumerate(state.optimizer)}
         note = json.dumps({"fingerprint": self.fingerprint, "history": state.history})
-        with atomic(self.path / f"epoch{len(state.history):04d}.npz") as temporary, temporary.open("wb") as stream:
+        epoch = len(state.history)
+        with atomic(self.path / f"epoch{epoch:04d}.npz") as temporary, temporary.open("wb") as stream:
             np.savez(stream, note=np.array(note), **arrays)
-        for path in self._newest_first()[KEPT:]:
+        for path in self._newest_first(epoch)[KEPT:]:
             path.unlink()
 
     def load(self) -> State | None:
@@ -77,14 +84,19 @@ class Folder:
         return None
 
     def remove(self) -> None:
-        """Delete the checkpoints, and the folder if it is then empty."""
-        for path in self.path.glob("*epoch*.npz"):
-            path.unlink()
-        if self.path.is_dir() and not any(self.path.iterdir()):
+        """Delete the checkpoints, finished or not, and the folder if it is then empty."""
+        for path in self.path.glob("*.npz"):
+            if CHECKPOINT.fullmatch(path.name) or UNFINISHED.fullmatch(path.name):
+                path.unlink()
+        with suppress(OSError):  # there is none, it holds other files, or it is the working directory
             self.path.rmdir()
 
-    def _newest_first(self) -> list[Path]:
-        return sorted(self.path.glob("epoch*.npz"), reverse=True)
+    def _newest_first(self, last: int | None = None) -> list[Path]:
+        """Return the checkpoints up to an epoch, or all, by their epoch."""
+        names = ((CHECKPOINT.fullmatch(path.name), path) for path in self.path.glob("*.npz"))
+        epochs = {path: int(name[1]) for name, path in names if name}
+        chosen = (path for path, epoch in epochs.items() if last is None or epoch <= last)
+        return sorted(chosen, key=epochs.__getitem__, reverse=True)
 
 
 def _numbered(arrays: Any, name: str) -> list[NDArray[Any]]:
