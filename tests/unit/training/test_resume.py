@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 from resbench.data.store import Split, save_split
 from resbench.training import checkpoints, job
+from resbench.training.record import read_record
 
 
 def build(classes: int) -> keras.Model:
@@ -70,6 +71,18 @@ def test_other_code_does_not_continue_a_training(train, tmp_path, monkeypatch, c
     monkeypatch.setattr(job, "code_digest", lambda stage, *, variant, protocol: "edited")
     train("edited", tmp_path / "saved")
     assert "resumed" not in capsys.readouterr().err
+
+
+def test_another_card_and_number_of_threads_continue_a_training(train, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(checkpoints.Folder, "remove", lambda self: None)
+    train("first", tmp_path / "saved")
+    monkeypatch.setattr(job, "_device_name", lambda: "NVIDIA A100")
+    threads = SimpleNamespace(get_intra_op_parallelism_threads=lambda: 5)
+    monkeypatch.setattr(job.tf.config, "threading", threads)
+    train("second", tmp_path / "saved")
+    assert "resumed after epoch 2" in capsys.readouterr().err
+    record = read_record(tmp_path / "second.keras")
+    assert (record["device"], record["threads"]) == ("NVIDIA A100", 5)
 
 
 def test_the_time_left_follows_the_latest_epochs():

@@ -451,12 +451,14 @@ def in_float32(model: keras.Model, build: Callable[[int], keras.Model], plan: Pl
 
 
 def _fingerprint(job: Job, how: dict[str, Any], model: keras.Model) -> str:
-    """Return what identifies the job whose checkpoints may be resumed: settings, data, device, code and network.
+    """Return what identifies the job whose checkpoints may be resumed: settings, data, code and network.
 
-    The number of variables is included, since the states of random layers' seed generators are variables, too.
+    The device and the number of threads are left out: after an interruption, a job may get others. The number of
+    variables is included, since the states of random layers' seed generators are variables, too.
     """
     code = code_digest("train", variant=job.variant, protocol=job.protocol)
-    text = json.dumps(how, sort_keys=True) + code + model.to_json() + str(len(model.variables))
+    settings = {key: value for key, value in how.items() if key not in ("device", "threads")}
+    text = json.dumps(settings, sort_keys=True) + code + model.to_json() + str(len(model.variables))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
