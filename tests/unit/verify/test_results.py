@@ -477,6 +477,42 @@ def test_a_source_outside_of_the_folder_is_checked_too(run):
     assert any("elsewhere/samples.csv: was changed" in line for line in faults(run))
 
 
+def store_check(folder):
+    """Store the predictions of a bundle's check again with one probability changed."""
+    change_probability(folder / BUNDLE / "check/predictions.npz", 0, 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("tamper", "said"),
+    [
+        (edit(f"{BUNDLE}/labels.txt", "cat", "cow"), "labels.txt: line 1 is 'cow', but 'cat' follows"),
+        (edit(f"{BUNDLE}/README.md", "90.00", "99.00"), "README.md: line"),
+        (edit(f"{BUNDLE}/config.pbtxt", "max_batch_size: 1", "max_batch_size: 4"), "config.pbtxt: line 3 is"),
+        (flip(f"{BUNDLE}/warmup/image.uint8"), "warmup/image.uint8: is not the one that follows"),
+        (swap(f"{BUNDLE}/check/test.npz", "data/train.npz"), "check/test.npz: holds other images"),
+        (store_check, "check/predictions.npz: holds other images or predictions"),
+        (remove(f"{BUNDLE}/labels.txt"), "labels.txt: is missing"),
+    ],
+)
+def test_a_changed_bundle_is_named_though_its_hashes_were_written_anew(run, tamper, said):
+    tamper(run)
+    bundle = run / BUNDLE
+    files = [path for path in sorted(bundle.rglob("*")) if path.is_file() and path.name[0] not in "S."]
+    write_checksums(bundle / "SHA256SUMS", files)
+    found = faults(run)
+    assert [line.startswith(f"{BUNDLE}/{said}") for line in found] == [True], found
+
+
+def test_arrays_of_a_bundle_are_compared_whatever_packed_them(run):
+    path = run / BUNDLE / "check/test.npz"
+    with np.load(path) as arrays:
+        content = dict(arrays)
+    np.savez(path, **content)
+    files = [path for path in sorted((run / BUNDLE).rglob("*")) if path.is_file() and path.name[0] not in "S."]
+    write_checksums(run / BUNDLE / "SHA256SUMS", files)
+    assert faults(run) == []
+
+
 def test_a_bundle_s_hashes_cannot_lead_out_of_it(run):
     edit(f"{BUNDLE}/SHA256SUMS", "labels.txt", "../../../outside")(run)
     assert any("SHA256SUMS: line" in line and "outside of its folder" in line for line in faults(run))

@@ -1,4 +1,4 @@
-"""Check the chain of hashes: data → trained model → fp32 graph → int8 and fp16 → predictions, and graph → bundle."""
+"""Check the chain of hashes: data → trained model → fp32 graph → int8 and fp16 → predictions."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,18 +11,16 @@ from PIL import Image
 
 from resbench.benchmark.predictions import load_predictions
 from resbench.common.errors import ResbenchError, one_line, printable
-from resbench.common.files import CHECKSUMS, read_checksums, read_json, sha256
+from resbench.common.files import read_json, sha256
 from resbench.data.contact_sheet import contact_sheet
 from resbench.data.corruptions import parse_name
 from resbench.data.store import load_split
 from resbench.export.metadata import metadata_texts, read_metadata
 from resbench.report.inputs import read_summary
-from resbench.report.recommendation import read_recommendations
 from resbench.training.record import read_record
-from resbench.verify.faults import Fault, check_files, read
+from resbench.verify.faults import Fault, read
 
 LETTERS = 0.005  # share of a contact sheet's values that letters may change
-UNNAMED = (CHECKSUMS, ".snakemake_timestamp")  # files of a bundle that its hashes do not name
 
 
 def prediction_files(folder: Path) -> list[Path]:
@@ -86,39 +84,6 @@ def check_chain(folder: Path) -> Iterator[Fault]:
         for graph in sorted(parity.parent.glob("*.onnx")):
             yield from _check_graph(graph, place, _hash(fp32))
     yield from _check_owners(folder)
-
-
-def check_bundles(folder: Path) -> Iterator[Fault]:
-    """Yield the faults of the bundles: changed files, and models that are not the recommended ones.
-
-    Args:
-        folder: Folder of a finished run.
-
-    Yields:
-        The faults.
-    """
-    decided = read(read_recommendations, folder / "recommendation.json")
-    if isinstance(decided, Fault):
-        return  # the check of the tables names it
-    place = decided.deployed()
-    for bundle in sorted(path for path in folder.glob("model_repository/*") if path.is_dir()):
-        sums = read(read_checksums, bundle / CHECKSUMS)
-        if isinstance(sums, Fault):
-            yield sums
-            continue
-        yield from check_files(bundle, sums)
-        for path in sorted(path for path in bundle.rglob("*") if path.is_file() and path.name not in UNNAMED):
-            if path.relative_to(bundle).as_posix() not in sums:
-                yield Fault(path, f"is not named in {bundle / CHECKSUMS}")
-        if place is None or bundle.name not in place.precisions:
-            yield Fault(bundle, f"{folder / 'recommendation.json'} recommends no precision of this network")
-            continue
-        model, precision = bundle / "1/model.onnx", place.precisions[bundle.name].model.precision
-        candidates = [_hash(path) for path in folder.glob(f"onnx/{bundle.name}/*/{precision}.onnx")]
-        if _hash(model) not in candidates:
-            yield Fault(
-                model, f"is not {bundle.name} in {precision}, which {folder / 'recommendation.json'} recommends"
-            )
 
 
 def _check_data(data: Path, summary: dict[str, Any]) -> Iterator[Fault]:

@@ -12,7 +12,8 @@ from pathlib import Path
 from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import CHECKSUMS, read_checksums
 from resbench.crate.reading import results_folder
-from resbench.verify.chain import check_bundles, check_chain
+from resbench.verify.bundles import check_bundles
+from resbench.verify.chain import check_chain
 from resbench.verify.faults import Fault, Note, check_files
 from resbench.verify.histories import check_histories
 from resbench.verify.page import PAGE, PAGE_CHECKSUMS, check_page
@@ -79,7 +80,7 @@ def _faults(folder: Path, images: int, threads: int | None, note: Note, *, outsi
     if PAGE_CHECKSUMS in sources:
         yield from _guarded(folder / PAGE, check_page(folder, list(sources[PAGE_CHECKSUMS]), note))
     yield from _guarded(folder / "predictions", check_predictions(folder, images, threads, note))
-    yield from _guarded(folder / "model_repository", check_bundles(folder))
+    yield from _guarded(folder / "model_repository", check_bundles(folder, list(sources[CHECKSUMS])))
 
 
 def _guarded(path: Path, faults: Iterator[Fault]) -> Iterator[Fault]:
