@@ -28,6 +28,7 @@ PROTOCOLS = "resbench.training.protocols"
 # Modules that do not affect results: a stage may import them without depending on them.
 NEUTRAL = frozenset(
     {
+        "resbench.common.checkout",
         "resbench.common.errors",
         "resbench.common.files",
         "resbench.common.memory",

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 
 import onnxruntime
 import pytest
@@ -69,17 +68,3 @@ def test_governor_and_threads_a_core_are_read_where_the_kernel_shows_them(tmp_pa
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text(content)
     assert (host.governor(), host._smt()) == ("powersave", True)
-
-
-def test_commit_and_changes(tmp_path, monkeypatch):
-    (tmp_path / "host.py").write_text("")
-    monkeypatch.setattr(host, "__file__", str(tmp_path / "host.py"))
-    assert host.git_state() is None
-    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
-    for command in (["init", "-q"], ["add", "host.py"], ["commit", "-qm", "first"]):
-        subprocess.run([*git, *command], check=True)
-    state = host.git_state()
-    assert len(state["commit"]) == 40
-    assert not state["dirty"]
-    (tmp_path / "host.py").write_text("changed")
-    assert host.git_state() == {"commit": state["commit"], "dirty": True}

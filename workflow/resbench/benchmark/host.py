@@ -3,7 +3,6 @@
 import importlib.metadata
 import os
 import platform
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import psutil
 
 from resbench.common.cgroups import cpu_quota
+from resbench.common.checkout import git_state
 from resbench.common.system import available_cores, cards, core_numbers
 from resbench.runtime.backend import load_backend
 from resbench.runtime.providers import PROVIDERS
@@ -31,7 +31,6 @@ GPU_QUERY = {
     "persistence": "persistence_mode",
 }
 SYSTEM_CORES = Path("/sys/devices/system/cpu")
-TIMEOUT_S = 30  # git, on a file system that does not respond
 
 
 def describe_host(provider: str) -> dict[str, Any]:
@@ -133,24 +132,3 @@ def _version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def git_state() -> dict[str, Any] | None:
-    """Return the commit of the running code, and whether tracked files differ from it.
-
-    Returns:
-        `commit` and `dirty`; None outside a checkout.
-    """
-    commit = _git("rev-parse", "HEAD")
-    if commit is None:
-        return None
-    return {"commit": commit, "dirty": _git("status", "--porcelain", "--untracked-files=no") != ""}
-
-
-def _git(*arguments: str) -> str | None:
-    command = ["git", "-C", str(Path(__file__).parent), *arguments]
-    try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return result.stdout.strip() if result.returncode == 0 else None

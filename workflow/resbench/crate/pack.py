@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from resbench.benchmark.host import git_state
+from resbench.common.checkout import git_state
 from resbench.common.errors import ResbenchError
 from resbench.common.files import CHECKSUMS, atomic, read_checksums, read_json
 from resbench.common.progress import Progress, say

@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from resbench.benchmark.host import git_state
 from resbench.benchmark.predictions import predict
+from resbench.common.checkout import git_state
 from resbench.common.errors import ResbenchError
 from resbench.common.files import atomic, sha256, write_json
 from resbench.data.store import Split, load_split
