@@ -19,10 +19,11 @@ HOST = {
 }
 
 
-def run_folder(folder, *, right, latencies=None, seeds=(0, 1, 2), variant="pool", host=HOST, **facts):
+def run_folder(folder, *, right, latencies=None, seeds=(0, 1, 2), variant="pool", host=HOST, provider="cpu", **facts):
     """Write the folder of a run of one network on 100 images.
 
-    right: for each seed, which images it gets right; latencies: of each round's calls, in ms; facts: of the training.
+    right: for each seed, which images it gets right; latencies: of each round's calls, in ms; provider: of the timing;
+    facts: of the training.
     """
     folder.mkdir(parents=True)
     (folder / "flat").mkdir()
@@ -37,11 +38,16 @@ def run_folder(folder, *, right, latencies=None, seeds=(0, 1, 2), variant="pool"
         target.parent.mkdir(parents=True)
         shutil.move(flat.predictions[-1], target)
     if latencies is not None:
-        rows = [row for number, times in enumerate(latencies, 1) for row in calls(variant, times, number=number)]
+        rows = [
+            row
+            for number, times in enumerate(latencies, 1)
+            for row in calls(variant, times, number=number, provider=provider)
+        ]
         flat.time(rows, host=host)
-        (folder / "latency/cpu").mkdir(parents=True)
+        place = folder / "latency" / provider
+        place.mkdir(parents=True)
         for path, name in zip(flat.timings[-1], ("samples.csv", "host.json"), strict=True):
-            shutil.move(path, folder / "latency/cpu" / name)
+            shutil.move(path, place / name)
     (folder / "data").mkdir()
     (folder / "data/summary.json").write_text(json.dumps({"sha256": "ab", "train_images": 500, "test_images": 100}))
     shutil.rmtree(folder / "flat")

@@ -141,6 +141,18 @@ def test_latencies_of_unlike_environments_are_shown_and_not_judged(old, tmp_path
     assert {fact.name.removeprefix("cpu: ") for fact in found.differing} == change.keys()
 
 
+@pytest.mark.parametrize(("provider", "unlike"), [("cpu", ()), ("openvino", ()), ("cuda", ("gpus",))])
+def test_another_driver_matters_only_to_providers_that_run_on_the_gpu(tmp_path, provider, unlike):
+    hosts = [HOST | {"gpus": [{"name": "T4", "driver": driver}], "cuda": driver} for driver in ("550", "570")]
+    runs = [
+        run_folder(tmp_path / str(number), right=RIGHT, latencies=QUIET, host=host, provider=provider)
+        for number, host in enumerate(hosts)
+    ]
+    found = compared(*runs)
+    assert by_metric(found)["latency"].unlike == unlike
+    assert {fact.name for fact in found.differing} == {f"{provider}: gpus", f"{provider}: cuda"}
+
+
 def test_what_differs_is_listed_fact_by_fact(old, tmp_path):
     found = compared(old, run_folder(tmp_path / "new", right=RIGHT, epochs=20, protocol="he2015"))
     assert ("configuration", "training.epochs", "10", "20") in found.differing

@@ -252,9 +252,9 @@ def _latencies(old: Run, new: Run, spread: Spread, across_versions: bool) -> Ite
         before, after = old.minima[key], new.minima[key]
         ratio = compare_occasions(after, before, spread, LATENCY_MARGIN)
         row = _latency_row(key, occasion_latency(before), occasion_latency(after), ratio)
-        hosts = old.hosts[key[2]], new.hosts[key[2]]
+        provider = key[2]
         for reason, names in ((Reason.HARDWARE, HARDWARE), (Reason.VERSIONS, [] if across_versions else VERSIONS)):
-            if found := unlike(*hosts, names):
+            if found := unlike(provider, old.hosts[provider], new.hosts[provider], names):
                 row = row._replace(low=None, high=None, p_value=None, p_equivalence=None)
                 row = row._replace(verdict=Verdict.NOT_COMPARABLE, reason=reason, unlike=tuple(found))
                 break

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from resbench.compare.run import Run
+from resbench.runtime.providers import PROVIDERS
 
 TRAINING = ["protocol", "epochs", "batch_size", "limit", "validation", "train_images", "xla", "mixed_precision"]
 TRAINED_ON = ["device", "threads", "tensorflow"]
@@ -12,6 +13,8 @@ TIMING = ["preset", "rounds", "images", "provider_options"]
 HARDWARE = ["processor", "cores_available", "cgroup_cpu_quota", "smt", "gpus"]
 # The runtime: latencies are judged where these differ only on request.
 VERSIONS = ["runtime", "runtime_version", "cuda", "provider_options"]
+# Of these, what only providers that run on a GPU depend on.
+OF_GPU = frozenset({"gpus", "cuda"})
 SYSTEM = ["memory_gb", "governor", "kernel", "os", "python"]
 
 
@@ -87,10 +90,13 @@ def facts(run: Run) -> Iterator[tuple[tuple[str, str], str]]:
             yield ("environment", f"{provider}: {package}"), _text(version)
 
 
-def unlike(old: Mapping[str, Any], new: Mapping[str, Any], names: Iterable[str]) -> list[str]:
-    """Return the names of the facts in which two hosts differ; of GPUs, only name and driver are compared.
+def unlike(provider: str, old: Mapping[str, Any], new: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """Return the names of the facts in which two hosts differ.
+
+    GPUs are compared where the provider runs on one, by name and driver.
 
     Args:
+        provider: Name of the provider that was timed on them.
         old: The old run's host, as in host.json.
         new: The new run's host.
         names: Names of the facts to compare.
@@ -98,7 +104,9 @@ def unlike(old: Mapping[str, Any], new: Mapping[str, Any], names: Iterable[str])
     Returns:
         Those that differ.
     """
-    return [name for name in names if _steady(old.get(name)) != _steady(new.get(name))]
+    record = PROVIDERS.get(provider)
+    ignored = OF_GPU if record and not record.needs_gpu else ()
+    return [name for name in names if name not in ignored and _steady(old.get(name)) != _steady(new.get(name))]
 
 
 def _steady(value: Any) -> Any:
