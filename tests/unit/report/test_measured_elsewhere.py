@@ -59,7 +59,24 @@ def test_a_provider_that_was_only_timed_elsewhere_has_a_note_until_its_predictio
     assert "No accuracy with" not in page
 
 
-def test_the_same_environment_twice_is_refused(good):
+def test_rounds_of_two_measurements_are_not_paired_though_the_environment_is_the_same(results):
+    """Round 3 of one was at another time than round 3 of the other: their ratio shows nothing of the models."""
+    for variant in ("pool", "deep", "basic"):
+        results.model(variant, 0, right=73)
+    results.time(timed(pool=1.0, deep=2.0), host=HERE)
+    results.time([line for n in range(1, 6) for line in calls("basic", [4 + n / 1000] * 3, number=n)], host=HERE)
+    rows, page = results.collate()
+    assert [(row["variant"], row["latency_min_ms"]) for row in rows] == [
+        ("pool", "1.001"),
+        ("deep", "2.001"),
+        ("basic", "4.001"),
+    ]
+    compared = rows_of(results.folder / "out/comparisons.csv")
+    assert [(row["first"], row["second"]) for row in compared if row["metric"] == "latency"] == [("pool", "deep")]
+    assert "Deploy **pool** in **fp32**" in page
+
+
+def test_the_same_models_in_the_same_environment_twice_are_refused(good):
     good.time(calls("pool", [10.0] * 3))
     good.refused("of the same model as")
 

@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from resbench.report.inputs import Evaluation, Inputs, Key, evaluations_by_model, settings
+from resbench.report.inputs import Evaluation, Inputs, Key, evaluations_by_model, settings_of
 from resbench.report.published import TARGET, Reason, departure
 from resbench.statistics import accuracy as statistics
 from resbench.statistics.accuracy import Correct
@@ -53,8 +54,8 @@ def comparison_rows(inputs: Inputs, dataset: str) -> list[Row]:
     published one; there are no p-values. seeds: the number of seeds of each; with 1 the row is about these two models
     alone.
 
-    metric `latency`, for each host, provider, batch size and number of threads: the same pairs. estimate is the ratio
-    of the first latency to the second, of paired rounds and shortest calls.
+    metric `latency`, for each host, provider, batch size and number of threads: the same pairs, where one measurement
+    timed both. estimate is the ratio of the first latency to the second, of paired rounds and shortest calls.
 
     p_adjusted is Holm's over a family, the rows that share `FAMILY`. verdict is `equivalent` where the interval lies
     within the margin (p_equivalence < 5 %), else `better` or `worse` where p_adjusted is below 5 %, else `undecided`;
@@ -108,9 +109,14 @@ def _accuracy(inputs: Inputs) -> Iterator[Row]:
 
 
 def _latency(inputs: Inputs) -> Iterator[Row]:
+    for table in inputs.timings:  # rounds are paired within one measurement: those of another one were at another time
+        yield from _latency_within(table, inputs)
+
+
+def _latency_within(table: pd.DataFrame, inputs: Inputs) -> Iterator[Row]:
     minima = {
         key: dict(zip(np.unique(calls["round"]).tolist(), round_minima(calls), strict=True))
-        for key, calls in settings(inputs)
+        for key, calls in settings_of(table)
     }
     for kind, first, second in _pairs(minima, inputs):
         rounds = [number for number in minima[first] if number in minima[second]]

@@ -86,7 +86,7 @@ class Inputs(NamedTuple):
 
     Attributes:
         parity, evaluations: In the order given.
-        timings, hosts: One for each provider: `COLUMNS` and the host's name; the host's description.
+        timings, hosts: One for each measurement: `COLUMNS` and the host's name; the host's description.
         summary: What `convert --summary` wrote.
     """
 
