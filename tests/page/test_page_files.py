@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pandas as pd
 import pytest
-from experiment import HOST, SETTINGS, Experiment
+from experiment import ENVIRONMENT, HOST, SETTINGS, Experiment
 from PIL import Image
 from resbench.common.errors import ResbenchError
 from resbench.report.compared import ACCURACY, LATENCY, PRECISION, PUBLISHED, comparison_tables
@@ -87,7 +87,7 @@ def test_two_hosts_with_the_same_provider_have_figures_and_comparisons_of_their_
     experiment = Experiment(tmp_path, seeds=[0]).write()
     host = json.loads(experiment.host_json.read_text())
     elsewhere = tmp_path / "elsewhere.json"
-    elsewhere.write_text(json.dumps(host | {"name": "Raspberry Pi, 4 cores"}))
+    elsewhere.write_text(json.dumps(host | dict.fromkeys(("name", "environment"), "Raspberry Pi, 4 cores")))
     experiment.timings.append((experiment.samples, elsewhere))
     experiment.collate()
     write_page(tmp_path / "report.html", tmp_path / "figures", experiment.inputs())
@@ -96,7 +96,7 @@ def test_two_hosts_with_the_same_provider_have_figures_and_comparisons_of_their_
     assert len(charts) == len(set(charts))
     assert {f"{kind}-cpu-2-batch1-threads1" for kind in ("tradeoff", "latency")} < set(charts)
     assert [chart for chart in charts if chart.startswith("precision-accuracy")] == ["precision-accuracy-cpu"]
-    for name in (HOST, "Raspberry Pi, 4 cores"):
+    for name in (ENVIRONMENT, "Raspberry Pi, 4 cores"):
         assert f"Measured with the CPU provider on {name}, on 1 thread" in text
         assert f"CPU, one image at a time on 1 thread, {name}</td>" in text
         assert f"One image at a time on 1 thread, CPU, {name}</h3>" in text

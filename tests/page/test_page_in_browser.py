@@ -151,7 +151,8 @@ def test_it_prints_completely_and_on_white(browser, page):
 
 def test_text_from_files_stays_text(browser, tmp_path):
     hostile = "CIFAR-10 </script><script>window.taken = 1</script><img src=x onerror='window.taken = 1'>"
-    host = {"name": "</title><script>window.taken = 1</script>", "stable": False, "warnings": ["<b>steal</b>"]}
+    host = dict.fromkeys(("name", "environment"), "</title><script>window.taken = 1</script>")
+    host |= {"stable": False, "warnings": ["<b>steal</b>"]}
     experiment = Experiment(tmp_path, dataset=hostile, host=host, seeds=[0], precisions=["fp32"]).write()
     write_page(tmp_path / "report.html", tmp_path / "figures", experiment.inputs())
     browser.open(tmp_path / "report.html")

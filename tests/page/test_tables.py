@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from experiment import CALLS, HOST, ROUNDS, Experiment
+from experiment import CALLS, ENVIRONMENT, ROUNDS, Experiment
 from resbench.common.errors import ResbenchError
 from resbench.report.environments import Environment, environments
 from resbench.report.html.page import write_page
@@ -99,7 +99,7 @@ def test_few_calls_leave_dashes_and_untimed_models_no_row(host):
 def test_scenarios_are_shown_next_to_resbench_s_p90(experiment: Experiment):
     inputs = experiment.inputs()
     (view,) = scenario_views(inputs.scenarios, inputs.report)
-    assert view.table.caption == f"LoadGen 6.0.17, preset smoke, with the CPU provider on {HOST}, on 1 thread"
+    assert view.table.caption == f"LoadGen 6.0.17, preset smoke, with the CPU provider on {ENVIRONMENT}, on 1 thread"
     assert view.refusals == ["basic int8, Server: Reduce target QPS to improve latency."]
     ours = inputs.report.loc[0, "latency_p90_ms"]
     assert lines(view.table) == {

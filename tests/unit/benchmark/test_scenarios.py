@@ -5,6 +5,7 @@ import csv
 import numpy as np
 import pytest
 from resbench.benchmark import scenarios
+from resbench.benchmark.host import describe_host
 from resbench.benchmark.loadgen_worker import Outcome, read_outcome
 from resbench.benchmark.presets import SCENARIO_PRESETS, SMOKE, Size
 from resbench.benchmark.scenarios import COLUMNS, confirm_rate, measure_scenarios, search_rate
@@ -39,6 +40,7 @@ def test_loadgen_calls_all_three_scenarios_valid(tmp_path, images):
         assert (row["variant"], row["precision"], row["provider"], row["threads"]) == ("pool", "fp32", "cpu", "1")
         assert 0 < float(row["p50_ms"]) <= float(row["p90_ms"]) <= float(row["p99_ms"])
         assert row["loadgen"].count(".") == 2
+        assert row["host"] == describe_host("cpu")["environment"]  # which the report takes, see `read_timings`
     single, offline, server = rows.values()
     assert float(single["rate_ips"]) <= 2 * 1e3 / float(single["p50_ms"])  # half the calls take the median or more
     assert (single["batch_size"], offline["batch_size"], single["p99_bound_ms"]) == ("1", "8", "")

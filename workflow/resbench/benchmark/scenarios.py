@@ -86,7 +86,8 @@ def measure_scenarios(
             batch_size=batch_size,
             bound_ms=bound_ms,
         )
-        identity, host = identities[model], describe_host(provider)["name"]
+        # As in report.csv, with which the page joins these rows.
+        identity, host = identities[model], describe_host(provider)["environment"]
         for scenario, outcome in run_scenarios(job, images, SCENARIO_PRESETS[preset]).items():
             rows.append(
                 [
