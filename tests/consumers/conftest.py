@@ -15,7 +15,7 @@ from resbench.data.digits import write_digits_archive
 from resbench.data.store import Split, load_split, save_split
 from resbench.deploy.bundle import write_bundle
 from resbench.report.recommendation import Deployment
-from resbench.report.table import collate_report
+from resbench.report.table import ReportFiles, collate_report
 
 IMAGES = 32
 PICTURE = "photo.png"
@@ -87,13 +87,11 @@ def collate(folder: Path, models: Path, precision: str) -> None:
     pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / "samples.csv", index=False)
     (folder / "host.json").write_text(json.dumps({"name": "a host", "provider": "cpu"}))
     (folder / "summary.json").write_text(json.dumps({"sha256": None, "source": "digits"}))
-    names = ("report.csv", "comparisons.csv", "recommendation.json", "report.md", "SHA256SUMS")
     collate_report(
-        *[folder / name for name in names],
-        None,
+        ReportFiles.of(folder),
         folder / "summary.json",
         [models / "parity.json"],
         [models / "fp32.npz", models / "int8.npz"],
         [(folder / "samples.csv", folder / "host.json")],
-        Deployment(provider="cpu", batch_size=1, threads=1, precision=precision),
+        deployment=Deployment(provider="cpu", batch_size=1, threads=1, precision=precision),
     )

@@ -13,7 +13,7 @@ from resbench.benchmark.predictions import Predictions
 from resbench.data.datasets import DATASETS
 from resbench.data.store import Split, save_split
 from resbench.report.html.page_inputs import PageInputs, read_page_inputs
-from resbench.report.table import collate_report
+from resbench.report.table import ReportFiles, collate_report
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 SETTINGS = [(1, 1), (32, 1)]
@@ -192,16 +192,7 @@ class Experiment:
 
     def collate(self) -> None:
         collate_report(
-            self.report,
-            self.comparisons,
-            self.recommendation,
-            self.folder / "report.md",
-            self.folder / "SHA256SUMS",
-            self.dataset,
-            self.summary,
-            self.parity,
-            self.predictions,
-            self.timings,
+            ReportFiles.of(self.folder), self.summary, self.parity, self.predictions, self.timings, name=self.dataset
         )
 
     def _write_scenarios(self, path: Path) -> None:

@@ -23,7 +23,7 @@ from resbench.report.html.page import write_page
 from resbench.report.html.page_inputs import read_page_inputs
 from resbench.report.recommendation import Deployment
 from resbench.report.robustness import write_robustness
-from resbench.report.table import collate_report
+from resbench.report.table import ReportFiles, collate_report
 from resbench.training.record import add_record
 from tiny_models import CLASSES, tiny_model
 
@@ -40,7 +40,6 @@ def finished(tmp_path_factory):
     parity = [write_model(folder, variant) for variant in NETWORKS]
     predictions = [write_predictions(folder, variant, precision) for variant in NETWORKS for precision in SPEED]
     timings = write_latency(folder / "latency/cpu")
-    names = ("report.csv", "comparisons.csv", "recommendation.json", "report.md", "SHA256SUMS")
     where = Deployment(provider="cpu", batch_size=1, threads=1)
     summary = folder / "data/summary.json"
     robustness = folder / "robustness.csv"
@@ -48,7 +47,8 @@ def finished(tmp_path_factory):
     write_robustness(robustness, [*predictions, *extra])
     corrupted = folder / f"data/corrupted/{CORRUPTED}.npz"
     write_checksums(folder / "SHA256SUMS.robustness", [corrupted, *predictions, *extra, robustness])
-    collate_report(*[folder / name for name in names], None, summary, parity, predictions, [timings], where, robustness)
+    sources = (summary, parity, predictions, [timings])
+    collate_report(ReportFiles.of(folder), *sources, deployment=where, robustness=robustness)
     for variant in NETWORKS:
         write_bundle(
             folder / "model_repository" / variant,

@@ -8,7 +8,7 @@ import pytest
 from resbench.benchmark.latency import COLUMNS
 from resbench.common.errors import ResbenchError
 from resbench.data.datasets import DATASETS
-from resbench.report.table import collate_report
+from resbench.report.table import ReportFiles, collate_report
 
 LABELS = np.array([0, 1] * 50, np.uint8)
 PUBLISHED = {  # accuracy, loss, protocol, kind
@@ -88,11 +88,10 @@ class Results:
         """The rows of report.csv, and report.md."""
         if dataset != "CIFAR-10":
             self.summary.write_text(json.dumps({"sha256": "ab" * 32, "source": "https://host/a.tar.gz"}))
-        out = self.folder / "out"
-        names = ("report.csv", "comparisons.csv", "recommendation.json", "report.md", "SHA256SUMS")
-        outputs = [out / name for name in names]
-        collate_report(*outputs, dataset, self.summary, self.parity, self.predictions, self.timings, deployment)
-        return rows_of(outputs[0]), outputs[3].read_text(encoding="utf-8")
+        files = ReportFiles.of(self.folder / "out")
+        sources = (self.summary, self.parity, self.predictions, self.timings)
+        collate_report(files, *sources, name=dataset, deployment=deployment)
+        return rows_of(files.report), files.markdown.read_text(encoding="utf-8")
 
     def compare(self, dataset="CIFAR-10"):
         """The rows of comparisons.csv."""

@@ -9,7 +9,7 @@ from report_files import LABELS, calls, rows_of
 from resbench.benchmark.latency import COLUMNS
 from resbench.data.datasets import DATASETS
 from resbench.report.columns import REPORT_COLUMNS
-from resbench.report.table import collate_report
+from resbench.report.table import ReportFiles, collate_report
 from resbench.statistics.latency import FEWEST_FOR_P90, FEWEST_FOR_P99
 from scipy.stats import binom
 
@@ -135,18 +135,8 @@ def test_images_are_called_by_their_hash_and_never_by_a_default(good, summary, n
     good.collate(name)
     good.summary.write_text(json.dumps(summary))
     out = good.folder / "out"
-    collate_report(
-        out / "report.csv",
-        out / "comparisons.csv",
-        out / "recommendation.json",
-        out / "report.md",
-        out / "SHA256SUMS",
-        name,
-        good.summary,
-        good.parity,
-        good.predictions,
-        good.timings,
-    )
+    files = ReportFiles.of(out)
+    collate_report(files, good.summary, good.parity, good.predictions, good.timings, name=name)
     assert {row["dataset"] for row in rows_of(out / "report.csv")} == {title}
     assert "Warning: Not CIFAR-10." in (out / "report.md").read_text()
 

@@ -38,14 +38,16 @@ def collate(
 ) -> None:
     """Collect all results in one table, compare the models and recommend one."""
     from resbench.report.recommendation import Deployment
-    from resbench.report.table import collate_report
+    from resbench.report.table import ReportFiles, collate_report
 
     timings = _timings(samples, host, measured)
     deployment = None
     if provider:
         deployment = Deployment(provider=provider, batch_size=batch_size, threads=threads, precision=precision)
-    outputs = (report, comparisons, recommendation, markdown, checksums)
-    collate_report(*outputs, name, summary, parity, predictions, timings, deployment, robustness)
+    files = ReportFiles(report, comparisons, recommendation, markdown, checksums)
+    collate_report(
+        files, summary, parity, predictions, timings, name=name, deployment=deployment, robustness=robustness
+    )
 
 
 def robustness(

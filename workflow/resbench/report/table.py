@@ -2,8 +2,9 @@
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
-from resbench.common.files import atomic, checksum_lines
+from resbench.common.files import CHECKSUMS, atomic, checksum_lines
 from resbench.data.datasets import describe
 from resbench.report.columns import METRICS, REPORT_COLUMNS, report_row
 from resbench.report.comparisons import COMPARISON_COLUMNS, comparison_rows
@@ -18,33 +19,49 @@ from resbench.report.robustness_tables import read_robustness
 from resbench.report.schema import read_comparisons, read_report
 
 
+class ReportFiles(NamedTuple):
+    """The files that `collate` writes; checksums are of the sources in their order, then of the other files."""
+
+    report: Path
+    comparisons: Path
+    recommendation: Path
+    markdown: Path
+    checksums: Path
+
+    @classmethod
+    def of(cls, results: Path) -> "ReportFiles":
+        """Return the files of a results folder, by the workflow's names.
+
+        Args:
+            results: The folder.
+
+        Returns:
+            Their paths.
+        """
+        names = ("report.csv", "comparisons.csv", "recommendation.json", "report.md", CHECKSUMS)
+        return cls(*(results / name for name in names))
+
+
 def collate_report(
-    report: Path,
-    comparisons: Path,
-    recommendation: Path,
-    markdown: Path,
-    checksums: Path,
-    name: str | None,
+    files: ReportFiles,
     summary: Path,
     parity: list[Path],
     predictions: list[Path],
     timings: list[tuple[Path, Path]],
+    *,
+    name: str | None = None,
     deployment: Deployment | None = None,
     robustness: Path | None = None,
 ) -> None:
     """Write all five files from every stage's output, or none.
 
     Args:
-        report: report.csv, to write.
-        comparisons: comparisons.csv, to write.
-        recommendation: recommendation.json, to write.
-        markdown: report.md, to write.
-        checksums: SHA256SUMS, to write: of the sources in their order, then of the other outputs.
-        name: The user's name for images of no known dataset; see `resbench.data.datasets.describe`.
+        files: Files to write.
         summary: What `convert --summary` wrote; its hash decides which dataset this is.
         parity: What `export --parity` wrote, one for each model.
         predictions: What `evaluate` wrote, one for each model, precision and provider.
         timings: What `latency` wrote, (samples, host) for each provider.
+        name: The user's name for images of no known dataset; see `resbench.data.datasets.describe`.
         deployment: Where bundles will run, and which precision the user asks for; see `recommend`.
         robustness: What `robustness` wrote; None where there is no further test set.
 
@@ -57,14 +74,14 @@ def collate_report(
     compared = comparison_rows(inputs, dataset)
     decided = recommend(rows, compared, deployment)
     with ExitStack() as stack:
-        new = {path: stack.enter_context(atomic(path)) for path in (report, comparisons, recommendation, markdown)}
-        new[report].write_text(to_csv(rows, REPORT_COLUMNS), encoding="utf-8")
-        new[comparisons].write_text(to_csv(compared, COMPARISON_COLUMNS), encoding="utf-8")
-        new[recommendation].write_text(decided.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        new = {path: stack.enter_context(atomic(path)) for path in files[:-1]}
+        new[files.report].write_text(to_csv(rows, REPORT_COLUMNS), encoding="utf-8")
+        new[files.comparisons].write_text(to_csv(compared, COMPARISON_COLUMNS), encoding="utf-8")
+        new[files.recommendation].write_text(decided.model_dump_json(indent=2) + "\n", encoding="utf-8")
         # Read from the files, so that report.md has the same digits as the page, and invalid files are refused.
         document = build_document(
-            read_report(new[report]),
-            read_comparisons(new[comparisons]),
+            read_report(new[files.report]),
+            read_comparisons(new[files.comparisons]),
             decided,
             inputs.timings,
             inputs.hosts,
@@ -72,8 +89,8 @@ def collate_report(
             inputs.parity[0].test_images,
             read_robustness(robustness) if robustness else None,
         )
-        new[markdown].write_text(render_markdown(document), encoding="utf-8")
+        new[files.markdown].write_text(render_markdown(document), encoding="utf-8")
         sources = [summary, *parity, *predictions, *(path for pair in timings for path in pair)]
         sources += [robustness] if robustness else []
-        files = {path: path for path in sources} | new
-        stack.enter_context(atomic(checksums)).write_text(checksum_lines(files, checksums.parent), encoding="utf-8")
+        lines = checksum_lines({path: path for path in sources} | new, files.checksums.parent)
+        stack.enter_context(atomic(files.checksums)).write_text(lines, encoding="utf-8")

@@ -13,10 +13,9 @@ from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import CHECKSUMS
 from resbench.report.comparisons import COMPARISON_COLUMNS
 from resbench.report.recommendation import Deployment, read_recommendations
-from resbench.report.table import collate_report
+from resbench.report.table import ReportFiles, collate_report
 from resbench.verify.faults import Fault, first, read
 
-NAMES = ("report.csv", "comparisons.csv", "recommendation.json", "report.md")  # in the order that collate takes
 ROBUSTNESS = "robustness.csv"  # a source of report.md, where there are further test sets
 NOT_VERIFIED = " (not verified)"  # what `describe` may put behind a user's own title
 KEYS = {
@@ -35,7 +34,7 @@ def check_tables(folder: Path, sources: list[str]) -> Iterator[Fault]:
     Yields:
         The faults.
     """
-    paths = {name: folder / name for name in NAMES}
+    paths = {path.name: path for path in ReportFiles.of(folder)[:-1]}
     stored = {name: read(read_text, path) for name, path in paths.items()}
     unreadable = [text for text in stored.values() if isinstance(text, Fault)]
     decided = read(read_recommendations, paths["recommendation.json"])
@@ -78,22 +77,18 @@ def _computed(folder: Path, sources: list[str], report: str, deployment: Deploym
     rows = list(csv.DictReader(io.StringIO(report)))
     title = str(rows[0].get("dataset") or "") if rows else ""
     with tempfile.TemporaryDirectory() as temporary:
-        report_csv, comparisons, recommendation, markdown = (Path(temporary) / name for name in NAMES)
+        files = ReportFiles.of(Path(temporary))
         collate_report(
-            report_csv,
-            comparisons,
-            recommendation,
-            markdown,
-            Path(temporary) / CHECKSUMS,
-            title.removesuffix(NOT_VERIFIED) or None,
+            files,
             folder / "data/summary.json",
             named("parity.json"),
             named("*.npz"),
             timings,
-            deployment,
-            folder / ROBUSTNESS if ROBUSTNESS in sources else None,
+            name=title.removesuffix(NOT_VERIFIED) or None,
+            deployment=deployment,
+            robustness=folder / ROBUSTNESS if ROBUSTNESS in sources else None,
         )
-        return {name: read_text(Path(temporary) / name) for name in NAMES}
+        return {path.name: read_text(path) for path in files[:-1]}
 
 
 def cell_faults(path: Path, stored: str, expected: str, key: tuple[str, ...]) -> Iterator[Fault]:
