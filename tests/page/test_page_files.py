@@ -16,6 +16,8 @@ from resbench.report.compared import ACCURACY, LATENCY, PRECISION, PUBLISHED, co
 from resbench.report.environments import environments
 from resbench.report.html.figures import pareto
 from resbench.report.html.page import write_page
+from resbench.report.prose import setting_text
+from resbench.report.recommendation import Deployment, Recommendations
 
 
 def test_the_command_writes_one_file_and_a_folder_of_figures(experiment: Experiment, page, tmp_path):
@@ -81,6 +83,47 @@ def test_different_hosts_have_recommendations_and_tables_of_their_own(experiment
     )
     assert [(host.provider, len(host.rows)) for host in hosts] == [("cpu", 12), ("cuda", 12)]
     assert all(set(host.recommendations) == set(SETTINGS) for host in hosts)
+
+
+def test_where_bundles_run_comes_first_on_the_page_as_in_report_md(experiment: Experiment, tmp_path):
+    inputs = experiment.inputs()
+    at_1, at_32 = inputs.recommendations.recommendations
+    at_32 = at_32.model_copy(update={"choice": at_32.precisions["basic"].model})
+    assert at_1.choice.key != at_32.choice.key
+    for batch_size, first, second in ((1, at_1, at_32), (32, at_32, at_1)):
+        deployment = Deployment(provider="cpu", batch_size=batch_size, threads=1)
+        decided = Recommendations(deployment=deployment, recommendations=[at_1, at_32])
+        write_page(tmp_path / "report.html", tmp_path / "figures", inputs._replace(recommendations=decided))
+        text = (tmp_path / "report.html").read_text()
+        place = f"Where bundles run: on {ENVIRONMENT}, provider CPU, {setting_text(first.setting)}</p>"
+        in_order = [
+            place,
+            f"Deploy <strong>{first.choice.variant}<",
+            f"For {setting_text(second.setting)} it is <strong>",
+        ]
+        in_order += [f'id="{kind}-cpu-batch{batch_size}-' for kind in ("tradeoff", "latency")]
+        positions = [text.index(words) for words in in_order]
+        assert positions == sorted(positions)
+        assert re.findall(r'id="tradeoff-cpu-batch(\d+)', text)[0] == f"{batch_size}"
+        assert f"Confusion matrix of {first.choice.name}<" in text
+
+
+def test_the_environment_where_bundles_run_comes_first(experiment: Experiment):
+    inputs = experiment.inputs()
+    report = pd.concat([inputs.report, inputs.report.assign(provider="openvino")])
+    here = inputs.recommendations.recommendations
+    there = [one.model_copy(update={"provider": "openvino"}) for one in here]
+    for provider, order in (
+        ("cpu", ["cpu", "openvino"]),
+        ("openvino", ["openvino", "cpu"]),
+        ("cuda", ["cpu", "openvino"]),
+    ):
+        deployment = Deployment(provider=provider, batch_size=32, threads=1)
+        decided = Recommendations(deployment=deployment, recommendations=[*here, *there])
+        places = environments(report, decided, inputs.timings)
+        assert [place.provider for place in places] == order
+        first = [(32, 1), (1, 1)] if provider == order[0] else [(1, 1), (32, 1)]
+        assert [place.settings for place in places] == [first, [(1, 1), (32, 1)]]
 
 
 def test_two_hosts_with_the_same_provider_have_figures_and_comparisons_of_their_own(tmp_path):

@@ -21,8 +21,8 @@ class Environment(NamedTuple):
         name: Name of the host with its software.
         rows: Rows of report.csv.
         calls: Rows of samples.csv.
-        settings: Batch size and threads, in ascending order.
-        recommendations: One for each setting where a model has both accuracy and latency.
+        settings: Batch size and threads; where bundles run, theirs comes first, and the others are in ascending order.
+        recommendations: One for each setting where a model has both accuracy and latency, in the order of `settings`.
     """
 
     label: str
@@ -73,8 +73,9 @@ def environments(report: pd.DataFrame, decided: Recommendations, timings: Sequen
         timings: Calls as `read_timings` returns them, one table for each provider.
 
     Returns:
-        The environments, in the order of the report.
+        The environments: the one where bundles run, then the others in the order of the report.
     """
+    deployed = decided.deployed()
     first = report[report["host"] != ""].groupby("provider")["host"].first().to_dict()
     names = [host or first.get(provider, "") for host, provider in zip(report["host"], report["provider"], strict=True)]
     report = report.assign(host=names)
@@ -82,7 +83,9 @@ def environments(report: pd.DataFrame, decided: Recommendations, timings: Sequen
     for (provider, name), rows in report.groupby(["provider", "host"], sort=False):
         calls = [table[(table["provider"] == provider) & (table["host"] == name)] for table in timings]
         timed = rows[["batch_size", "threads"]].dropna().drop_duplicates().sort_values(["batch_size", "threads"])
-        settings = list(timed.itertuples(index=False, name=None))
+        settings: list[Setting] = list(timed.itertuples(index=False, name=None))
+        if deployed and (deployed.provider, deployed.host) == (provider, name):
+            settings.sort(key=lambda setting: setting != deployed.setting)
         several = report.loc[report["provider"] == provider, "host"].nunique() > 1
         number = sum(other.provider == provider for other in listed) + 1
         label = f"{provider}-{number}" if number > 1 else str(provider)
@@ -92,4 +95,4 @@ def environments(report: pd.DataFrame, decided: Recommendations, timings: Sequen
             if decision := decided.at(environment.provider, environment.name, setting):
                 environment.recommendations[setting] = decision
         listed.append(environment)
-    return listed
+    return sorted(listed, key=lambda one: deployed not in one.recommendations.values())

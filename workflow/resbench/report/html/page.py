@@ -68,7 +68,7 @@ def model_shown(predictions: Sequence[Predictions], environments: Sequence[Envir
 
     Args:
         predictions: Predictions of all models.
-        environments: The environments, with their recommendations.
+        environments: The environments, with their recommendations; the one where bundles run comes first.
 
     Returns:
         Those of the first recommended model, or of the first model.
