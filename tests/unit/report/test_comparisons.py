@@ -100,6 +100,17 @@ def test_seeds_needed(results):
     assert row["verdict"] == "undecided"
 
 
+def test_a_training_that_diverged_is_reported(results):
+    """Two seeds 40 points apart: Student's factor of 12.7 would carry the interval far below -1."""
+    seeds_of(results, "pool", [90, 50])
+    seeds_of(results, "deep", [91, 90])
+    seeds_of(results, "pool", [90, 10], precision="int8")
+    results.time(calls("pool", [1.0]))
+    ends = [(float(row["low"]), float(row["high"])) for row in results.compare("digits") if row["low"]]
+    assert min(ends) == (-1, 1)
+    assert all(-1 <= low <= high <= 1 for low, high in ends)
+
+
 def test_with_one_seed_the_models_are_compared_and_it_says_so(results):
     results.model("basic", 0, right=50)
     results.model("pool", 0, right=52)

@@ -78,7 +78,7 @@ COMPARISONS = pa.DataFrameSchema(
         **{name: _column("Int64", POSITIVE) for name in ("batch_size", "threads")},
         "host": _column(str),
         "seeds": _column("Int64", POSITIVE),
-        **{name: _column(float, pa.Check.ge(-2)) for name in ("estimate", "low", "high")},
+        **{name: _column(float, pa.Check.ge(-1)) for name in ("estimate", "low", "high")},
         **{name: _column(float, FRACTION) for name in ("p_value", "p_adjusted")},
         "margin": _column(float, POSITIVE),
         "p_equivalence": _column(float, FRACTION),

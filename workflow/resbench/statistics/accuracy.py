@@ -49,7 +49,7 @@ class Difference(NamedTuple):
 
     Attributes:
         estimate: A fraction.
-        low, high: Its 95 % interval.
+        low, high: Its 95 % interval, of which no end lies beyond -1 or 1.
         p_value: P-value of the hypothesis of no difference.
         p_equivalence: P-value of the hypothesis of a difference of the margin or more, in either direction.
         variances: None with one seed, which cannot show how far seeds differ; the rest is then about these two models.
@@ -231,7 +231,8 @@ def _level(variances: Variances, distance: float) -> float:
 def _difference(variances: Variances, estimate: float, margin: float) -> Difference:
     half = _half_width(variances, LEVEL)
     p_value, p_equivalence = (_level(variances, distance) for distance in (abs(estimate), margin - abs(estimate)))
-    return Difference(estimate, estimate - half, estimate + half, p_value, p_equivalence, variances)
+    low, high = max(-1.0, estimate - half), min(1.0, estimate + half)
+    return Difference(estimate, low, high, p_value, p_equivalence, variances)
 
 
 def _compare_two_models(first: Hits, second: Hits, margin: float) -> Difference:

@@ -52,4 +52,4 @@ def paired_interval(first: Hits, second: Hits) -> tuple[float, float]:
     centre = gap / (images + 2)
     variance = (only_first + only_second + 1) - gap**2 / (images + 2)
     margin = float(-ndtri(LEVEL / 2)) * variance**0.5 / (images + 2)
-    return centre - margin, centre + margin
+    return max(-1.0, centre - margin), min(1.0, centre + margin)
