@@ -69,6 +69,22 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def require_writable(path: Path) -> None:
+    """Refuse a file whose folder cannot be made or written to, before the work whose result it is to hold.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ResbenchError: The nearest of its folders that exists is no folder, or is read-only.
+    """
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise ResbenchError(f"{path}: {folder} is not a folder; name another file")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ResbenchError(f"{path}: {folder} may not be written to; name a file in another folder")
+
+
 def _umask() -> int:
     umask = os.umask(0)
     os.umask(umask)

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from resbench.common.errors import ResbenchError, one_line
-from resbench.common.files import atomic, sha256
+from resbench.common.files import atomic, require_writable, sha256
 from resbench.common.progress import Progress, duration, say
 from resbench.data.store import Split, load_split
 from resbench.networks.contract import build
@@ -92,8 +92,8 @@ def run_job(
         checkpoints_folder: Folder for checkpoints; None keeps none.
 
     Raises:
-        ResbenchError: An unknown variant or protocol, unusable data or names of outputs, a loss that is not finite, too
-            little memory, or any other failure of TensorFlow.
+        ResbenchError: An unknown variant or protocol, unusable data, outputs that cannot be written, a loss that is not
+            finite, too little memory, or any other failure of TensorFlow.
     """
     try:
         _run(job, data_path, model_path, history_path, test_path, checkpoints_folder)
@@ -161,6 +161,10 @@ def _run(
 ) -> None:
     if model_path.suffix != ".keras" or model_path.is_dir() or history_path.is_dir():
         raise ResbenchError(f"{model_path}: name a file that ends in .keras, and a file for the history")
+    if model_path.resolve() == history_path.resolve():
+        raise ResbenchError(f"{history_path}: is the file of the model; name another one for the history")
+    for path in filter(None, (model_path, history_path, folder and folder / "checkpoint")):
+        require_writable(path)
     module, recipe = variant(job.variant), protocol(job.protocol)
     data = load_split(data_path)
     training, validation = split(data, job.limit, job.validation)
@@ -172,6 +176,8 @@ def _run(
             )
     del data
     test = load_split(test_path) if test_path else None
+    if test and test.classes.tolist() != training.classes.tolist():
+        raise ResbenchError(f"{test_path}: its classes are not those of {data_path}; name images of the same dataset")
     plan = make_plan(job, recipe, training)
     network = build_network(plan, module, training)
     record = describe(plan, data_path)
