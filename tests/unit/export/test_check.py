@@ -102,6 +102,7 @@ def test_train_refuses_before_it_trains_what_could_not_be_deployed(resbench, tmp
         ("beside", network("x = x - ops.mean(x, axis=0, keepdims=True)"), "depends on the other images of the batch"),
         ("half", network("x = layers.Conv2D(8, 3, dtype='float16')(x)"), "computes in float16; leave its dtype"),
         ("halves", network("x = layers.Activation('glu')(x)"), "cannot be run on images"),
+        ("published", network("") + "\n\nREFERENCE = {'accuracy': 0.9}\n", "REFERENCE is a dict; write a Reference"),
         ("leaves", "import sys\n\nsys.exit('not today')\n", "line 3: SystemExit: not today"),
     ],
 )

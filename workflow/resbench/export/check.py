@@ -30,7 +30,7 @@ from resbench.export.metadata import write_metadata
 from resbench.export.onnx import LARGEST_DIFFERENCE
 from resbench.export.quantize import quantize_model
 from resbench.networks.contract import arithmetic_fault, build, softmax_fault
-from resbench.networks.registry import describe_error, parameters, variant
+from resbench.networks.registry import describe_error, parameters, reference, variant
 from resbench.runtime.providers import BASE_PROVIDER
 from resbench.runtime.sessions import open_session
 
@@ -61,6 +61,7 @@ def check_variant(name: str, precisions: Sequence[str], result_path: Path | None
     file = variant_file(name)
     keras.utils.set_random_seed(0)
     module = variant(name)
+    reference(name)
     keras.mixed_precision.set_global_policy("float32")  # training sets its own, whatever the file sets
     build(module, OTHER_CLASSES)
     model = build(module, CLASSES)

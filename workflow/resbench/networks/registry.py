@@ -89,9 +89,15 @@ def reference(name: str) -> Reference | None:
         The figures; None where there are none.
 
     Raises:
-        ResbenchError: There is no variant of that name.
+        ResbenchError: There is no variant of that name, or its REFERENCE is no `Reference`.
     """
-    published: Reference | None = getattr(variant(name), "REFERENCE", None)
+    module = variant(name)
+    published = getattr(module, "REFERENCE", None)
+    if not isinstance(published, Reference | None):
+        raise ResbenchError(
+            f"{module.__file__}: REFERENCE is a {type(published).__name__}; "
+            "write a Reference(...) of resbench.networks.references"
+        )
     return published
 
 
