@@ -5,10 +5,9 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import jinja2
-
 from resbench.common import markdown
 from resbench.common.errors import printable
+from resbench.common.templates import resource, template_environment
 from resbench.compare.comparison import Bits, Comparison, Reason, Row
 from resbench.report.format import p_value, percent, points, significant
 from resbench.report.prose import accuracy_margin, latency_margin, provider_title
@@ -133,16 +132,9 @@ def render_html(comparison: Comparison) -> str:
     Returns:
         HTML.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("resbench.report.html"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    assert environment.loader is not None
+    environment = template_environment("resbench.compare", "resbench.report.html")
     return environment.get_template("compare.html.j2").render(
-        style=environment.loader.get_source(environment, "page.css")[0],
+        style=resource(environment, "page.css"),
         comparison=comparison,
         headline=headline(comparison),
         summary=summary(comparison),

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from resbench.common.markdown import escaped
+from resbench.common.templates import template_environment
 from resbench.report import prose
 from resbench.report.document import Document
 
@@ -19,14 +19,8 @@ def render_markdown(document: Document) -> str:
     Returns:
         Markdown.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("resbench.report"),
-        autoescape=True,  # keeps what macros return from being escaped again; `_escaped` comes first
-        finalize=_escaped,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    # Escaping for HTML keeps what macros return from being escaped again; `_escaped` comes first.
+    environment = template_environment("resbench.report", finalize=_escaped)
     return environment.get_template("report.md.j2").render(document=document, prose=prose)
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import yaml
 
 from resbench.benchmark.predictions import Predictions
 from resbench.common.files import write_text
+from resbench.common.templates import resource, template_environment
 from resbench.report import format, prose
 from resbench.report.document import Document, build_document
 from resbench.report.environments import Environment
@@ -98,20 +98,14 @@ def render(inputs: PageInputs, document: Document, drawn: dict[str, list[Figure]
     Returns:
         The text of the page.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("resbench.report.html"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment("resbench.report.html")
     environment.globals |= {"format": format, "prose": prose}
-    library, code = chart_library(), _resource(environment, "page.js")
+    library, code = chart_library(), resource(environment, "page.js")
     return environment.get_template("page.html.j2").render(
         library=library,
         generator=f"resbench, {chart_library_name()}",
         code=code,
-        style=_resource(environment, "page.css"),
+        style=resource(environment, "page.css"),
         # Only these two scripts may run and nothing may be fetched, whatever a file of results contains.
         script_hashes=[_hash(library), _hash(code)],
         document=document,
@@ -124,11 +118,6 @@ def render(inputs: PageInputs, document: Document, drawn: dict[str, list[Figure]
         mistakes=_mistakes(inputs),
         config=yaml.safe_dump(inputs.config, sort_keys=False, allow_unicode=True),
     )
-
-
-def _resource(environment: jinja2.Environment, name: str) -> str:
-    assert environment.loader is not None
-    return environment.loader.get_source(environment, name)[0]
 
 
 def _hash(script: str) -> str:
