@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from report_files import calls
+from report_files import LABELS, calls
 from resbench.report.comparisons import COMPARISON_COLUMNS
 
 GROUPS = np.repeat(np.arange(4), 25)  # of the 100 images
@@ -269,11 +269,32 @@ def test_the_protocol_of_deep_networks_in_full_is_comparable(results):
 
 
 @pytest.mark.parametrize(
-    ("counts", "verdict"), [([92, 93, 92], "better"), ([70, 71, 70], "worse"), ([84, 85, 87], "undecided")]
+    ("counts", "verdict", "said"),
+    [
+        ([92, 93, 92], "better", "reaches the target"),
+        ([70, 71, 70], "worse", "misses the target"),
+        ([84, 85, 87], "undecided", "undecided: the target lies inside the 95 % interval of one more run"),
+    ],
 )
-def test_a_target_applies_to_any_training(results, counts, verdict):
+def test_a_target_applies_to_any_training(results, counts, verdict, said):
     """MLPerf Tiny asks 85 % of ResNet-8: a value to reach, not a result to repeat."""
     seeds_of(results, "resnet8", counts)
     results.time(calls("resnet8", [1.0]))
     (row,) = results.compare("CIFAR-10")
-    assert (row["kind"], row["second"], row["verdict"]) == ("target", "target", verdict)
+    assert (row["kind"], row["second"], row["verdict"], row["margin"]) == ("target", "target", verdict, "")
+    assert f"| {said} |" in results.collate()[1]
+
+
+@pytest.mark.parametrize(("below", "verdict"), [(60, "worse"), (5, "undecided"), (-60, "better")])
+def test_a_target_is_not_reached_within_a_margin(results, below, verdict):
+    """Three seeds that agree on 10,000 images, less than a point from the target."""
+    labels, order = np.tile(LABELS, 100), np.random.default_rng(0).permutation(10_000)
+    for seed in range(3):
+        results.model("resnet8", seed, right=85, test_images=10_000)
+        results.predictions.pop()
+        results.predict("resnet8", seed, right=order < 8500 - below + 5 * (seed - 1), labels=labels)
+    results.time(calls("resnet8", [1.0]))
+    (row,) = results.compare("CIFAR-10")
+    assert abs(float(row["low"])) < 0.01
+    assert abs(float(row["high"])) < 0.01
+    assert row["verdict"] == verdict

@@ -59,9 +59,10 @@ def comparison_rows(inputs: Inputs, dataset: str) -> list[Row]:
 
     p_adjusted is Holm's over a family, the rows that share `FAMILY`. verdict is `equivalent` where the interval lies
     within the margin (p_equivalence < 5 %), else `better` or `worse` where p_adjusted is below 5 %, else `undecided`;
-    for published accuracies p is replaced by whether the interval excludes 0. seeds_needed: so many seeds of each would
-    show a difference of accuracies; None where that is unknown or more than 100. reason: see `Reason`; found and
-    required are the values it is about.
+    for published accuracies p is replaced by whether the interval excludes 0, and a target, which has no margin, is
+    reached where no part of the interval is below 0. seeds_needed: so many seeds of each would show a difference of
+    accuracies; None where that is unknown or more than 100. reason: see `Reason`; found and required are the values it
+    is about.
 
     Args:
         inputs: Results of the other stages.
@@ -147,9 +148,14 @@ def _published(inputs: Inputs, dataset: str) -> Iterator[Row]:
         correct = _correct(evaluations)
         low, high = (end - accuracy for end in statistics.next_run_interval(correct))
         estimate = float(correct.mean()) - accuracy
+        row |= {"seeds": len(correct), "estimate": estimate, "low": low, "high": high}
+        if kind is Kind.TARGET:  # a value to reach: almost is not enough
+            verdict = Verdict.BETTER if low >= 0 else Verdict.WORSE if high < 0 else Verdict.UNDECIDED
+            yield row | {"verdict": verdict}
+            continue
         equivalent = low > -ACCURACY_MARGIN and high < ACCURACY_MARGIN
-        row |= {"seeds": len(correct), "estimate": estimate, "low": low, "high": high, "margin": ACCURACY_MARGIN}
-        yield row | {"verdict": judge(estimate, float(low <= 0 <= high), float(not equivalent))}
+        verdict = judge(estimate, float(low <= 0 <= high), float(not equivalent))
+        yield row | {"margin": ACCURACY_MARGIN, "verdict": verdict}
 
 
 def _correct(evaluations: dict[str, Evaluation]) -> Correct:

@@ -31,7 +31,6 @@ PUBLISHED_TEXTS = {
     Verdict.UNDECIDED: "consistent with the published accuracy: it lies inside the 95 % interval of one more run",
 }
 TARGET_TEXTS = {
-    Verdict.EQUIVALENT: "at the target, within {margin}",
     Verdict.BETTER: "reaches the target",
     Verdict.WORSE: "misses the target",
     Verdict.UNDECIDED: "undecided: the target lies inside the 95 % interval of one more run",
@@ -52,7 +51,7 @@ def describe_comparison(row: Row) -> str:
         return f"not comparable: {describe_departure(row)}"
     if row["kind"] in (Kind.PUBLISHED, Kind.TARGET):
         texts = PUBLISHED_TEXTS if row["kind"] == Kind.PUBLISHED else TARGET_TEXTS
-        return texts[verdict].format(margin=accuracy_margin(row["margin"]))
+        return texts[verdict].format(margin=accuracy_margin(ACCURACY_MARGIN))
     if known(row["reason"]):
         return f"undecided: {describe_departure(row)}"
     text = _latency(row, verdict) if row["metric"] == "latency" else _accuracy(row, verdict)

@@ -115,6 +115,10 @@ COMPARISONS = pa.DataFrameSchema(
             error=f"verdict must be `better` or `worse` where p_adjusted is below {LEVEL}, and only there",
         ),
         pa.Check(
+            lambda table: (table["kind"] != Kind.TARGET) | ~_equivalent(table),
+            error="a target must not be `equivalent`: it is reached, missed or undecided",
+        ),
+        pa.Check(
             lambda table: (table["verdict"] == "not_comparable") == table["estimate"].isna(),
             error="what is comparable, and only that, must have an estimate",
         ),
