@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from report_files import PUBLISHED
 from resbench.common.errors import ResbenchError
 from resbench.compare.comparison import compare_runs
 from resbench.compare.remeasure import remeasure
@@ -11,17 +12,20 @@ from run_folders import run_folder
 from tiny_models import tiny_model
 
 SLOW = [[10.0, 10.1]] * 3
+LONGEST = "v" * 64  # letters of a variant's name
 
 
-def test_models_are_timed_again_in_the_same_rounds(tmp_path):
+@pytest.mark.parametrize("variant", ["pool", LONGEST])
+def test_models_are_timed_again_in_the_same_rounds(tmp_path, monkeypatch, variant):
+    monkeypatch.setitem(PUBLISHED, LONGEST, PUBLISHED["deep"])
     folders = [tmp_path / "old", tmp_path / "new"]
     for folder, latencies in zip(folders, ([[1.0, 1.0]] * 3, SLOW), strict=True):
-        run_folder(folder, right=[60], seeds=[0], latencies=latencies)
-        tiny_model(folder / "onnx/pool/seed0/fp32.onnx")
+        run_folder(folder, right=[60], seeds=[0], latencies=latencies, variant=variant)
+        tiny_model(folder / f"onnx/{variant}/seed0/fp32.onnx", variant=variant)
     runs = [read_run(folder) for folder in folders]
     found = remeasure(*runs, preset="smoke")
     ((key, (old_ms, new_ms, ratio)),) = found.items()
-    assert key == ("pool", "fp32", "cpu", 1, 1)
+    assert key == (variant, "fp32", "cpu", 1, 1)
     assert 0 < old_ms < 1 > new_ms > 0
     _, latency = compare_runs(*runs, remeasured=found).rows
     assert (latency.paired, latency.estimate) == (True, ratio.estimate)

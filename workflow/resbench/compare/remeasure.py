@@ -44,10 +44,16 @@ def remeasure(old: Run, new: Run, *, preset: str) -> Remeasured:
 
 def _on_provider(old: Run, new: Run, keys: list[Key], preset: str) -> Remeasured:
     provider = keys[0][2]
+    # Short ones: a longer name of a variant than its own might be refused.
+    labels = {
+        (side, variant): f"{side}{number}"
+        for number, variant in enumerate(dict.fromkeys(key[0] for key in keys))
+        for side in SIDES
+    }
     with tempfile.TemporaryDirectory(prefix="resbench-compare-") as name:
         folder = Path(name)
         models = [
-            _labelled(run, side, variant, precision, folder)
+            _labelled(run, variant, precision, labels[(side, variant)], folder)
             for variant, precision in dict.fromkeys(key[:2] for key in keys)
             for side, run in zip(SIDES, (old, new), strict=True)
         ]
@@ -63,21 +69,21 @@ def _on_provider(old: Run, new: Run, keys: list[Key], preset: str) -> Remeasured
         minima = read_minima(samples, host)
     found: Remeasured = {}
     for variant, *rest in keys:
-        rounds = [minima[(f"{side}_{variant}", *rest)] for side in SIDES]
+        rounds = [minima[(labels[(side, variant)], *rest)] for side in SIDES]
         before, after = (np.array([side[number] for number in rounds[0]]) for side in rounds)
         ratio = latency_ratio(after, before)
         found[(variant, *rest)] = (occasion_latency(before), occasion_latency(after), ratio)
     return found
 
 
-def _labelled(run: Run, side: str, variant: str, precision: str, folder: Path) -> Path:
-    """Copy the first seed's graph, with the run that it is from in its variant's name."""
+def _labelled(run: Run, variant: str, precision: str, label: str, folder: Path) -> Path:
+    """Copy the first seed's graph, with a label in place of its variant's name."""
     graphs = [run.graph(model) for model in run.digests if (model.variant, model.precision) == (variant, precision)]
     present = [path for path in graphs if path.exists()]
     if not present:
         raise ResbenchError(f"{graphs[0]}: no such file; both runs' models are needed to time them again")
     model = onnx.load(present[0], load_external_data=False)
-    write_metadata(model, read_metadata(model) | {"variant": f"{side}_{variant}"})
-    path = folder / f"{side}-{variant}-{precision}.onnx"
+    write_metadata(model, read_metadata(model) | {"variant": label})
+    path = folder / f"{label}-{variant}-{precision}.onnx"
     onnx.save_model(model, path)
     return path
