@@ -136,7 +136,7 @@ def train_beside_keras() -> str:
 def run_stages(folder: Path, device: str) -> str:
     environment = os.environ | {"PYTHONPATH": str(PACKAGE)}
     for line in STAGES.format(device=device).strip().splitlines():
-        command = [sys.executable, "-m", "resbench", *line.split()]
+        command = harness.resbench(*line.split())
         result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         if result.returncode:
             lines = result.stderr.strip().splitlines() or [f"exit status {result.returncode}"]

@@ -57,6 +57,11 @@ y_train, y_test = np.array(y_train), np.array(y_test)
 """
 
 
+def convert_command(archive: str, folder: str) -> list[str]:
+    words = ["--train", f"{folder}/resbench/train.npz", "--test", f"{folder}/resbench/test.npz"]
+    return harness.resbench("convert", archive, *words)
+
+
 def main() -> None:
     parser = harness.parser(__doc__)
     parser.add_argument("archive", type=Path)
@@ -66,10 +71,7 @@ def main() -> None:
     archive = str(arguments.archive)
     with tempfile.TemporaryDirectory(dir=arguments.archive.parent) as folder:
         commands = {
-            "resbench convert": [
-                *(sys.executable, "-m", "resbench", "convert", archive),
-                *("--train", f"{folder}/resbench/train.npz", "--test", f"{folder}/resbench/test.npz"),
-            ],
+            "resbench convert": convert_command(archive, folder),
             "sha256sum + gzip -dc": ["sh", "-c", 'sha256sum "$0" && gzip -dc "$0"', archive],
         }
         subprocess.run(["sha256sum", archive], check=True, stdout=subprocess.DEVNULL)

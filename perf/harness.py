@@ -25,6 +25,11 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
+def resbench(*words: str) -> list[str]:
+    """The command of a stage; a test asks the command line whether it takes the words of each script."""
+    return [sys.executable, "-m", "resbench", *words]
+
+
 def run(
     command: list[str], folder: Path | None = None, environment: dict[str, str] | None = None
 ) -> tuple[float, float]:

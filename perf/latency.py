@@ -53,12 +53,15 @@ print(json.dumps(medians))
 """
 
 
+def latency_command(models: list[Path], data: Path, preset: str, batch_sizes: str, folder: str) -> list[str]:
+    words = [*map(str, models), "--data", str(data), "--provider", "cpu", "--preset", preset]
+    words += ["--batch-sizes", batch_sizes, "--samples", f"{folder}/samples.csv", "--host", f"{folder}/host.json"]
+    return harness.resbench("latency", *words)
+
+
 def measure_ours(models: list[Path], data: Path, preset: str, batch_sizes: str) -> pd.DataFrame:
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "resbench", "latency", *models, "--data", data, "--provider", "cpu"]
-        command += ["--preset", preset, "--batch-sizes", batch_sizes]
-        command += ["--samples", f"{folder}/samples.csv", "--host", f"{folder}/host.json"]
-        subprocess.run(command, check=True)
+        subprocess.run(latency_command(models, data, preset, batch_sizes, folder), check=True)
         return pd.read_csv(f"{folder}/samples.csv")
 
 

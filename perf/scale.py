@@ -30,6 +30,14 @@ from resbench.data.store import Split, load_split, save_split
 ROOT = Path(__file__).parents[1]
 VARIANTS = [f"variant{number:02}" for number in range(20)]
 PRECISIONS = ["fp32", "int8", "fp16"]
+STAGES = """
+    digits digits.tar
+    convert digits.tar --train train.npz --test small.npz --summary summary.json
+    train resnet20 --data train.npz --seed 0 --limit 64 --epochs 1 --model m.keras --history h.csv --device cpu
+    export m.keras --data test.npz --onnx fp32.onnx --parity parity.json
+    evaluate fp32.onnx --data test.npz --provider cpu --predictions predictions.npz
+    latency fp32.onnx --provider cpu --samples samples.csv --host host.json --batch-sizes 1 --preset smoke
+"""
 TEST_IMAGES = 10_000
 PLANNING_S, PLANNING_MB, COLLATING_MB = 30.0, 500.0, 2000.0
 
@@ -71,20 +79,12 @@ def copy_workflow(folder: Path) -> None:
 
 def measure_one_model(folder: Path) -> None:
     """Every stage's files, of one network and TEST_IMAGES digits."""
-    stages = """
-        digits digits.tar
-        convert digits.tar --train train.npz --test small.npz --summary summary.json
-        train resnet20 --data train.npz --seed 0 --limit 64 --epochs 1 --model m.keras --history h.csv --device cpu
-        export m.keras --data test.npz --onnx fp32.onnx --parity parity.json
-        evaluate fp32.onnx --data test.npz --provider cpu --predictions predictions.npz
-        latency fp32.onnx --provider cpu --samples samples.csv --host host.json --batch-sizes 1 --preset smoke
-    """
-    for stage in stages.strip().splitlines():
+    for stage in STAGES.strip().splitlines():
         if "test.npz" in stage and not (folder / "test.npz").exists():
             small = load_split(folder / "small.npz")
             again = np.arange(TEST_IMAGES) % len(small.images)
             save_split(folder / "test.npz", Split(small.images[again], small.labels[again], small.classes))
-        measure(1, [sys.executable, "-m", "resbench", *stage.split()], folder)
+        measure(1, harness.resbench(*stage.split()), folder)
 
 
 def multiply(files: int, folder: Path) -> list[str]:
@@ -115,10 +115,11 @@ def multiply(files: int, folder: Path) -> list[str]:
     return [*words, "--samples", "all.csv", "--host", "host.json", "--summary", "summary.json"]
 
 
-def collate(files: int, folder: Path) -> Cost:
+def collate_command(files: int, folder: Path) -> list[str]:
+    """Write the files of that many evaluations and return the command that collates them."""
     outputs = ["--report", "r.csv", "--comparisons", "c.csv", "--recommendation", "r.json"]
-    outputs += ["--markdown", "r.md", "--name", "synthesised"]
-    return measure(files, [sys.executable, "-m", "resbench", "collate", *outputs, *multiply(files, folder)], folder)
+    outputs += ["--markdown", "r.md", "--checksums", "r.sums", "--name", "synthesised"]
+    return harness.resbench("collate", *outputs, *multiply(files, folder))
 
 
 def table(title: str, costs: list[Cost]) -> None:
@@ -174,7 +175,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         measure_one_model(folder)
-        collating = [collate(files, folder) for files in options.files]
+        collating = [measure(files, collate_command(files, folder), folder) for files in options.files]
     table("predictions to collate", collating)
     if options.plot:
         draw(planning, collating, options.plot)
