@@ -39,6 +39,7 @@ NEUTRAL = frozenset(
         "resbench.stages",
         "resbench.training.checkpoints",  # a resumed training gives the same weights as an uninterrupted one
         "resbench.training.devices",  # the device does not belong to the result, as `training.device` does not
+        "resbench.version",  # another version of the same code gives the same results
     }
 )
 MESSAGES = frozenset({"say", "Progress"})  # functions whose arguments are only messages

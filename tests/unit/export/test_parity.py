@@ -2,13 +2,18 @@
 
 import subprocess
 import sys
+from importlib import metadata
 
 import numpy as np
 import pytest
+from resbench.benchmark.host import describe_host
 from resbench.common.errors import ResbenchError
+from resbench.common.files import read_json, write_json
 from resbench.data.store import Split, save_split
+from resbench.export import check
 from resbench.export import onnx as export
 from resbench.training.job import Job, run_job
+from resbench.version import __version__
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +52,23 @@ def test_bounds(difference, agreement, refused):
 def test_a_good_export_writes_both_files(trained, tmp_path):
     export.export_model(trained / "m.keras", trained / "data.npz", tmp_path / "m.onnx", tmp_path / "p.json")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.onnx", "p.json"]
+
+
+def test_the_version_is_that_of_the_code_also_where_no_distribution_is_installed(trained, tmp_path, monkeypatch):
+    """As in the jobs of --sdm conda, which get the package by PYTHONPATH."""
+    from_name = metadata.Distribution.from_name
+
+    def lacking_resbench(name):
+        if name == "resbench":
+            raise metadata.PackageNotFoundError(name)
+        return from_name(name)
+
+    monkeypatch.setattr(metadata.Distribution, "from_name", lacking_resbench)
+    monkeypatch.setattr(check, "_follow", lambda folder, *_: write_json(folder / check.FIGURES, {}))
+    export.export_model(trained / "m.keras", trained / "data.npz", tmp_path / "m.onnx", tmp_path / "p.json")
+    assert read_json(tmp_path / "p.json")["resbench"] == __version__
+    assert check.check_variant("resnet8", [], None)["resbench"] == __version__
+    assert describe_host("cpu")["packages"]["resbench"] == __version__
 
 
 def test_a_graph_that_computes_something_else_leaves_nothing(trained, tmp_path, monkeypatch):

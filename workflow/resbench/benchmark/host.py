@@ -14,9 +14,10 @@ from resbench.common.checkout import git_state
 from resbench.common.system import available_cores, cards, core_numbers
 from resbench.runtime.backend import load_backend
 from resbench.runtime.providers import PROVIDERS
+from resbench.version import __version__
 
 PACKAGES = (
-    *("resbench", "onnxruntime", "onnxruntime-gpu", "openvino", "numpy", "tensorflow", "mlcommons-loadgen"),
+    *("onnxruntime", "onnxruntime-gpu", "openvino", "numpy", "tensorflow", "mlcommons-loadgen"),
     *("nvidia-cuda-runtime-cu12", "nvidia-cudnn-cu12", "tensorrt", "tensorrt-cu12"),
 )
 # Environment variables with the job's number: SLURM, PBS, LSF.
@@ -73,7 +74,7 @@ def describe_host(provider: str) -> dict[str, Any]:
         "kernel": platform.release(),
         "os": _operating_system(),
         "python": platform.python_version(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "packages": {"resbench": __version__} | {name: found for name in PACKAGES if (found := _version(name))},
         "git": git_state(),
         "job_id": next((os.environ[name] for name in JOB_IDS if name in os.environ), None),
         "time_utc": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -33,6 +32,7 @@ from resbench.networks.contract import arithmetic_fault, build, softmax_fault
 from resbench.networks.registry import describe_error, parameters, reference, variant
 from resbench.runtime.providers import BASE_PROVIDER
 from resbench.runtime.sessions import open_session
+from resbench.version import __version__
 
 IMAGES = 32  # random ones
 CLASSES = 10
@@ -97,7 +97,7 @@ def check_variant(name: str, precisions: Sequence[str], result_path: Path | None
             ) from error
         _follow(folder, name, precisions, file)
         figures: dict[str, Any] = read_json(folder / FIGURES)
-    figures = {"variant": name, "parameters": parameters(model), **figures, "resbench": version("resbench")}
+    figures = {"variant": name, "parameters": parameters(model), **figures, "resbench": __version__}
     figures["seconds"] = round(perf_counter() - start, 1)
     if result_path:
         write_json(result_path, figures)

@@ -1,6 +1,5 @@
 """Export of a Keras model to an ONNX file that is verified to compute the same function."""
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from resbench.runtime.sessions import open_session
 from resbench.statistics.metrics import accuracy_and_loss, agreement
 from resbench.training import loop
 from resbench.training.record import read_record
+from resbench.version import __version__
 
 LARGEST_DIFFERENCE = 1e-4  # between probabilities, where rounding is not amplified; see `tolerance`
 WORST_IMAGES = 64  # on which the tolerance is measured where a difference is larger
@@ -125,6 +125,6 @@ def _facts(model: keras.Model, graph: onnx.ModelProto, record: dict[str, Any]) -
         "published_protocol": published and published.protocol,
         "published_source": published and published.source,
         "published_kind": published and published.kind,
-        "resbench": version("resbench"),
+        "resbench": __version__,
         "git": git_state(),
     }
