@@ -194,7 +194,9 @@ def test_networks_in_different_precisions_are_compared_too_as_a_family_of_their_
     rows = named(results.compare(), kind="model")
     names = [(row["first"], row["first_precision"], row["second"], row["second_precision"]) for row in rows]
     assert sorted(names) == [("pool", "fp32", "basic", "int8"), ("pool", "int8", "basic", "fp32")]
-    assert all(row["p_adjusted"] == row["p_value"] for row in rows)
+    # One family of two: which network is the first, and so which precision, follows from the order of the variants.
+    clearest = min(rows, key=lambda row: float(row["p_value"]))
+    assert float(clearest["p_adjusted"]) == pytest.approx(2 * float(clearest["p_value"]), rel=1e-3)
 
 
 def test_a_latency_interval_reaches_1_just_where_p_is_5_percent(results):

@@ -22,7 +22,7 @@ COMPARISON_COLUMNS = [
     *("seeds", "estimate", "low", "high", "p_value", "p_adjusted", "margin", "p_equivalence", "verdict"),
     *("seeds_needed", "reason", "found", "required"),
 ]
-FAMILY = ("metric", "kind", "first_precision", "second_precision", "provider", "host")
+FAMILY = ("metric", "kind", "provider", "host")  # and the two precisions, in either order
 
 Row = dict[str, Any]
 
@@ -57,12 +57,12 @@ def comparison_rows(inputs: Inputs, dataset: str) -> list[Row]:
     metric `latency`, for each host, provider, batch size and number of threads: the same pairs, where one measurement
     timed both. estimate is the ratio of the first latency to the second, of paired rounds and shortest calls.
 
-    p_adjusted is Holm's over a family, the rows that share `FAMILY`. verdict is `equivalent` where the interval lies
-    within the margin (p_equivalence < 5 %), else `better` or `worse` where p_adjusted is below 5 %, else `undecided`;
-    for published accuracies p is replaced by whether the interval excludes 0, and a target, which has no margin, is
-    reached where no part of the interval is below 0. seeds_needed: so many seeds of each would show a difference of
-    accuracies; None where that is unknown or more than 100. reason: see `Reason`; found and required are the values it
-    is about.
+    p_adjusted is Holm's over a family, the rows that share `FAMILY` and the pair of precisions. verdict is `equivalent`
+    where the interval lies within the margin (p_equivalence < 5 %), else `better` or `worse` where p_adjusted is below
+    5 %, else `undecided`; for published accuracies p is replaced by whether the interval excludes 0, and a target,
+    which has no margin, is reached where no part of the interval is below 0. seeds_needed: so many seeds of each would
+    show a difference of accuracies; None where that is unknown or more than 100. reason: see `Reason`; found and
+    required are the values it is about.
 
     Args:
         inputs: Results of the other stages.
@@ -75,7 +75,8 @@ def comparison_rows(inputs: Inputs, dataset: str) -> list[Row]:
     families: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         if row["p_value"] is not None:
-            families.setdefault(tuple(row.get(name) for name in FAMILY), []).append(row)
+            precisions = frozenset((row["first_precision"], row["second_precision"]))
+            families.setdefault((*(row.get(name) for name in FAMILY), precisions), []).append(row)
     for family in families.values():
         adjusted = statistics.adjust([row["p_value"] for row in family])
         for row, p_adjusted in zip(family, adjusted, strict=True):
