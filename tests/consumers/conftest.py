@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from resbench.benchmark.latency import COLUMNS
+from resbench.benchmark.columns import SAMPLE_COLUMNS
 from resbench.benchmark.predictions import evaluate_model, load_predictions
 from resbench.data.convert import convert_archive
 from resbench.data.digits import write_digits_archive
@@ -84,7 +84,7 @@ def collate(folder: Path, models: Path, precision: str) -> None:
     rounds = range(1, 4)
     settings = [("pool", 0, name, "cpu", 1, 1, number) for name in ("fp32", "int8") for number in rounds]
     rows = [("pool", *setting[0:], 20.0, 2.0, 100.0, 1, 1.0) for setting in settings]
-    pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / "samples.csv", index=False)
+    pd.DataFrame(rows, columns=SAMPLE_COLUMNS).to_csv(folder / "samples.csv", index=False)
     (folder / "host.json").write_text(json.dumps({"name": "a host", "provider": "cpu"}))
     (folder / "summary.json").write_text(json.dumps({"sha256": None, "source": "digits"}))
     collate_report(

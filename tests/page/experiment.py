@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from resbench.benchmark import scenarios as loadgen
-from resbench.benchmark.latency import COLUMNS
+from resbench.benchmark.columns import SAMPLE_COLUMNS, SCENARIO_COLUMNS
 from resbench.benchmark.predictions import Predictions
 from resbench.data.datasets import DATASETS
 from resbench.data.store import Split, save_split
@@ -178,13 +177,13 @@ class Experiment:
                 middle = self.networks[variant][2] / 6.3e7 * self.speed[precision] * batch**0.95
                 noise = self.random.lognormal(0, 0.02) * self.random.lognormal(0, 0.04, CALLS)
                 shared = dict(
-                    zip(COLUMNS, [variant, variant, 0, precision, "cpu", batch, threads, number], strict=False)
+                    zip(SAMPLE_COLUMNS, [variant, variant, 0, precision, "cpu", batch, threads, number], strict=False)
                 )
                 shared |= {"load_ms": 40.0, "first_ms": 2 * middle, "peak_rss_mb": 120.0}
                 parts.append(pd.DataFrame({"call": range(1, CALLS + 1), "latency_ms": middle * noise}).assign(**shared))
         self.calls = pd.concat(parts, ignore_index=True)
         self.samples.parent.mkdir(parents=True)
-        self.calls[COLUMNS].to_csv(self.samples, index=False)
+        self.calls[SAMPLE_COLUMNS].to_csv(self.samples, index=False)
         facts = {"provider": "cpu", "processor": "AMD EPYC", "cores_available": 2, "memory_gb": 25.3, "gpus": []}
         facts |= {"os": "Debian GNU/Linux 12", "python": "3.11.7", "packages": {"onnxruntime": "1.26.0"}}
         facts |= {"git": {"commit": "4b042d5" + "0" * 33, "dirty": False}, "time_utc": "2026-11-24T19:53:42+00:00"}
@@ -213,4 +212,4 @@ class Experiment:
                 shared | {"scenario": "Offline", "batch_size": 32, "rate_ips": 1200 / p90},
                 shared | server | refusal,
             ]
-        pd.DataFrame(rows, columns=loadgen.COLUMNS).to_csv(path, index=False)
+        pd.DataFrame(rows, columns=SCENARIO_COLUMNS).to_csv(path, index=False)

@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 from experiment import Experiment
 from resbench.common.errors import ResbenchError
-from resbench.report.html.operator_view import LAYERS, operator_tables, read_operators
+from resbench.report.html.operator_view import LAYERS, operator_tables
 from resbench.report.html.page import write_page
+from resbench.report.html.page_inputs import read_operators
 
 COLUMNS = "model,variant,seed,precision,provider,batch_size,threads,layer,operator,share"
 COLUMNS += ",macs,gmacs_per_s,peak_gmacs_per_s,unfused"
@@ -80,17 +81,15 @@ def test_settings_have_tables_of_their_own(operators):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("share", "part", "no column share"),
-        ("0.25", "much", "could not convert string to float"),
-        ("0.25", "25", "a value of share is not a fraction"),
-        (PROFILE[len(COLUMNS) :], "\n", "no row"),
+        ("share", "part", r"not readable \(no column share\); make it with `resbench profile`"),
+        ("0.25", "much", r"not readable \(could not convert string to float: .*\); make it with `resbench profile`"),
+        ("0.25", "25", "a value of share is not a fraction; run `resbench profile` again"),
+        (PROFILE[len(COLUMNS) :], "\n", r"not readable \(no row\); make it with `resbench profile`"),
     ],
 )
 def test_an_invalid_profile_is_named_with_the_remedy(operators, old, new, words):
     operators.write_text(PROFILE.replace(old, new))
-    with pytest.raises(
-        ResbenchError, match=f"operators.csv: not readable .*{words}.*; make it with `resbench profile`"
-    ):
+    with pytest.raises(ResbenchError, match=f"operators.csv: {words}$"):
         read_operators(operators)
     operators.unlink()
     with pytest.raises(ResbenchError, match=r"operators.csv: no such file; make it with `resbench profile`"):

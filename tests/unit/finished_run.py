@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 from onnx import helper
 from report_files import calls
-from resbench.benchmark import scenarios
-from resbench.benchmark.latency import COLUMNS
+from resbench.benchmark.columns import SAMPLE_COLUMNS, SCENARIO_COLUMNS
 from resbench.benchmark.predictions import evaluate_test_sets
 from resbench.common.files import sha256, write_checksums
 from resbench.data.contact_sheet import contact_sheet
@@ -158,7 +157,7 @@ def write_scenarios(path):
         for variant in NETWORKS
         for precision, ms in SPEED.items()
     ]
-    pd.DataFrame(rows, columns=scenarios.COLUMNS).to_csv(path, index=False)
+    pd.DataFrame(rows, columns=SCENARIO_COLUMNS).to_csv(path, index=False)
 
 
 def write_report_page(folder, predictions, timings):
@@ -183,7 +182,7 @@ def write_latency(folder):
         for precision, ms in SPEED.items()
         for line in calls(variant, random.gamma(100, ms / 100, 10).tolist(), precision=precision, number=number)
     ]
-    pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / "samples.csv", index=False)
+    pd.DataFrame(rows, columns=SAMPLE_COLUMNS).to_csv(folder / "samples.csv", index=False)
     (folder / "host.json").write_text(
         json.dumps({"name": "a host", "provider": "cpu", "time_utc": "2026-11-26T12:00:00+00:00"} | GIT)
     )

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from resbench.benchmark.latency import COLUMNS
+from resbench.benchmark.columns import SAMPLE_COLUMNS
 from resbench.common.errors import ResbenchError
 from resbench.data.datasets import DATASETS
 from resbench.report.table import ReportFiles, collate_report
@@ -69,7 +69,7 @@ class Results:
         np.savez(path, probabilities=probabilities, labels=labels, **arrays)
         self.predictions.append(path)
 
-    def time(self, rows, host=None, columns=COLUMNS):
+    def time(self, rows, host=None, columns=SAMPLE_COLUMNS):
         samples = self.folder / f"samples{len(self.timings)}.csv"
         with samples.open("w", newline="") as stream:
             csv.writer(stream).writerows([columns, *rows])

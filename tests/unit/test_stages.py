@@ -69,6 +69,12 @@ def test_whatever_a_stage_imports_belongs_to_it_or_is_neutral(stage: str) -> Non
     assert {name for name in shaping - packages if PACKAGE / stages._module_path(name) not in files} == set()
 
 
+@pytest.mark.parametrize("stage", ["collate", "robustness", "page", "bundle"])
+def test_what_reads_measurements_does_not_depend_on_the_code_that_times(stage: str) -> None:
+    measuring = {path.name for path in stages.stage_files(stage) if path.parent == PACKAGE / "benchmark"}
+    assert measuring <= {"columns.py", "predictions.py"}
+
+
 def test_no_module_is_imported_by_a_name_that_is_computed_except_variants_and_runtimes() -> None:
     dynamic = {path for path in PACKAGE.rglob("*.py") if "import_module(" in path.read_text()}
     assert {str(path.relative_to(PACKAGE)) for path in dynamic} <= {

@@ -11,7 +11,8 @@ import numpy as np
 import psutil
 import pytest
 from resbench.benchmark import latency, latency_worker, process
-from resbench.benchmark.latency import COLUMNS, measure_latency, schedule
+from resbench.benchmark.columns import SAMPLE_COLUMNS
+from resbench.benchmark.latency import measure_latency, schedule
 from resbench.benchmark.latency_worker import Timing, peak_rss_mb, time_calls, warm_up
 from resbench.benchmark.plan import INPUTS, LatencyRequest, Setting, rotate
 from resbench.benchmark.predictions import evaluate_model
@@ -63,7 +64,7 @@ def measured(tmp_path_factory, images):
 
 def test_one_row_for_each_timed_call(measured):
     rows, _, timings = measured
-    assert list(rows[0]) == COLUMNS
+    assert list(rows[0]) == SAMPLE_COLUMNS
     assert len(rows) == sum(len(timing["latency_ms"]) for _, timing in timings)
     for position, (job, timing) in enumerate(timings):
         number = str(1 + position // 2)

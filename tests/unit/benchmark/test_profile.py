@@ -6,7 +6,8 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
-from resbench.benchmark.profile import COLUMNS, profile_models
+from resbench.benchmark.columns import OPERATOR_COLUMNS
+from resbench.benchmark.profile import profile_models
 from resbench.benchmark.profile_worker import Layers
 from resbench.common.errors import ResbenchError
 from resbench.export.quantize import ends, to_int8
@@ -18,7 +19,7 @@ def profiled(tmp_path, *models, **settings):
     profile_models(list(models), table, **{"data": None, "batch_size": 2, "threads": 1} | settings)
     with table.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert list(rows[0]) == COLUMNS
+    assert list(rows[0]) == OPERATOR_COLUMNS
     return rows
 
 

@@ -5,10 +5,11 @@ import csv
 import numpy as np
 import pytest
 from resbench.benchmark import scenarios
+from resbench.benchmark.columns import SCENARIO_COLUMNS
 from resbench.benchmark.host import describe_host
 from resbench.benchmark.loadgen_worker import Outcome, read_outcome
 from resbench.benchmark.presets import SCENARIO_PRESETS, SMOKE, Size
-from resbench.benchmark.scenarios import COLUMNS, confirm_rate, measure_scenarios, search_rate
+from resbench.benchmark.scenarios import confirm_rate, measure_scenarios, search_rate
 from resbench.common.errors import ResbenchError
 from resbench.data.store import Split, save_split
 from tiny_models import CLASSES, tiny_model
@@ -28,7 +29,7 @@ def run(folder, images, bound_ms):
     measure_scenarios(models, ["cpu"], results, data=images, **settings)
     with results.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert list(rows[0]) == COLUMNS
+    assert list(rows[0]) == SCENARIO_COLUMNS
     return {row["scenario"]: row for row in rows}
 
 

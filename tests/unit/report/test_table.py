@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 from report_files import LABELS, calls, rows_of
-from resbench.benchmark.latency import COLUMNS
+from resbench.benchmark.columns import SAMPLE_COLUMNS
 from resbench.data.datasets import DATASETS
 from resbench.report.columns import REPORT_COLUMNS
 from resbench.report.table import ReportFiles, collate_report
@@ -283,7 +283,7 @@ def test_malformed_timings_are_refused(good):
         good.time(wrong)
         good.refused(said)
     good.timings.clear()
-    good.time([whole[:-1]], columns=COLUMNS[:-1])
+    good.time([whole[:-1]], columns=SAMPLE_COLUMNS[:-1])
     good.refused("no column latency_ms")
     samples, host = good.timings[0]
     for content in (b"", b"\xff\xfe\x00", b'a,"b\n1'):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from resbench.benchmark.columns import SAMPLE_COLUMNS
 from resbench.benchmark.conditions import Disturbance, warnings_after, warnings_before
 from resbench.benchmark.host import describe_host
 from resbench.benchmark.latency_worker import Job, Timing
@@ -18,11 +19,6 @@ from resbench.common.cgroups import cpu_quota
 from resbench.common.files import atomic, write_json
 from resbench.common.progress import Progress, say
 from resbench.common.system import available_cores
-
-COLUMNS = [
-    *("model", "variant", "seed", "precision", "provider", "batch_size", "threads", "round"),
-    *("load_ms", "first_ms", "peak_rss_mb", "call", "latency_ms"),
-]
 
 
 def measure_latency(
@@ -41,7 +37,8 @@ def measure_latency(
     Each round visits all combinations in a random order of its own, the same in every run, so that a machine that slows
     down for a while slows down all models and not one. Both files are written, or neither:
 
-    - samples: one row for each timed call, `COLUMNS`; latencies in ms, memory in 10^6 bytes, round and call from 1.
+    - samples: one row for each timed call, by `SAMPLE_COLUMNS`; latencies in ms, memory in 10^6 bytes, round and call
+      from 1.
     - host: `describe_host` and `summarize`.
 
     Args:
@@ -188,7 +185,7 @@ def sample_rows(plan: Plan, measured: list[Measurement]) -> list[list[Any]]:
         measured: Its timings.
 
     Returns:
-        One row for each timed call, `COLUMNS`.
+        One row for each timed call, `SAMPLE_COLUMNS`.
     """
     rows: list[list[Any]] = []
     for number, (model, batch_size, threads), timing in measured:
@@ -206,7 +203,7 @@ def _write(samples_path: Path, host_path: Path, rows: list[list[Any]], host: dic
     """Write both files or neither."""
     with atomic(samples_path) as temporary_samples, atomic(host_path) as temporary_host:
         with temporary_samples.open("w", newline="", encoding="utf-8") as stream:
-            csv.writer(stream, lineterminator="\n").writerows([COLUMNS, *rows])
+            csv.writer(stream, lineterminator="\n").writerows([SAMPLE_COLUMNS, *rows])
         write_json(temporary_host, host)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from resbench.benchmark.columns import OPERATOR_COLUMNS
 from resbench.benchmark.plan import identify_all
 from resbench.benchmark.process import run_fresh
 from resbench.benchmark.profile_worker import Job, Profile
@@ -13,11 +14,6 @@ from resbench.common.files import atomic
 from resbench.common.progress import Progress, say
 from resbench.data.store import load_split
 from resbench.runtime.providers import BASE_PROVIDER
-
-COLUMNS = [
-    *("model", "variant", "seed", "precision", "provider", "batch_size", "threads"),
-    *("layer", "operator", "share", "macs", "gmacs_per_s", "peak_gmacs_per_s", "unfused"),
-]
 
 
 def profile_models(models: list[Path], operators: Path, *, data: Path | None, batch_size: int, threads: int) -> None:
@@ -56,7 +52,7 @@ def profile_models(models: list[Path], operators: Path, *, data: Path | None, ba
             say(f"resbench: warning: {model}: {unfused} operators compute in float what the model has in integers")
     progress.clear()
     with atomic(operators) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream, lineterminator="\n").writerows([COLUMNS, *rows])
+        csv.writer(stream, lineterminator="\n").writerows([OPERATOR_COLUMNS, *rows])
 
 
 def _values(operator: dict[str, Any], profile: Profile) -> list[Any]:

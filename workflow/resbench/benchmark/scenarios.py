@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from resbench.benchmark.columns import SCENARIO_COLUMNS
 from resbench.benchmark.host import describe_host
 from resbench.benchmark.loadgen_worker import Job, Outcome
 from resbench.benchmark.plan import identify_all
@@ -16,11 +17,6 @@ from resbench.common.progress import Progress, say
 from resbench.data.store import load_split
 from resbench.runtime.providers import PROVIDERS
 from resbench.runtime.sessions import check_provider
-
-COLUMNS = [
-    *("model", "variant", "seed", "precision", "provider", "threads", "scenario", "preset", "batch_size"),
-    *("verdict", "reason", "rate_ips", "p50_ms", "p90_ms", "p99_ms", "p99_bound_ms", "loadgen", "host"),
-]
 
 # Too many for any cache; MLPerf requires the same number for its image classifier.
 IMAGES = 1024
@@ -44,7 +40,7 @@ def measure_scenarios(
     bound_ms: float,
     options: dict[str, dict[str, str]] | None = None,
 ) -> None:
-    """Run every model through SingleStream, Offline and Server, each in a fresh process; one row each, `COLUMNS`.
+    """Run every model through SingleStream, Offline and Server, each in a fresh process, and write one row for each.
 
     Server's row is of the highest rate whose 99th percentile stays within `bound_ms`. One session takes one image at a
     time there: batching belongs to a server.
@@ -52,7 +48,7 @@ def measure_scenarios(
     Args:
         models: .onnx files; those in a precision that a provider is not measured in are left out there.
         providers: Names in `PROVIDERS`.
-        results: Table to write, .csv.
+        results: Table to write, .csv, with `SCENARIO_COLUMNS`.
         data: .npz file whose first images are sent.
         preset: `smoke`, seconds for each run, or `mlperf`, the official lengths.
         threads: Threads that one call may use.
@@ -100,8 +96,8 @@ def measure_scenarios(
             )
     progress.clear()
     with atomic(results) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream, lineterminator="\n").writerows([COLUMNS, *rows])
-    valid = sum(row[COLUMNS.index("verdict")] == "VALID" for row in rows)
+        csv.writer(stream, lineterminator="\n").writerows([SCENARIO_COLUMNS, *rows])
+    valid = sum(row[SCENARIO_COLUMNS.index("verdict")] == "VALID" for row in rows)
     say(f"{valid} of {len(rows)} runs are VALID by LoadGen")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from resbench.benchmark.latency import COLUMNS
+from resbench.benchmark.columns import SAMPLE_COLUMNS
 from resbench.benchmark.predictions import load_predictions
 from resbench.common.errors import ResbenchError, one_line, printable
 from resbench.common.files import read_json
@@ -86,7 +86,7 @@ class Inputs(NamedTuple):
 
     Attributes:
         parity, evaluations: In the order given.
-        timings, hosts: One for each measurement: `COLUMNS` and the host's name; the host's description.
+        timings, hosts: One for each measurement: `SAMPLE_COLUMNS` and the host's name; the host's description.
         summary: What `convert --summary` wrote.
     """
 
@@ -251,7 +251,7 @@ def read_timings(samples: Path, host: Path) -> tuple[pd.DataFrame, dict[str, Any
         host: The description of the host, .json.
 
     Returns:
-        The calls, `COLUMNS` and `host`; and the host's description.
+        The calls, `SAMPLE_COLUMNS` and `host`; and the host's description.
 
     Raises:
         ResbenchError: A column is missing, a number is missing or not positive, there is no row, or the host was
@@ -265,7 +265,7 @@ def read_timings(samples: Path, host: Path) -> tuple[pd.DataFrame, dict[str, Any
         raise ResbenchError(f"{samples}: no such file; make it with `resbench latency`") from error
     except (OSError, ValueError) as error:
         raise ResbenchError(f"{samples}: {remedy.format(one_line(error))}") from error
-    missing = [name for name in COLUMNS if name not in table.columns]
+    missing = [name for name in SAMPLE_COLUMNS if name not in table.columns]
     if missing or table.empty:
         raise ResbenchError(f"{samples}: {remedy.format('no column ' + ', '.join(missing) if missing else 'no row')}")
     for name in POSITIVE:

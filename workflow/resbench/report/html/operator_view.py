@@ -1,18 +1,14 @@
 """operators.csv as tables: the share of each kind of operator, and of the slowest layers, in a model's time."""
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from resbench.common.errors import ResbenchError, one_line
 from resbench.report.format import counted, percent, significant
 from resbench.report.measured import HEADINGS
 from resbench.report.prose import provider_title, setting_text
 from resbench.report.tables import BLANK, Cell, Heading, Row, Table, text_cell
 
-TEXTS = ["variant", "seed", "precision", "provider", "layer", "operator"]
-NUMBERS = ["batch_size", "threads", "share", "macs", "gmacs_per_s", "peak_gmacs_per_s", "unfused"]
 SETTING = ["provider", "batch_size", "threads"]
 MODEL = ["variant", "precision", "seed"]
 LAYERS = 10  # of each model
@@ -32,41 +28,11 @@ KINDS = {
 KIND_OF = {operator: kind for kind, operators in KINDS.items() for operator in operators}
 
 
-def read_operators(path: Path) -> pd.DataFrame:
-    """Read what `resbench profile` wrote.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its rows.
-
-    Raises:
-        ResbenchError: It is missing or damaged.
-    """
-    remedy = "make it with `resbench profile`"
-    try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=[""])
-        missing = [name for name in (*TEXTS, *NUMBERS) if name not in table.columns]
-        if missing or table.empty:
-            raise ValueError(f"no column {missing[0]}" if missing else "no row")
-        table = table.astype(dict.fromkeys(NUMBERS, float))
-        if not table["share"].between(0, 1).all():
-            raise ValueError("a value of share is not a fraction")
-        return table.fillna({"layer": "", "precision": ""})
-    except FileNotFoundError as error:
-        raise ResbenchError(f"{path}: no such file; {remedy}") from error
-    except (OSError, ValueError) as error:
-        raise ResbenchError(
-            f"{path}: not readable ({one_line(error):.200}); make it with `resbench profile`"
-        ) from error
-
-
 def operator_tables(operators: pd.DataFrame) -> list[tuple[Table, Table]]:
     """Return the shares of the kinds of operators, and the layers that take longest.
 
     Args:
-        operators: Rows of operators.csv, see `read_operators`.
+        operators: Rows of operators.csv, see `page_inputs.read_operators`.
 
     Returns:
         Both tables, for each provider and setting.

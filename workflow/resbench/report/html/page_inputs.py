@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from resbench.benchmark import scenarios as loadgen
+from resbench.benchmark.columns import OPERATOR_COLUMNS, SCENARIO_COLUMNS
 from resbench.benchmark.predictions import Predictions, load_predictions
 from resbench.common.errors import ResbenchError, one_line
 from resbench.data.store import Split, load_split
-from resbench.report.html.operator_view import read_operators
 from resbench.report.inputs import read_summary, read_timings
 from resbench.report.recommendation import Recommendations, read_recommendations
 from resbench.report.robustness_tables import read_robustness
@@ -20,6 +19,7 @@ from resbench.report.schema import read_comparisons, read_report
 
 SCENARIO_PLACE = ("model", "variant", "seed", "precision", "provider", "host")
 SCENARIO_TEXTS = (*SCENARIO_PLACE, "scenario", "preset", "verdict", "reason", "loadgen")
+OPERATOR_TEXTS = ("model", "variant", "seed", "precision", "provider", "layer", "operator")
 HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "images_per_second", "seconds"]
 HISTORY_COLUMNS += ["validation_loss", "validation_accuracy", "test_loss", "test_accuracy"]
 
@@ -166,7 +166,7 @@ def read_scenarios(path: Path) -> pd.DataFrame:
     Raises:
         ResbenchError: It is missing or damaged, or two rows are of the same model and scenario.
     """
-    table = _read_table(path, loadgen.COLUMNS, SCENARIO_TEXTS, "resbench scenarios --results")
+    table = _read_table(path, SCENARIO_COLUMNS, SCENARIO_TEXTS, "resbench scenarios --results")
     for name in ("threads", "batch_size", "rate_ips", "p50_ms", "p90_ms", "p99_ms"):
         if not (table[name] > 0).all():
             raise ResbenchError(f"{path}: a value of {name} is not a positive number; run `resbench scenarios` again")
@@ -174,6 +174,24 @@ def read_scenarios(path: Path) -> pd.DataFrame:
         raise ResbenchError(f"{path}: a verdict is neither VALID nor INVALID; run `resbench scenarios` again")
     if table.duplicated(["variant", "seed", "precision", "provider", "threads", "host", "preset", "scenario"]).any():
         raise ResbenchError(f"{path}: two rows are of the same model and scenario; leave one of them out")
+    return table
+
+
+def read_operators(path: Path) -> pd.DataFrame:
+    """Return the profile of models, one row for each operator that was executed.
+
+    Args:
+        path: What `profile` wrote.
+
+    Returns:
+        Its columns; those that hold numbers as float64.
+
+    Raises:
+        ResbenchError: It is missing or damaged.
+    """
+    table = _read_table(path, OPERATOR_COLUMNS, OPERATOR_TEXTS, "resbench profile")
+    if not table["share"].between(0, 1).all():
+        raise ResbenchError(f"{path}: a value of share is not a fraction; run `resbench profile` again")
     return table
 
 
