@@ -268,6 +268,22 @@ def test_the_protocol_of_deep_networks_in_full_is_comparable(results):
     (row,) = results.compare()
     assert (row["verdict"], row["seeds"]) == ("undecided", "1")
     assert float(row["low"]) < 0 < float(row["high"])
+    said = "consistent with the published accuracy: it lies inside this model's 95 % interval with one seed"
+    assert f"| {said} |" in results.collate()[1]
+
+
+@pytest.mark.parametrize(
+    ("right", "said"),
+    [
+        (70, "misses the target with one seed"),
+        (85, "undecided: the target lies inside this model's 95 % interval with one seed"),
+        (95, "reaches the target with one seed"),
+    ],
+)
+def test_what_one_seed_shows_of_a_target_is_about_this_model(results, right, said):
+    results.model("resnet8", 0, right=right)
+    results.time(calls("resnet8", [1.0]))
+    assert f"| {said} |" in results.collate()[1]
 
 
 @pytest.mark.parametrize(

@@ -50,9 +50,9 @@ def comparison_rows(inputs: Inputs, dataset: str) -> list[Row]:
 
     metric `accuracy`: all pairs of models on one provider, and each network in fp32 with its published accuracy, where
     second is the kind and has no precision. estimate is first less second, a fraction; [low, high] is its 95 %
-    interval. A published accuracy is of one run, so the interval is that of one more run of this network less the
-    published one; there are no p-values. seeds: the number of seeds of each; with 1 the row is about these two models
-    alone.
+    interval. A published accuracy is of one run, so the interval is that of one more run of this network, or, with one
+    seed, of this model's accuracy, less the published one; there are no p-values. seeds: the number of seeds of each;
+    with 1 the row is about these two models alone.
 
     metric `latency`, for each host, provider, batch size and number of threads: the same pairs, where one measurement
     timed both. estimate is the ratio of the first latency to the second, of paired rounds and shortest calls.

@@ -28,12 +28,12 @@ PUBLISHED_TEXTS = {
     Verdict.EQUIVALENT: "reproduces the published accuracy within {margin}",
     Verdict.BETTER: "above the published accuracy",
     Verdict.WORSE: "below the published accuracy",
-    Verdict.UNDECIDED: "consistent with the published accuracy: it lies inside the 95 % interval of one more run",
+    Verdict.UNDECIDED: "consistent with the published accuracy: it lies inside {interval}",
 }
 TARGET_TEXTS = {
     Verdict.BETTER: "reaches the target",
     Verdict.WORSE: "misses the target",
-    Verdict.UNDECIDED: "undecided: the target lies inside the 95 % interval of one more run",
+    Verdict.UNDECIDED: "undecided: the target lies inside {interval}",
 }
 
 
@@ -49,15 +49,17 @@ def describe_comparison(row: Row) -> str:
     verdict = Verdict(row["verdict"])
     if verdict is Verdict.NOT_COMPARABLE:
         return f"not comparable: {describe_departure(row)}"
-    if row["kind"] in (Kind.PUBLISHED, Kind.TARGET):
-        texts = PUBLISHED_TEXTS if row["kind"] == Kind.PUBLISHED else TARGET_TEXTS
-        return texts[verdict].format(margin=accuracy_margin(ACCURACY_MARGIN))
     if known(row["reason"]):
         return f"undecided: {describe_departure(row)}"
-    text = _latency(row, verdict) if row["metric"] == "latency" else _accuracy(row, verdict)
-    if not known(row["seeds"]) or row["seeds"] != 1:
-        return text
-    return f"{text} with one seed"
+    one_seed = known(row["seeds"]) and row["seeds"] == 1
+    interval = "this model's 95 % interval" if one_seed else "the 95 % interval of one more run"
+    if row["kind"] == Kind.TARGET:
+        text = TARGET_TEXTS[verdict].format(interval=interval)
+    elif row["kind"] == Kind.PUBLISHED:
+        text = PUBLISHED_TEXTS[verdict].format(margin=accuracy_margin(row["margin"]), interval=interval)
+    else:
+        text = _latency(row, verdict) if row["metric"] == "latency" else _accuracy(row, verdict)
+    return f"{text} with one seed" if one_seed else text
 
 
 def describe_recommendation(recommendation: Recommendation) -> list[str]:

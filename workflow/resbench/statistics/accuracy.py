@@ -84,7 +84,7 @@ def accuracy_interval(correct: Correct) -> tuple[float, float]:
 def next_run_interval(correct: Correct) -> tuple[float, float]:
     """Return the 95 % prediction interval of the accuracy of one more seed on the same test images.
 
-    With one seed it is Wilson's interval, since nothing shows how far seeds differ.
+    With one seed, nothing shows how far seeds differ, and it is Wilson's interval, which is about this model alone.
 
     Args:
         correct: (seeds, images).
