@@ -400,6 +400,8 @@ def test_invalid_labels(refused, labels, reason, name):
         (["a", "b\0", "c"], "not text"),
         (["a", "b\n", "c"], "not text"),
         (["a", "x" * 101, "c"], "not text"),
+        (["a", " " * 200_000 + "b", "c"], "not text"),  # a contact sheet of 40 GB
+        (["a", "b ", "c"], "not text"),
         ("abc", "no list of class names"),
         ({"a": 1}, "no list of class names"),
     ],

@@ -82,6 +82,8 @@ def test_truncated_and_damaged(tmp_path, split):
         ({"classes": np.array(["a", "b", "a"])}, "different names"),
         ({"classes": np.array(["a"])}, "different names"),
         ({"classes": np.array([str(i) for i in range(257)])}, "different names"),
+        ({"classes": np.array(["a", "b", "c" * 200_000])}, "names that are empty, long, or not text"),
+        ({"classes": np.array(["a", "b", "c\n"])}, "names that are empty, long, or not text"),
         ({"classes": np.array([b"a", b"b", b"c"])}, "classes: |S1 instead of text"),
         ({"classes": np.array(["a", "b", "c"], object)}, "classes: object"),
         ({"images": np.array([None])}, "images: object"),

@@ -13,6 +13,8 @@ from resbench import IMAGE_SHAPE
 from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import atomic
 
+MAX_CLASS_NAME = 100  # characters; the contact sheet is as wide as the longest name
+
 
 class Split(NamedTuple):
     """Images with their labels.
@@ -26,6 +28,20 @@ class Split(NamedTuple):
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     classes: NDArray[np.str_]
+
+
+def is_class_name(value: Any) -> bool:
+    """Return whether a value may be the name of a class: one line of text that is neither empty nor long.
+
+    Args:
+        value: Whatever a file holds as a name.
+
+    Returns:
+        Whether it may.
+    """
+    return (
+        isinstance(value, str) and 0 < len(value) <= MAX_CLASS_NAME and value.isprintable() and value == value.strip()
+    )
 
 
 def write_arrays(path: Path, split: Split) -> None:
@@ -80,6 +96,8 @@ def _read(path: Path) -> Split:
     names = classes.tolist()  # raises on code points that are not text
     if not 2 <= len(names) <= 256 or len(set(names)) < len(names):
         raise ValueError("classes are not 2 to 256 different names")
+    if not all(map(is_class_name, names)):
+        raise ValueError("classes have names that are empty, long, or not text")
     if labels.max() >= len(names):
         raise ValueError(f"label {labels.max()}, but {len(names)} classes")
     return Split(images, labels, classes)
