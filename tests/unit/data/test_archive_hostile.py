@@ -197,7 +197,7 @@ def header(name: str, size: int) -> bytes:
     return info.tobuf(tarfile.GNU_FORMAT)
 
 
-@pytest.mark.parametrize("name", ["data_batch_1", "data_batch_1.bin", "batches.meta", "readme.html"])
+@pytest.mark.parametrize("name", ["data_batch_1", "data_batch_1.bin", "batches.meta"])
 def test_member_too_large(refused, name):
     assert "more than" in refused(gzip.compress(header(name, 1 << 34)) + zeros(64))
 
@@ -207,6 +207,16 @@ def test_endless_zeros(refused, start):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert "more than this layout can hold" in refused(gzip.compress(start) + zeros(800))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
+
+
+def test_too_many_files(refused, monkeypatch):
+    monkeypatch.setattr("resbench.data.archive.MAX_MEMBERS", 30)
+    assert "more than 30 files" in refused(pack(*(entry(f"{number}.txt") for number in range(31))))
+
+
+@pytest.mark.parametrize("name", ["x" * 600, "x/" * 20 + "y"])
+def test_long_paths_of_pictures(refused, name):
+    assert "longer than 512 characters or 16 folders" in refused(pack(entry(f"cat/{name}.png")))
 
 
 def test_many_small_members(refused):

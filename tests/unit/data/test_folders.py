@@ -197,16 +197,64 @@ def test_unreadable_files_are_named_and_counted_and_left_out(photos, tmp_path, c
     (photos / "train/red/empty.jpg").write_bytes(b"")
     (photos / "train/red/phone.heic").write_bytes(b"\0\0\0\x18ftypheic")
     (photos / "labels.csv").write_text("a,b")
+    (photos / "arrays.npz").write_bytes(b"x")
     (photos / "train/red/._0.png").write_bytes(b"\0\5\x16\7")
     (photos / "train/red/Thumbs.db").write_bytes(b"x")
     train, _, summary = load(photos, tmp_path)
     assert len(train.labels) == 6
-    expected = {"train/red/broken.png", "train/red/empty.jpg", "train/red/phone.heic", "labels.csv"}
+    expected = {"train/red/broken.png", "train/red/empty.jpg", "train/red/phone.heic", "labels.csv", "arrays.npz"}
     assert set(summary["unreadable"]) == expected
     told = capsys.readouterr().err
     assert "'train/red/broken.png': not a readable picture" in told
     assert "'train/red/empty.jpg': is empty; left out" in told
-    assert "2 more files are left out" in told
+    assert "'train/red/phone.heic': is a HEIC picture; convert it to JPEG or PNG; left out" in told
+    assert "'arrays.npz' and 1 more: not readable as pictures; left out" in told
+
+
+HEIF, JPEG_2000 = b"\0\0\0\x18ftypheix", b"\0\0\0\x0cjP  \r\n\x87\n"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content", "words"),
+    [
+        ("heic", HEIF, "is a HEIC picture; convert it to JPEG or PNG"),
+        ("HEIF", HEIF, "is a HEIC picture; convert it to JPEG or PNG"),
+        ("avif", b"\0\0\0\x20ftypavif", "is an AVIF picture; convert it to JPEG or PNG"),
+        ("jxl", b"\xff\n\xfa", "is a JPEG XL picture; convert it to JPEG or PNG"),
+        ("jxl", b"\0\0\0\x0cJXL \r\n\x87\n", "is a JPEG XL picture; convert it to JPEG or PNG"),
+        ("jp2", JPEG_2000, "is a JPEG 2000 picture; convert it to JPEG or PNG"),
+        ("j2k", b"\xff\x4f\xff\x51\0", "is a JPEG 2000 picture; convert it to JPEG or PNG"),
+        ("heic", b"whatever", "save it as PNG or JPEG"),
+    ],
+)
+def test_a_class_of_pictures_in_a_format_that_is_not_read_does_not_disappear(photos, tmp_path, suffix, content, words):
+    for part in ("train", "test"):
+        (photos / part / "cat").mkdir()
+        (photos / part / f"cat/a.{suffix}").write_bytes(content)
+    with pytest.raises(ResbenchError, match=rf"no readable picture of class 'cat'; 'train/cat/a.{suffix}' .*{words}"):
+        load(photos, tmp_path)
+
+
+@pytest.mark.parametrize("container", ["w:gz", "zip"])
+def test_large_files_and_many_among_pictures_are_left_out(photos, tmp_path, monkeypatch, container):
+    monkeypatch.setattr("resbench.data.folders.LISTED", 3)
+    with (photos / "a movie.mp4").open("wb") as stream:
+        stream.truncate(70 << 20)
+    (photos / ".hidden").write_bytes((photos / "a movie.mp4").read_bytes())
+    for number in range(4):
+        (photos / f"note {number}.txt").write_bytes(b"")
+    packed = tmp_path / "packed"
+    if container == "zip":
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for path in sorted(photos.rglob("*")):
+                archive.write(path, path.relative_to(photos))
+    else:
+        with tarfile.open(packed, container, compresslevel=1) as archive:
+            archive.add(photos, "photos")
+    train, _, summary = load(packed, tmp_path)
+    assert len(train.labels) == 6
+    assert len(summary["unreadable"]) == 4
+    assert summary["unreadable"][-1] == "2 more files that are no pictures"
 
 
 def test_photos_are_turned_upright_and_averaged(tmp_path):

@@ -1,5 +1,6 @@
 """Further test sets come as folders, archives or arrays; their classes are those of the models."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -69,28 +70,51 @@ def test_of_an_archive_the_test_images_count_by_their_names(tmp_path, like):
     assert split.labels.tolist() == [(label + 1) % 3 for label in content["test_batch"][1]]
 
 
-@pytest.mark.parametrize("prefix", ["", "test/"])
-def test_of_a_folder_all_pictures_count_or_those_in_test(tmp_path, like, prefix):
+def photo(path, number=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(IMAGES[number]).save(path)
+
+
+def packed(folder, inside):
+    """The folder, and zip archives of it and of what is in it."""
+    yield folder
+    for name, root in (("whole", folder.parent), ("inside", folder)):
+        yield Path(shutil.make_archive(inside / name, "zip", root, folder.relative_to(root)))
+
+
+@pytest.mark.parametrize("prefix", ["", "test/", "Test/", "more/test/"])
+@pytest.mark.parametrize("with_train", [False, True])
+def test_of_a_folder_and_its_archive_all_pictures_count_or_those_in_test(tmp_path, like, prefix, with_train):
     for name in ("dog", "cat"):
-        (tmp_path / "photos" / prefix / name).mkdir(parents=True)
-        Image.fromarray(IMAGES[0]).save(tmp_path / "photos" / prefix / name / "a.png")
-    if prefix:
-        (tmp_path / "photos/train/cat").mkdir(parents=True)
-        Image.fromarray(IMAGES[1]).save(tmp_path / "photos/train/cat/a.png")
-    split = write(tmp_path / "photos", like)
-    assert split.labels.tolist() == [1, 2]
-    np.testing.assert_array_equal(split.images[0], IMAGES[0])
+        photo(tmp_path / "all/photos" / prefix / name / "a.png")
+    if with_train and prefix:
+        photo((tmp_path / "all/photos" / prefix).parent / "train/bird/a.png", 1)
+    for path in packed(tmp_path / "all/photos", tmp_path):
+        split = write(path, like)
+        assert sorted(split.labels.tolist()) == [1, 2]
+        np.testing.assert_array_equal(split.images[0], IMAGES[0])
 
 
 def test_one_class_is_enough(tmp_path, like):
-    (tmp_path / "photos/dog").mkdir(parents=True)
-    Image.fromarray(IMAGES[0]).save(tmp_path / "photos/dog/a.png")
-    assert write(tmp_path / "photos", like).labels.tolist() == [2]
+    photo(tmp_path / "all/photos/dog/a.png")
+    for path in packed(tmp_path / "all/photos", tmp_path):
+        assert write(path, like).labels.tolist() == [2]
+
+
+def test_folders_that_show_no_classes_are_refused(tmp_path, like):
+    photo(tmp_path / "loose/a.png")
+    photo(tmp_path / "train/train/cat/a.png")
+    for name, words in (("loose", "'a.png' outside a folder of its class"), ("train", "has no folder test")):
+        with pytest.raises(ResbenchError, match=words):
+            write(tmp_path / name, like)
+    for number in range(300):
+        photo(tmp_path / f"many/{number}/a.png")
+    with pytest.raises(ResbenchError, match="has the class '0', which the models do not know"):
+        write(tmp_path / "many", like)
 
 
 def test_other_classes_are_refused(tmp_path, like):
-    (tmp_path / "photos/bird").mkdir(parents=True)
-    Image.fromarray(IMAGES[0]).save(tmp_path / "photos/bird/a.png")
+    photo(tmp_path / "photos/bird/a.png")
     with pytest.raises(ResbenchError, match="has the class 'bird', which the models do not know; they know 'frog'"):
         write(tmp_path / "photos", like)
     with pytest.raises(ResbenchError, match=r"absent\.tar\.gz: no such file or folder; correct"):

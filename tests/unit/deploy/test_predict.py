@@ -127,11 +127,13 @@ def test_a_folder_is_the_pictures_in_it(tmp_path, capsys):
     picture(folder / "a.JPG", GREEN)
     (folder / "notes.txt").write_text("no picture, and not called like one")
     (folder / "c.jpg").write_bytes(b"called like one")
+    (folder / "d.heic").write_bytes(b"\0\0\0\x18ftypheic")
     assert not predict_images(model, [folder])
     out, err = capsys.readouterr()
     assert [line.split(":")[0] for line in out.splitlines()] == [f"{folder}/a.JPG", f"{folder}/b.png"]
-    assert len(err.splitlines()) == 1
+    assert len(err.splitlines()) == 2
     assert "c.jpg: not a readable picture" in err
+    assert "d.heic: is a HEIC picture; convert it to JPEG or PNG" in err
 
 
 def test_json_is_an_object_a_line_for_every_picture(tmp_path, capsys):
@@ -240,9 +242,15 @@ def test_folders_in_a_folder_are_read_and_hidden_files_are_not(tmp_path, capsys)
     picture(folder / "a.png", GREEN)
     for name in ("._a.png", "__MACOSX/._b.png", "2024/.hidden.png"):
         (folder / name).write_bytes(b"\0\5\x16\7")
+    (tmp_path / "elsewhere").mkdir()
+    picture(tmp_path / "elsewhere/c.png", GREEN)
+    (folder / "link").symlink_to(tmp_path / "elsewhere")  # links are followed, except in circles
+    (folder / "2024/circle").symlink_to(folder)
     assert predict_images(model, [folder])
     out, err = capsys.readouterr()
-    assert [line.split(":")[0] for line in out.splitlines()] == [f"{folder}/2024/May/b.png", f"{folder}/a.png"]
+    assert [line.split(":")[0] for line in out.splitlines()] == [
+        f"{folder}/{name}" for name in ("2024/May/b.png", "a.png", "link/c.png")
+    ]
     assert err == ""
 
 

@@ -5,7 +5,7 @@ The archive is untrusted, whatever its hash: see `containers`, `unpickle` and `p
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -17,7 +17,7 @@ from resbench.common.errors import ResbenchError
 from resbench.data.arrays import read_npz, stem_of_array
 from resbench.data.containers import RESAVE, UNPACK, Entry, entries
 from resbench.data.errors import ArchiveError, DamagedError, printable
-from resbench.data.folders import PictureFolder, is_hidden, is_picture
+from resbench.data.folders import MAX_PICTURES, PictureFolder, is_hidden, is_picture
 from resbench.data.layouts import LAYOUTS, ROW_BYTES, TEST, Batch, Layout
 from resbench.data.origin import Origin
 from resbench.data.store import Split
@@ -25,7 +25,7 @@ from resbench.data.streams import Budget, Hash
 
 MAX_IMAGES = 120_000  # of an archive of batches; CIFAR-10 and CIFAR-100 have 60,000
 MAX_SMALL = 1 << 18  # bytes of class names
-MAX_OTHER = 1 << 26  # bytes of a readme or anything else, which is skipped
+MAX_MEMBERS = 2 * MAX_PICTURES
 MAX_UNPACKED = MAX_IMAGES * ROW_BYTES + 16 * MAX_SMALL
 # Files that belong to no layout but are named as if they held images: skipping them silently would lose images.
 LOOKS_LIKE_IMAGES = re.compile(
@@ -48,12 +48,14 @@ class Archive(NamedTuple):
     unreadable: list[str]
 
 
-def read_archive(path: Path, origin: Origin | None = None) -> Archive:
+def read_archive(path: Path, origin: Origin | None = None, *, classes: Collection[str] | None = None) -> Archive:
     """Decompress, check and rearrange an archive in one pass.
 
     Args:
         path: A .tar (plain, .gz, .xz or .bz2), .zip or .npz file.
         origin: Where it came from, which decides what a message advises; None for a file of the user's.
+        classes: For a further test set, the classes that there are: pictures are then read as from a folder, all of
+            them for testing.
 
     Returns:
         Its images.
@@ -70,7 +72,7 @@ def read_archive(path: Path, origin: Origin | None = None) -> Archive:
     try:
         with path.open("rb") as stream, ThreadPoolExecutor(2) as pool:
             budget = Budget(MAX_UNPACKED)
-            content = _Reader(pool, budget).read(entries(stream, path, ParallelHash(digest, pool), budget))
+            content = _Reader(pool, budget, classes).read(entries(stream, path, ParallelHash(digest, pool), budget))
         return content._replace(sha256=digest.hexdigest())
     except FileNotFoundError as error:
         raise ResbenchError(f"{path}: no such file; get the archive with `resbench download`") from error
@@ -103,47 +105,51 @@ class ParallelHash:
 class _Reader:
     """Sorts the files of an archive by their content, and reads them."""
 
-    def __init__(self, pool: ThreadPoolExecutor, budget: Budget) -> None:
-        self._pool, self._budget = pool, budget
+    def __init__(self, pool: ThreadPoolExecutor, budget: Budget, classes: Collection[str] | None) -> None:
+        self._pool, self._budget, self._classes = pool, budget, classes
         self._names: list[str] = []
         self._batches: dict[int, Future[Batch]] = {}
         self._seen: dict[str, Layout] = {}
         self._arrays: dict[str, bytes] = {}
         self._pictures = PictureFolder()
-        self._unknown: list[str] = []
+        self._unknown = ""  # the first of them
 
     def read(self, files: Iterator[Entry]) -> Archive:
-        for entry in files:
+        for number, entry in enumerate(files, 1):
+            if number > MAX_MEMBERS:
+                raise ArchiveError(f"has more than {MAX_MEMBERS:,} files")
             self._take(entry)
         kinds = [bool(self._seen), bool(self._arrays), len(self._pictures) > 0]
         if sum(kinds) > 1:
             raise ArchiveError("mixes batches, arrays and pictures; only one kind is read")
         if self._unknown and any(kinds[:2]):
             raise ArchiveError(
-                f"holds {printable(self._unknown[0])}, which seems to hold images, but does not belong to the layout",
+                f"holds {printable(self._unknown)}, which seems to hold images, but does not belong to the layout",
                 "leave it out, or rename it to continue the numbers of the other batches",
             )
         if self._seen:
             return self._join_batches()
         if self._arrays:
             return Archive(*read_npz(self._arrays), "npz", "", [])
+        if len(self._pictures) and self._classes is not None:
+            test = self._pictures.test_split(self._classes)
+            return Archive(Split(test.images[:0], test.labels[:0], test.classes), test, "pictures", "", [])
         if len(self._pictures):
             train, test, unreadable = self._pictures.splits()
             return Archive(train, test, "pictures", "", unreadable)
-        remark = f"; {printable(self._unknown[0])} is in no supported layout" if self._unknown else ""
+        remark = f"; {printable(self._unknown)} is in no supported layout" if self._unknown else ""
         advice = RESAVE if self._unknown else None
-        if self._unknown and self._unknown[0].lower().endswith(ARCHIVES):
+        if self._unknown.lower().endswith(ARCHIVES):
             advice = UNPACK
         raise ArchiveError(f"holds no batches of images, no arrays and no pictures{remark}", advice)
 
     def _take(self, entry: Entry) -> None:
-        """Read one file, or skip it.
+        """Read one file, or skip it, whatever its size.
 
         Every batch is parsed while the next one is unpacked, which takes as long: zlib releases Python's lock.
         """
         name = entry.name.rpartition("/")[2]
         if is_hidden(entry.name):
-            _limit(entry, MAX_OTHER)
             return
         for layout in LAYOUTS:
             number = layout.number(name)
@@ -157,12 +163,9 @@ class _Reader:
             self._arrays[name] = entry.read()
         elif is_picture(name):
             self._pictures.take(entry, self._budget)
-        elif LOOKS_LIKE_IMAGES.fullmatch(name) or name.lower().endswith(ARCHIVES):
-            _limit(entry, MAX_UNPACKED)
-            self._unknown.append(entry.name)
-            self._pictures.skip(entry.name)
         else:
-            _limit(entry, MAX_OTHER)
+            if LOOKS_LIKE_IMAGES.fullmatch(name) or name.lower().endswith(ARCHIVES):
+                self._unknown = self._unknown or entry.name
             self._pictures.skip(entry.name)
 
     def _take_member(self, entry: Entry, name: str, layout: Layout, number: int | None) -> None:

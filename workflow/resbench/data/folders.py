@@ -8,13 +8,14 @@ import io
 import os
 import tarfile
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from resbench.common.errors import ResbenchError
 from resbench.common.progress import say
 from resbench.data.containers import Entry
 from resbench.data.errors import ArchiveError, printable
@@ -30,7 +31,11 @@ INTO_FOLDERS = "put the pictures into folders train/CLASS and test/CLASS, or CLA
 ADD_MORE = "add pictures of it, or leave its folder out"
 SPLITS = ("train", "test")
 TEST_SHARE = 1 / 6  # of each class, as in CIFAR-10
-NAMED = 10  # unreadable files that are named on the terminal; all are in the summary
+NAMED = 10  # unreadable pictures that are named on the terminal; all are in the summary
+LISTED = 1000  # files that are no pictures and are named in the summary
+# A picture's path in the archive, of which hundreds of thousands are in memory.
+MAX_PATH = 512  # characters
+MAX_DEPTH = 16  # folders
 
 
 class Picture(NamedTuple):
@@ -41,16 +46,18 @@ class Picture(NamedTuple):
         folders: Folders that it is in, the topmost first.
         image: uint8 (32, 32, 3); None where it cannot be read.
         digest: A hash of its content, by which it is assigned to training or test images.
+        reason: Why it cannot be read, and what to do.
     """
 
     name: str
     folders: tuple[str, ...]
     image: NDArray[np.uint8] | None
     digest: bytes
+    reason: str = ""
 
 
 def is_picture(name: str) -> bool:
-    """Return whether a file's name ends as a picture's does.
+    """Return whether a file's name ends as a picture's does, also in a format that cannot be read.
 
     Args:
         name: The name.
@@ -80,8 +87,8 @@ class PictureFolder:
 
     def __init__(self) -> None:
         self._pictures: list[Picture] = []
-        self._skipped: list[str] = []
-        self._reasons: list[str] = []
+        self._skipped: list[str] = []  # the first ones
+        self._skipped_count = 0
 
     def __len__(self) -> int:
         return len(self._pictures)
@@ -94,7 +101,7 @@ class PictureFolder:
             budget: How many bytes may be unpacked.
 
         Raises:
-            ArchiveError: It is too large, or there are too many.
+            ArchiveError: It is too large or in too many folders, its path is too long, or there are too many.
         """
         if entry.size > MAX_PICTURE:
             raise ArchiveError(f"member {printable(entry.name)} has {entry.size:,} bytes, more than {MAX_PICTURE:,}")
@@ -102,14 +109,18 @@ class PictureFolder:
             budget.left += MAX_TOTAL
         if len(self._pictures) == MAX_PICTURES:
             raise ArchiveError(f"has more than {MAX_PICTURES:,} pictures")
+        folders = tuple(part for part in entry.name.split("/")[:-1] if part != ".")
+        if len(entry.name) > MAX_PATH or len(folders) > MAX_DEPTH:
+            what = f"whose path is longer than {MAX_PATH} characters or {MAX_DEPTH} folders"
+            raise ArchiveError(f"holds {printable(entry.name)}, {what}", INTO_FOLDERS)
         content = entry.read()
-        image = None
+        image, reason = None, ""
         try:
             image = decode_picture(io.BytesIO(content))
         except PictureError as error:
-            self._reasons.append(f"{printable(entry.name)}: {error}")
-        folders = tuple(part for part in entry.name.split("/")[:-1] if part != ".")
-        self._pictures.append(Picture(entry.name, folders, image, hashlib.sha256(b"split 0" + content).digest()))
+            reason = str(error)
+        digest = hashlib.sha256(b"split 0" + content).digest()
+        self._pictures.append(Picture(entry.name, folders, image, digest, reason))
 
     def skip(self, name: str) -> None:
         """Remember a file that is not called like a picture.
@@ -117,7 +128,9 @@ class PictureFolder:
         Args:
             name: Its path.
         """
-        self._skipped.append(name)
+        self._skipped_count += 1
+        if len(self._skipped) < LISTED:
+            self._skipped.append(name[:MAX_PATH])
 
     def splits(self) -> tuple[Split, Split, list[str]]:
         """Return the pictures, sorted into training and test images.
@@ -132,9 +145,9 @@ class PictureFolder:
         """
         pictures = _without_common_folder(self._pictures)
         self._report_unreadable()
-        top = {picture.folders[0].lower() for picture in pictures}
-        if top & set(SPLITS):
-            train, test = _as_split(pictures, top)
+        if _has_splits(pictures):
+            parts = _parts(pictures, SPLITS)
+            train, test = _readable(parts["train"]), _readable(parts["test"])
         else:
             train, test = _split(pictures)
         names = check_names(sorted({_label(picture) for picture in train}))
@@ -144,59 +157,107 @@ class PictureFolder:
                     f"has no training pictures of the test pictures' class {printable(_label(picture))}",
                     "add some to train, or leave the class out of test",
                 )
-        unreadable = [picture.name for picture in self._pictures if picture.image is None] + self._skipped
+        unreadable = [picture.name for picture in self._unreadable()] + self._skipped
+        if self._skipped_count > len(self._skipped):
+            unreadable.append(f"{self._skipped_count - len(self._skipped)} more files that are no pictures")
         # The end of the hash: its beginning decided which pictures are for testing.
         train.sort(key=lambda picture: picture.digest[::-1])
         return _stack(train, names), _stack(test, names), unreadable
 
-    def test_split(self) -> Split:
-        """Return all pictures as one set, or those in `test` where there are `train` and `test`.
+    def test_split(self, classes: Collection[str]) -> Split:
+        """Return all pictures as one set, or those in `test` where there are `test` or `train`.
+
+        Args:
+            classes: The classes that there are.
 
         Returns:
             The images.
 
         Raises:
-            ArchiveError: The folders do not show the classes, or there are no pictures.
+            ArchiveError: The folders do not show the classes, or show others, or there are no pictures.
         """
         if not self._pictures:
             raise ArchiveError("holds no pictures")
-        # A folder of one class is no common folder.
-        pictures = _without_common_folder([*self._pictures, self._pictures[0]._replace(folders=("", ""))])[:-1]
         self._report_unreadable()
-        top = {picture.folders[0].lower() for picture in pictures}
-        pictures = _as_split(pictures, top)[1] if top & set(SPLITS) else _readable(pictures)
-        return _stack(pictures, sorted({_label(picture) for picture in pictures}))
+        pictures = self._pictures
+        while all(len(picture.folders) > 1 for picture in pictures):
+            common = _common_folder(pictures)
+            if common is None or common in classes:
+                break
+            pictures = _inside(pictures)
+        if loose := [picture for picture in pictures if not picture.folders]:
+            raise ArchiveError(_outside(loose[0]), INTO_FOLDERS)
+        readable = _readable(_parts(pictures, ("test",))["test"] if _has_splits(pictures) else pictures)
+        names = sorted({_label(picture) for picture in readable})
+        check_known(names, classes)
+        return _stack(readable, names)
+
+    def _unreadable(self) -> list[Picture]:
+        return [picture for picture in self._pictures if picture.image is None]
 
     def _report_unreadable(self) -> None:
-        for reason in self._reasons[:NAMED]:
-            say(f"{reason}; left out")
-        rest = [*(printable(name) for name in self._skipped), *self._reasons[NAMED:]]
-        if rest:
-            say(f"{len(rest)} more files are left out, since they are not readable pictures: {rest[0]}, …")
+        unreadable = self._unreadable()
+        for picture in unreadable[:NAMED]:
+            say(f"{printable(picture.name)}: {picture.reason}; left out")
+        if rest := len(unreadable[NAMED:]) + self._skipped_count:
+            first = self._skipped[0] if self._skipped else unreadable[NAMED].name
+            more = f" and {rest - 1:,} more" if rest > 1 else ""
+            say(f"{printable(first)}{more}: not readable as pictures; left out")
+
+
+def check_known(names: Sequence[str], classes: Collection[str]) -> None:
+    """Refuse classes of a further test set that the models do not know.
+
+    Args:
+        names: Its classes.
+        classes: Those of the models.
+
+    Raises:
+        ArchiveError: One of them is not among those of the models.
+    """
+    unknown = [name for name in names if name not in classes]
+    if unknown:
+        known = ", ".join(map(printable, list(classes)[:10]))
+        raise ArchiveError(f"has the class {printable(unknown[0])}, which the models do not know", f"they know {known}")
 
 
 def _without_common_folder(pictures: list[Picture]) -> list[Picture]:
     """Return the pictures without the folders that all of them lie in, except `train` and `test`."""
     everything = pictures
     while all(picture.folders for picture in pictures):
-        first = {picture.folders[0] for picture in pictures}
-        if len(first) > 1 or first.pop().lower() in SPLITS:
+        if _common_folder(pictures) is None:
             return pictures
-        pictures = [picture._replace(folders=picture.folders[1:]) for picture in pictures]
+        pictures = _inside(pictures)
     loose = next(picture for picture in pictures if not picture.folders)
     alone = loose.name.count("/") > 0 and len({picture.name.rpartition("/")[0] for picture in everything}) == 1
     what = "has one folder of pictures, and so one class" if alone else _outside(loose)
     raise ArchiveError(what, INTO_FOLDERS)
 
 
+def _common_folder(pictures: list[Picture]) -> str | None:
+    """Return the topmost folder of all pictures; None where they are in several, or it is `train` or `test`."""
+    first = {_label(picture) for picture in pictures}
+    return None if len(first) > 1 or _has_splits(pictures) else first.pop()
+
+
+def _inside(pictures: list[Picture]) -> list[Picture]:
+    return [picture._replace(folders=picture.folders[1:]) for picture in pictures]
+
+
+def _has_splits(pictures: list[Picture]) -> bool:
+    return any(picture.folders[0].lower() in SPLITS for picture in pictures)
+
+
 def _outside(picture: Picture) -> str:
     return f"holds {printable(picture.name)} outside a folder of its class"
 
 
-def _as_split(pictures: list[Picture], top: set[str]) -> tuple[list[Picture], list[Picture]]:
-    if top != set(SPLITS):
-        odd = sorted(top ^ set(SPLITS))[0]
-        what = f"has the folder {printable(odd)} next to train and test" if odd in top else f"has no folder {odd}"
+def _parts(pictures: list[Picture], needed: Collection[str]) -> dict[str, list[Picture]]:
+    """Return the pictures in `train` and those in `test`, of which the needed ones must be there, and no others."""
+    top = {picture.folders[0].lower() for picture in pictures}
+    if wrong := sorted(top - set(SPLITS) | set(needed) - top):
+        is_odd = wrong[0] in top
+        what = f"has the folder {printable(wrong[0])} next to train and test" if is_odd else f"has no folder {wrong[0]}"
         raise ArchiveError(what, "sort its pictures into train/CLASS and test/CLASS")
     parts: dict[str, list[Picture]] = {part: [] for part in SPLITS}
     for picture in pictures:
@@ -204,8 +265,7 @@ def _as_split(pictures: list[Picture], top: set[str]) -> tuple[list[Picture], li
         if not classes:
             raise ArchiveError(_outside(picture), INTO_FOLDERS)
         parts[part.lower()].append(picture._replace(folders=tuple(classes)))
-    readable = {part: _readable(members) for part, members in parts.items()}
-    return readable["train"], readable["test"]
+    return parts
 
 
 def _split(pictures: list[Picture]) -> tuple[list[Picture], list[Picture]]:
@@ -233,9 +293,13 @@ def _split(pictures: list[Picture]) -> tuple[list[Picture], list[Picture]]:
 def _readable(pictures: list[Picture]) -> list[Picture]:
     """Return the pictures that could be read; refuse a class that has none."""
     readable = [picture for picture in pictures if picture.image is not None]
-    lost = {_label(picture) for picture in pictures} - {_label(picture) for picture in readable}
-    if lost:
-        raise ArchiveError(f"has no readable picture of class {printable(sorted(lost)[0])}", ADD_MORE)
+    found = {_label(picture) for picture in readable}
+    if lost := [picture for picture in pictures if _label(picture) not in found]:
+        picture = min(lost, key=_label)
+        raise ArchiveError(
+            f"has no readable picture of class {printable(_label(picture))}",
+            f"{printable(picture.name)} {picture.reason}; or leave its folder out",
+        )
     return readable
 
 
@@ -285,6 +349,29 @@ def files_of(folder: Path) -> Iterator[Path]:
     for path in sorted(_walk(folder, folder, ()), key=lambda path: path.relative_to(folder).as_posix()):
         if path.is_file():
             yield path
+
+
+def pictures_in(path: Path) -> list[Path]:
+    """Return a picture's path or, of a folder, the paths of the pictures in it and in its folders.
+
+    Args:
+        path: A file or folder.
+
+    Returns:
+        The paths, sorted by name, without hidden files.
+
+    Raises:
+        ResbenchError: The folder holds no pictures, or cannot be read.
+    """
+    if not path.is_dir():
+        return [path]
+    try:
+        files = [file for file in files_of(path) if is_picture(file.name)]
+    except OSError as error:
+        raise ResbenchError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
+    if not files:
+        raise ResbenchError(f"{path}: no pictures in this folder; name one that holds some")
+    return files
 
 
 def _walk(top: Path, folder: Path, above: tuple[os.stat_result, ...]) -> Iterator[Path]:

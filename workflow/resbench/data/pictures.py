@@ -14,6 +14,8 @@ SIDE = 32
 # Raster formats decoded in this process: Pillow would hand an EPS file to Ghostscript, an interpreter.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 SUFFIXES = {suffix for suffix, kind in Image.registered_extensions().items() if kind in FORMATS}
+# Of photos in formats that are not decoded: such a file is reported, so that no class of them disappears silently.
+SUFFIXES |= {".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".j2k", ".jpf", ".jpx"}
 MAX_PIXELS = 89_478_485  # decoded at once: 268 MB.  A few bytes of hostile file can claim any number
 MAX_JPEG_PIXELS = 400_000_000  # a JPEG is decoded at an eighth of its width and height
 DRAFT = 8 * SIDE  # pixels of width and height that a JPEG is decoded at, at least
@@ -24,9 +26,13 @@ Image.MAX_IMAGE_PIXELS = None
 ODD_TIFF = "is a TIFF of an unsupported kind, such as colours in floats or 64 bits; save it as 8-bit PNG"
 OTHER_FILES = (
     (b"\0\5\x16\7", 0, "is macOS's note about a file, not a picture"),
-    (b"ftyphei", 4, "is a HEIC picture; convert it to JPEG or PNG"),
-    (b"ftypmif1", 4, "is a HEIC picture; convert it to JPEG or PNG"),
+    (b"ftyphe", 4, "is a HEIC picture; convert it to JPEG or PNG"),
+    (b"ftypmif1", 4, "is a HEIC or AVIF picture; convert it to JPEG or PNG"),
     (b"ftypavif", 4, "is an AVIF picture; convert it to JPEG or PNG"),
+    (b"JXL \r\n", 4, "is a JPEG XL picture; convert it to JPEG or PNG"),
+    (b"\xff\n", 0, "is a JPEG XL picture; convert it to JPEG or PNG"),
+    (b"jP  \r\n", 4, "is a JPEG 2000 picture; convert it to JPEG or PNG"),
+    (b"\xff\x4f\xff\x51", 0, "is a JPEG 2000 picture; convert it to JPEG or PNG"),
     (b"%PDF", 0, "is a PDF file; convert it to PNG"),
     (b"%!PS", 0, "is a PostScript file; convert it to PNG"),
     (b"<svg", 0, "is an SVG drawing; convert it to PNG"),
@@ -144,31 +150,3 @@ def _other_file(source: Path | io.BytesIO) -> str:
         if start[offset:].startswith(magic):
             return reason
     return f"not a readable picture ({', '.join(FORMATS)}); save it as PNG or JPEG"
-
-
-def pictures(path: Path) -> list[Path]:
-    """Return a picture's path or, of a folder, the paths of the pictures in it and in its folders.
-
-    Hidden files, such as macOS's `._photo.jpg`, are left out.
-
-    Args:
-        path: A file or folder.
-
-    Returns:
-        The paths, sorted by name.
-
-    Raises:
-        ResbenchError: The folder holds no pictures.
-    """
-    if not path.is_dir():
-        return [path]
-    files = [
-        file
-        for file in sorted(path.rglob("*"))
-        if file.suffix.lower() in SUFFIXES
-        and file.is_file()
-        and not any(part.startswith(".") or part == "__MACOSX" for part in file.relative_to(path).parts)
-    ]
-    if not files:
-        raise ResbenchError(f"{path}: no pictures in this folder; name one that holds some")
-    return files

@@ -10,8 +10,8 @@ from resbench.common.files import expand_home
 from resbench.data.archive import read_archive
 from resbench.data.arrays import as_images, as_labels, read_npy
 from resbench.data.containers import Entry
-from resbench.data.errors import ArchiveError, printable
-from resbench.data.folders import PictureFolder, files_of, is_picture
+from resbench.data.errors import ArchiveError
+from resbench.data.folders import PictureFolder, check_known, files_of, is_picture
 from resbench.data.origin import Origin
 from resbench.data.store import Split, load_split, save_split
 from resbench.data.streams import Budget
@@ -23,8 +23,8 @@ def write_test_set(path: Path, like: Path, output: Path, labels: Path | None = N
     """Write a further test set as `evaluate` reads it.
 
     Args:
-        path: A folder of pictures (`CLASS/*`, or `test/CLASS/*`), an archive as `convert` reads it, of which the test
-            images are taken, or images as a .npy file, as CIFAR-10-C and CIFAR-10.1 have them.
+        path: A folder or an archive of pictures (`CLASS/*`, or `test/CLASS/*`), any other archive as `convert` reads
+            it, of which the test images are taken, or images as a .npy file, as CIFAR-10-C and CIFAR-10.1 have them.
         like: Test images that `convert` wrote: their classes are those of the new set.
         output: File to write, .npz.
         labels: Labels of a .npy file, numbers of `like`'s classes. None takes the file next to `path` that has
@@ -39,12 +39,12 @@ def write_test_set(path: Path, like: Path, output: Path, labels: Path | None = N
         raise ResbenchError(f"{path}: no such file or folder; correct the test set's path")
     try:
         if path.is_dir():
-            split = _from_folder(path)
+            split = _from_folder(path, classes.tolist())
         elif label_files:
             save_split(output, _from_arrays(path, label_files[0], classes))
             return
         else:
-            split = read_archive(path).test
+            split = read_archive(path, classes=classes.tolist()).test
         save_split(output, _renumbered(split, classes.tolist()))
     except ArchiveError as error:
         raise ResbenchError(Origin(str(path), downloaded=False).message(path, error)) from error
@@ -69,7 +69,7 @@ def sources_of(path: Path, labels: Path | None) -> list[Path]:
     return [path, expand_home(labels) if labels else _labels_next_to(path)]
 
 
-def _from_folder(folder: Path) -> Split:
+def _from_folder(folder: Path, classes: list[str]) -> Split:
     pictures = PictureFolder()
     budget = Budget(0)
     for path in files_of(folder):
@@ -78,7 +78,7 @@ def _from_folder(folder: Path) -> Split:
             pictures.take(Entry(name, path.stat().st_size, path.read_bytes), budget)
         else:
             pictures.skip(name)
-    return pictures.test_split()
+    return pictures.test_split(classes)
 
 
 def _labels_next_to(path: Path) -> Path:
@@ -111,9 +111,6 @@ def _content(path: Path) -> bytes:
 def _renumbered(split: Split, classes: list[str]) -> Split:
     """Return a split whose labels are numbers of `classes`, matched by their names."""
     names = split.classes.tolist()
-    unknown = [name for name in names if name not in classes]
-    if unknown:
-        known = ", ".join(map(printable, classes[:10]))
-        raise ArchiveError(f"has the class {printable(unknown[0])}, which the models do not know", f"they know {known}")
+    check_known(names, classes)
     numbers = np.array([classes.index(name) for name in names], np.uint8)
     return Split(split.images, numbers[split.labels], np.array(classes))

@@ -10,7 +10,8 @@ import numpy as np
 
 from resbench.common.errors import ResbenchError, one_line, printable
 from resbench.common.progress import say
-from resbench.data.pictures import pictures, read_image
+from resbench.data.folders import pictures_in
+from resbench.data.pictures import read_image
 from resbench.runtime.providers import BASE_PROVIDER
 from resbench.runtime.sessions import class_count, identify, infer, open_session
 
@@ -111,7 +112,7 @@ def classify(model: Path, paths: list[Path], labels: Path | None = None) -> Iter
     classes = named or tuple(f"class {n}" for n in range(count))
     for path in paths:
         try:
-            found = pictures(path)
+            found = pictures_in(path)
         except ResbenchError as error:
             yield Classified(path, [], _one_line(error))
             continue
