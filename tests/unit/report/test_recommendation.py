@@ -209,8 +209,24 @@ def test_the_configuration_s_precision_overrides_the_rule_and_is_recorded():
     assert (here.findings[0].code, here.findings[0].model.name) == (Code.OVERRIDE, "deep fp32")
     assert text_of(here).startswith("The configuration asks for int8; the rule would choose deep fp32.")
     assert here.precisions["pool"].findings[0].model.name == "pool fp32"
-    with pytest.raises(ResbenchError, match="no fp16 model was measured there; choose one of: fp32, int8"):
+    place = "with provider cpu in batches of 1 on 1 thread of a host"
+    with pytest.raises(ResbenchError, match=f"no fp16 model was measured {place}; choose one of: fp32, int8$"):
         recommend(rows, [], Deployment(**CPU, precision="fp16"))
+
+
+def test_the_configuration_s_precision_applies_only_where_bundles_run():
+    """Other settings, and other hosts, follow the rule: there may be no model of that precision."""
+    here = [model("pool", "fp32", 0.73, 10.0), model("pool", "int8", 0.729, 2.0)]
+    elsewhere = model("pool", "fp32", 0.73, 8.0, host="another host")
+    batches = [row | {"batch_size": 32} for row in here]
+    faster = [compared("latency", here[1], here[0], "better") | {"batch_size": size} for size in (1, 32)]
+    found = recommend([*batches, *here, elsewhere], faster, Deployment(**CPU, precision="fp32"))
+    chosen = {(one.host, one.batch_size): one.choice.precision for one in found.recommendations}
+    assert chosen == {("a host", 32): "int8", ("a host", 1): "fp32", ("another host", 1): "fp32"}
+    overridden = [Code.OVERRIDE in codes(one.findings) for one in found.recommendations]
+    assert overridden == [False, True, False]
+    found = recommend([*batches, *here, elsewhere], faster, Deployment(**CPU, precision="int8"))
+    assert found.deployed().choice.precision == "int8"
 
 
 def test_comparisons_are_read_in_either_direction_and_at_their_own_setting():

@@ -15,6 +15,7 @@ from typing import Any
 
 from resbench.common.errors import ResbenchError
 from resbench.report.comparisons import Kind
+from resbench.report.format import counted
 from resbench.report.recommendation import (
     FASTEST,
     Alternative,
@@ -59,10 +60,19 @@ def recommend(rows: Sequence[Row], comparisons: Sequence[Row], deployment: Deplo
     if deployment is None and places:
         provider, _, batch_size, threads = next(iter(places))
         deployment = Deployment(provider=provider, batch_size=batch_size, threads=threads)
+    where = deployment and deployment.place
+    deployed = next((place for place in places if (place[0], *place[2:]) == where), None)
     decided = []
-    for (provider, host, batch_size, threads), candidates in places.items():
-        wanted = deployment.precision if deployment and deployment.provider == provider else FASTEST
+    for place, candidates in places.items():
+        provider, host, batch_size, threads = place
+        wanted = deployment.precision if deployment and place == deployed else FASTEST
         evidence = Evidence(comparisons, host, provider, batch_size, threads)
+        if wanted not in (FASTEST, *(candidate.precision for candidate in candidates)):
+            there = ", ".join(dict.fromkeys(candidate.precision for candidate in candidates))
+            raise ResbenchError(
+                f"deployment.precision: no {wanted} model was measured with provider {provider} in batches of "
+                f"{batch_size} on {counted(threads, 'thread')} of {host}; choose one of: {there}"
+            )
         values = _decide(candidates, evidence, wanted)
         decided.append(Recommendation(provider=provider, host=host, batch_size=batch_size, threads=threads, **values))
     return Recommendations(deployment=deployment, recommendations=decided)
@@ -125,9 +135,6 @@ def _decide(candidates: list[Candidate], evidence: Evidence, wanted: str) -> dic
     pool = eligible
     if wanted != FASTEST:
         pool = [candidate for candidate in candidates if candidate.precision == wanted]
-        if not pool:
-            there = ", ".join(dict.fromkeys(candidate.precision for candidate in candidates))
-            raise ResbenchError(f"deployment.precision: no {wanted} model was measured there; choose one of: {there}")
     choice = _fastest(_close(pool), evidence)
     override = [] if wanted == FASTEST else [Finding(code=Code.OVERRIDE, model=by_rule)]
     precisions = {}

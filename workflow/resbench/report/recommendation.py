@@ -194,6 +194,11 @@ class Deployment(Record):
     threads: int = Field(ge=1)
     precision: str = FASTEST
 
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """Return (provider, batch size, threads); on the first host that has all three, bundles run."""
+        return self.provider, self.batch_size, self.threads
+
 
 class Rule(Record):
     """The margins of the rule, fractions."""
@@ -215,7 +220,7 @@ class Recommendations(Record):
         Returns:
             The recommendation; None where nothing was measured there.
         """
-        wanted = self.deployment and (self.deployment.provider, self.deployment.batch_size, self.deployment.threads)
+        wanted = self.deployment and self.deployment.place
         return next((one for one in self.recommendations if (one.provider, *one.setting) == wanted), None)
 
     def at(self, provider: str, host: str, setting: tuple[float, float]) -> Recommendation | None:
