@@ -9,13 +9,14 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pandas as pd
 import pytest
-from experiment import ENVIRONMENT, HOST, SETTINGS, Experiment
+from experiment import CALLS, ENVIRONMENT, HOST, ROUNDS, SETTINGS, SPEED, Experiment
 from PIL import Image
 from resbench.common.errors import ResbenchError
 from resbench.report.compared import ACCURACY, LATENCY, PRECISION, PUBLISHED, comparison_tables
 from resbench.report.environments import environments
 from resbench.report.html.figures import pareto
 from resbench.report.html.page import write_page
+from resbench.report.html.page_figures import page_figures
 from resbench.report.prose import setting_text
 from resbench.report.recommendation import Deployment, Recommendations
 
@@ -170,6 +171,20 @@ def test_a_model_that_was_not_timed_stands_with_its_providers_host(experiment: E
 def test_the_front_holds_what_nothing_beats():
     latency, accuracy = np.array([1.0, 2.0, 2.0, 3.0, 1.0]), np.array([0.5, 0.7, 0.6, 0.7, 0.5])
     assert pareto(latency, accuracy).tolist() == [True, True, False, False, True]
+
+
+@pytest.mark.parametrize(("count", "shown"), [(12, 12), (13, 6)])
+def test_the_latency_chart_says_which_networks_it_leaves_out(tmp_path, count, shown):
+    networks = {f"network{n}": (0.2 + 0.05 * n, 200_000, 10**7 * (n + 2), None, None) for n in range(count)}
+    inputs = Experiment(tmp_path, networks=networks, seeds=[0]).write().inputs()
+    places = environments(inputs.report, inputs.recommendations, inputs.timings)
+    chart, _ = page_figures(inputs, places, [])["latency"]
+    calls = shown * len(SPEED) * ROUNDS * CALLS
+    part = f" Only networks with a colour of their own: {shown} of {count}." if shown < count else ""
+    assert chart.description == f"Distribution of {calls:,} timed calls, a row for each model, the fastest first.{part}"
+    assert chart.caption.endswith(f"in a process of its own.{part}")
+    rows = {row["model"] for data in chart.spec["datasets"].values() for row in data}
+    assert len(rows) == shown * len(SPEED)
 
 
 def spoil(path, old, new):

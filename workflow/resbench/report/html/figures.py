@@ -14,7 +14,7 @@ from resbench.report.html.theme import COLOURS, REST, SHORT_LABEL, THEME, Palett
 Spec = dict[str, Any]
 
 LABELLED = 8  # points on the front that have a name; colour and shape identify the rest
-ROWS = 24  # the most of a chart with one row for each model
+ROWS = 24  # a chart with a row for each model has at most these; of more, only the featured variants
 MODELS = alt.Axis(grid=False, labelLimit=180, labelExpr=SHORT_LABEL)
 QUANTILES = np.linspace(0.01, 0.99, 99)
 
@@ -166,11 +166,25 @@ def learning(histories: pd.DataFrame, palette: Palette, metric: str) -> Spec:
     return _spec(alt.layer(*layers).properties(height=280))
 
 
+def drawn(calls: pd.DataFrame, palette: Palette) -> pd.DataFrame:
+    """Return the calls of the models that have a row in `latencies`.
+
+    Args:
+        calls: Rows of samples.csv, of one host and setting.
+        palette: Colours and shapes of the variants.
+
+    Returns:
+        All rows; where they are of more than `ROWS` models, those of the featured variants.
+    """
+    models = calls[["variant", "precision"]].drop_duplicates()
+    return calls[calls["variant"].isin(palette.featured)] if len(models) > ROWS else calls
+
+
 def latencies(calls: pd.DataFrame, palette: Palette) -> Spec:
     """Draw one row for each model, the fastest first: every hundredth of its calls, its median, and that of each round.
 
     Args:
-        calls: Rows of samples.csv, of one host and setting.
+        calls: Rows of samples.csv, of one host and setting, see `drawn`.
         palette: Colours and shapes of the variants.
 
     Returns:
@@ -179,8 +193,6 @@ def latencies(calls: pd.DataFrame, palette: Palette) -> Spec:
     texts = calls[["variant", "precision"]].astype(str)
     calls = calls.assign(variant=texts["variant"], model=texts["variant"] + " " + texts["precision"])
     medians = calls.groupby(["model", "variant"])["latency_ms"].median().sort_values().reset_index()
-    if len(medians) > ROWS:
-        medians = medians[medians["variant"].isin(palette.featured)].head(ROWS)
     order = medians["model"].tolist()
     groups = dict(zip(medians["model"], medians["variant"].map(palette.group), strict=True))
     spread = [
@@ -188,7 +200,7 @@ def latencies(calls: pd.DataFrame, palette: Palette) -> Spec:
         for model in order
         for value in np.quantile(calls.loc[calls["model"] == model, "latency_ms"], QUANTILES)
     ]
-    rounds = calls[calls["model"].isin(order)].groupby(["model", "round"])["latency_ms"].median().reset_index()
+    rounds = calls.groupby(["model", "round"])["latency_ms"].median().reset_index()
     rounds = rounds.rename(columns={"latency_ms": "latency"}).assign(group=rounds["model"].map(groups))
     totals = medians.rename(columns={"latency_ms": "latency"}).assign(group=medians["model"].map(groups))
     totals["Median"] = totals["latency"].map(significant) + " ms"

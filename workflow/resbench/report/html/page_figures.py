@@ -97,14 +97,17 @@ def _learning(histories: pd.DataFrame, metric: str, palette: Palette) -> Figure:
 
 def _latency(place: Environment, setting: Setting, palette: Palette) -> Figure:
     calls = place.calls_at(setting)
+    drawn = figures.drawn(calls, palette)
+    networks, of_all = drawn["variant"].nunique(), calls["variant"].nunique()
+    part = f" Only networks with a colour of their own: {networks} of {of_all}." if networks < of_all else ""
     return Figure(
         _name("latency", place, setting),
         "Latency",
         _where(place, setting),
         "Thin ticks: every hundredth of the calls, from the 1st to the 99th; thick tick: the median; "
-        "triangles: the median of each round, in a process of its own.",
-        f"Distribution of {len(calls):,} timed calls, a row for each model, the fastest first.",
-        figures.latencies(calls, palette),
+        f"triangles: the median of each round, in a process of its own.{part}",
+        f"Distribution of {len(drawn):,} timed calls, a row for each model, the fastest first.{part}",
+        figures.latencies(drawn, palette),
     )
 
 
