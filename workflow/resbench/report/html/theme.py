@@ -1,4 +1,4 @@
-"""How charts palette: colours, shapes and type that suit a light page, a dark one and paper.
+"""Colours, shapes and type of the charts, for a light page, a dark page and paper.
 
 Text and axes have the page's `currentColor`; in a file it is black. Variants have the colours of Okabe & Ito (2008),
 which people with any colour vision can distinguish, and a shape each.
