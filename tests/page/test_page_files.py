@@ -74,6 +74,16 @@ def test_the_recommendation_comes_before_everything_but_the_warnings(tmp_path):
     assert "Published" not in text[text.index("<h2>The table") : text.index("<h2>Accuracy against")]
 
 
+def test_the_commit_is_named_only_where_it_is_recorded(page, tmp_path):
+    words = "With the code at the commit above, save this configuration"
+    assert words in page.read_text()
+    inputs = Experiment(tmp_path, seeds=[0], precisions=["fp32"], host={"git": None}).write().inputs()
+    write_page(tmp_path / "report.html", tmp_path / "figures", inputs)
+    text = (tmp_path / "report.html").read_text()
+    assert "commit above" not in text
+    assert "<p>Save this configuration" in text
+
+
 def test_different_hosts_have_recommendations_and_tables_of_their_own(experiment: Experiment):
     inputs = experiment.inputs()
     report = pd.concat([inputs.report, inputs.report.assign(provider="cuda", host="H100, 16 cores")])
