@@ -1,9 +1,10 @@
-"""Jobs on a machine with several GPUs take one each: real processes and locks, an nvidia-smi that lists two cards."""
+"""Each job takes a GPU of its own: real processes and locks, an nvidia-smi that lists two cards."""
 
 import os
 import select
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ SCRIPT = """
 import os, sys
 from resbench.training import devices
 
-devices._set_up_tensorflow = lambda device, threads: None
+devices._set_up_tensorflow = lambda device, threads: "UNUSABLE" not in os.environ
 with devices.claim_device("auto", 1):
     print(os.environ.get("CUDA_VISIBLE_DEVICES", "unset"), flush=True)
     sys.stdin.read()
@@ -79,7 +80,7 @@ def test_each_job_takes_a_card_of_its_own_and_a_third_waits_for_the_first_that_e
     assert first.card() == "0"
     assert start().card() == "1"
     third = start()
-    assert third.message() == "all 2 GPUs are taken by other jobs; waiting for one"
+    assert third.message() == "no GPU is free; waiting for one"
     first.end()
     assert third.card() == "0"
 
@@ -98,8 +99,50 @@ def test_what_a_scheduler_gave_is_kept(start, given):
     assert start(CUDA_VISIBLE_DEVICES=given).card() == given
 
 
-@pytest.mark.parametrize("result", ["printf '0\\n'", "exit 9"])
-def test_one_card_or_none_needs_no_lock(start, machine, tmp_path, result):
-    (tmp_path / "bin/nvidia-smi").write_text(f"#!/bin/sh\n{result}\n")
+def list_cards(machine, *numbers):
+    lines = "".join(f"echo {number}\n" for number in numbers)
+    Path(machine["TMPDIR"], "bin/nvidia-smi").write_text(f"#!/bin/sh\n{lines or 'exit 9'}\n")
+
+
+def test_jobs_take_turns_on_the_only_card(start, machine):
+    list_cards(machine, 0)
+    first = start()
+    assert first.card() == "0"
+    second = start()
+    assert second.message() == "no GPU is free; waiting for one"
+    first.end()
+    assert second.card() == "0"
+
+
+def test_a_card_that_tensorflow_cannot_use_is_not_held(start, machine):
+    list_cards(machine, 0)
+    assert [start(UNUSABLE="1").card(), start(UNUSABLE="1").card()] == ["0", "0"]
+
+
+def test_no_card_needs_no_lock(start, machine, tmp_path):
+    list_cards(machine)
     assert [start().card(), start().card()] == ["unset", "unset"]
     assert list(tmp_path.glob("*.lock")) == []
+
+
+def test_jobs_of_several_accounts_take_turns(start, machine, tmp_path):
+    """The temporary folder is everyone's, as /tmp is: the lock file is that of the account that came first."""
+    list_cards(machine, 0)
+    tmp_path.chmod(0o1777)
+    file = tmp_path / "resbench-gpu0.lock"
+    file.touch()
+    file.chmod(0o444)
+    if os.geteuid() == 0:
+        os.chown(file, 65534, 65534)
+    first = start()
+    assert first.card() == "0"
+    assert start().message() == "no GPU is free; waiting for one"
+
+
+def test_a_lock_file_may_be_read_by_every_account(start, machine, tmp_path):
+    before = os.umask(0o077)
+    try:
+        assert start().card() == "0"
+    finally:
+        os.umask(before)
+    assert (tmp_path / "resbench-gpu0.lock").stat().st_mode & 0o777 == 0o444

@@ -1,17 +1,19 @@
 """The device that trains, and its number of threads."""
 
+import fcntl
 import os
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from resbench.common.errors import ResbenchError
 from resbench.common.memory import keep_freed_memory
 from resbench.common.progress import say
 from resbench.common.system import available_cores, cards
+
+POLL_S = 1.0  # how often a waiting job looks for a free card
 
 
 @contextmanager
@@ -19,7 +21,7 @@ def claim_device(device: str, threads: int | None) -> Iterator[None]:
     """Set TensorFlow up for one job: its threads, and one GPU or none.
 
     It must be called before the first TensorFlow operation. CUDA_VISIBLE_DEVICES, set by a scheduler, is respected;
-    without it, jobs on a machine with several GPUs take one each, by a lock file for each card.
+    without it, each job takes a card of its own, by a lock file for each card.
 
     Args:
         device: `gpu`, `cpu`, or `auto` for the GPU where there is one.
@@ -36,14 +38,16 @@ def claim_device(device: str, threads: int | None) -> Iterator[None]:
             os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         elif "CUDA_VISIBLE_DEVICES" not in os.environ:
             indices = [index for (index,) in cards(["index"])]
-            if len(indices) > 1:
+            if indices:
                 os.environ["CUDA_VISIBLE_DEVICES"] = held.enter_context(_free_card(indices))
         keep_freed_memory()
-        _set_up_tensorflow(device, threads or available_cores())
+        if not _set_up_tensorflow(device, threads or available_cores()):
+            held.close()  # a card that TensorFlow cannot use
         yield
 
 
-def _set_up_tensorflow(device: str, threads: int) -> None:
+def _set_up_tensorflow(device: str, threads: int) -> bool:
+    """Return whether TensorFlow has a GPU."""
     import resbench.networks  # noqa: F401  imports TensorFlow quietly
 
     import tensorflow as tf  # isort: skip
@@ -60,24 +64,33 @@ def _set_up_tensorflow(device: str, threads: int) -> None:
         )
     if device == "auto" and not gpus:
         say(f"no GPU: training on the CPU with {threads} threads")
+    return bool(gpus)
 
 
 @contextmanager
 def _free_card(indices: list[str]) -> Iterator[str]:
     """Hold the lock of the first free card, waiting until there is one."""
-    locks = {card: FileLock(Path(tempfile.gettempdir()) / f"resbench-gpu{card}.lock", mode=0o666) for card in indices}
     waiting = False
     while True:
-        for card, lock in locks.items():
-            try:
-                lock.acquire(timeout=1)
-            except Timeout:
-                continue
-            try:
+        for card in indices:
+            with _lock_file(card).open("rb") as file:  # closing it gives the lock back
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
                 yield card
-            finally:
-                lock.release()
-            return
+                return
         if not waiting:
-            say(f"all {len(indices)} GPUs are taken by other jobs; waiting for one")
+            say("no GPU is free; waiting for one")
             waiting = True
+        time.sleep(POLL_S)
+
+
+def _lock_file(card: str) -> Path:
+    """Return the file whose lock a card's job holds: the first account to need it makes it, and all may lock it."""
+    path = Path(tempfile.gettempdir()) / f"resbench-gpu{card}.lock"
+    with suppress(FileExistsError):
+        handle = os.open(path, os.O_CREAT | os.O_EXCL)
+        os.fchmod(handle, 0o444)  # whatever the umask
+        os.close(handle)
+    return path
