@@ -88,6 +88,42 @@ def test_the_only_model_is_recommended():
     assert recommend([untimed], [], None).recommendations == []
 
 
+@pytest.mark.parametrize("precision", ["fastest", "fp32"])
+def test_the_only_eligible_model_is_not_called_the_only_one(precision):
+    rows = [model("pool", "fp32", 0.73, 10.0), model("pool", "int8", 0.728, 9.9, SMALL)]
+    found = decide(rows, precision=precision)
+    expected = [Code.ONLY_ELIGIBLE, Code.PRECISION_NOT_FASTER]
+    assert codes(found.findings) == ([Code.OVERRIDE] if precision != "fastest" else []) + expected
+    assert "No other model is eligible. pool int8 is not shown to be faster than fp32" in text_of(found)
+
+
+def test_a_more_accurate_model_that_is_not_eligible_is_no_secret():
+    """int8 is slower than fp32, and as measured the most accurate of all: accuracy first takes it."""
+    rows = [
+        model("pool", "fp32", 0.73, 10.0),
+        model("pool", "int8", 0.74, 12.0, SMALL),
+        model("deep", "fp32", 0.70, 20.0),
+    ]
+    found = decide(rows)
+    assert (found.choice.name, codes(found.findings)[0]) == ("pool fp32", Code.MOST_ACCURATE)
+    assert "the highest of the eligible models" in text_of(found)
+    assert first_by(found, Priority.ACCURACY) == "pool int8"
+    found = decide([rows[0], model("pool", "int8", 0.73, 9.9, SMALL)])
+    assert first_by(found, Priority.ACCURACY) == "pool fp32"  # as accurate is no reason for another model
+
+
+def test_a_smaller_file_of_a_model_that_is_not_eligible_is_not_denied():
+    """int8 is as fast as fp32, so it is not eligible, and its file is the smallest of all."""
+    rows = [
+        model("large", "fp32", 0.73, 10.0),
+        model("small", "fp32", 0.728, 10.1, SMALL),
+        model("large", "int8", 0.73, 10.0, SMALL // 2),
+    ]
+    found = decide(rows)
+    assert found.choice.name == "small fp32"
+    assert "of the eligible models within 1 point that are as fast, none has a smaller file" in text_of(found)
+
+
 def test_less_than_a_point_is_given_up_for_latency_and_more_is_not():
     slow = model("slow", "fp32", 0.73, 20.0)
     for loss, taken in ((0.009, True), (0.011, False)):
@@ -137,7 +173,7 @@ def test_of_models_shown_to_be_as_fast_the_smallest_is_taken():
         assert found.choice.variant == chosen
     found = decide([large, small])
     assert codes(found.findings) == [Code.WITHIN_MARGIN, Code.AS_FAST_AND_SMALLER]
-    assert "Compared with large fp32, which has the shortest call, it is as fast within 5 %." in text_of(found)
+    assert "Compared with large fp32, the fastest of them, it is as fast within 5 %." in text_of(found)
 
 
 def test_a_shorter_call_does_not_outrank_what_the_rounds_show():

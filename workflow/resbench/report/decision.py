@@ -145,13 +145,13 @@ def _decide(candidates: list[Candidate], evidence: Evidence, wanted: str) -> dic
         asked = [] if wanted == FASTEST else [Finding(code=Code.OVERRIDE, model=ruled)]
         precisions[variant] = Precision(model=model, findings=[*asked, *_on_precisions(own, evidence)])
     own = [candidate for candidate in candidates if candidate.variant == choice.variant]
-    on_choice = _on_choice(choice, pool, evidence)
+    on_choice = [Finding(code=Code.ONLY_MODEL)] if len(candidates) == 1 else _on_choice(choice, pool, evidence)
     if not any(finding.code is Code.FASTEST and finding.model in own for finding in on_choice):
         on_choice += _on_precisions(own, evidence)
     return {
         "choice": choice,
         "findings": [*override, *on_choice],
-        "alternatives": _alternatives(choice, candidates, eligible, evidence),
+        "alternatives": _alternatives(choice, candidates, evidence),
         "precisions": precisions,
     }
 
@@ -214,7 +214,7 @@ def _on_choice(choice: Candidate, pool: list[Candidate], evidence: Evidence) -> 
     """Return why this model was chosen: its accuracy, its latency and what is faster."""
     rest = [candidate for candidate in pool if candidate != choice]
     if not rest:
-        return [Finding(code=Code.ONLY_MODEL)]
+        return [Finding(code=Code.ONLY_ELIGIBLE)]
     top, rivals = _most_accurate(pool), [candidate for candidate in _close(pool) if candidate != choice]
     against = _most_accurate(rest) if top == choice else top
     code = Code.MOST_ACCURATE if top == choice else Code.WITHIN_MARGIN
@@ -250,17 +250,18 @@ def _on_precisions(own: list[Candidate], evidence: Evidence) -> list[Finding]:
     return findings
 
 
-def _alternatives(
-    choice: Candidate, candidates: list[Candidate], eligible: list[Candidate], evidence: Evidence
-) -> list[Alternative]:
-    """Return what another priority would choose; latency first also takes precisions that lose more than the margin."""
+def _alternatives(choice: Candidate, candidates: list[Candidate], evidence: Evidence) -> list[Alternative]:
+    """Return what another priority would choose of all models that were measured.
+
+    Latency first takes a lower precision only where it is shown to be faster than fp32, whatever it loses.
+    """
 
     def is_faster(candidate: Candidate) -> bool:
         full = _full_precision(candidate, candidates)
         return full is None or evidence.latency(candidate, full).verdict is Verdict.BETTER
 
     models = {
-        Priority.ACCURACY: _most_accurate(eligible),
+        Priority.ACCURACY: max(candidates, key=lambda one: (one.accuracy, one == choice, -one.latency_min_ms)),
         Priority.LATENCY: _fastest([candidate for candidate in candidates if is_faster(candidate)], evidence),
         Priority.SIZE: _smallest(candidates),
     }

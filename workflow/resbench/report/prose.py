@@ -219,18 +219,20 @@ def known(value: Any) -> bool:
 def _finding(finding: Finding, subject: Candidate) -> str:
     """Return one finding about the recommended model, or about a precision of a network, as a sentence."""
     model, accuracy, latency = finding.model, finding.accuracy, finding.latency
-    if finding.code is Code.ONLY_MODEL or model is None:
-        return f"{_accuracy_of(subject)}. {_latency_of(subject)}. No other model was measured."
+    if model is None:
+        rest = "was measured" if finding.code is Code.ONLY_MODEL else "is eligible"
+        return f"{_accuracy_of(subject)}. {_latency_of(subject)}. No other model {rest}."
     margin = accuracy_margin(ACCURACY_MARGIN)
     skill, speed = (one and describe_measured(one) for one in (accuracy, latency))
     what = {
-        Code.MOST_ACCURATE: f"{_accuracy_of(subject)}, the highest that was measured",
+        Code.MOST_ACCURATE: f"{_accuracy_of(subject)}, the highest of the eligible models",
         Code.WITHIN_MARGIN: f"{_accuracy_of(subject)}; less than {margin} is given up for latency",
         Code.FASTEST: _latency_of(subject),
-        Code.AS_FAST_AND_SMALLER: f"{_latency_of(subject)}; no model that is as fast has a smaller file",
+        Code.AS_FAST_AND_SMALLER: f"{_latency_of(subject)}; of the eligible models within {margin} that are as fast, "
+        "none has a smaller file",
     }
     if finding.code in what:
-        rank = {Code.WITHIN_MARGIN: ", the most accurate", Code.AS_FAST_AND_SMALLER: ", which has the shortest call"}
+        rank = {Code.WITHIN_MARGIN: ", the most accurate of them", Code.AS_FAST_AND_SMALLER: ", the fastest of them"}
         measured = f" ({_percent(model)})" if finding.code is Code.WITHIN_MARGIN else ""
         against = f"Compared with {model.name}{measured}{rank.get(finding.code, '')}, it is"
         return f"{what[finding.code]}. {against} {skill or speed}."

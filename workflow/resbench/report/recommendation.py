@@ -93,6 +93,7 @@ class Code(StrEnum):
     """Why a model was chosen or not; see `MEANINGS`."""
 
     ONLY_MODEL = "only_model"
+    ONLY_ELIGIBLE = "only_eligible"
     MOST_ACCURATE = "most_accurate"
     WITHIN_MARGIN = "within_margin"
     FASTEST = "fastest"
@@ -106,10 +107,11 @@ class Code(StrEnum):
 
 MEANINGS = {
     Code.ONLY_MODEL: "No other model was measured.",
-    Code.MOST_ACCURATE: "It has the highest measured accuracy; `model` is the next.",
-    Code.WITHIN_MARGIN: "Its accuracy is less than the margin below that of `model`, the most accurate one.",
+    Code.ONLY_ELIGIBLE: "No other model is eligible.",
+    Code.MOST_ACCURATE: "It has the highest accuracy of the eligible models; `model` is the next.",
+    Code.WITHIN_MARGIN: "Its accuracy is less than the margin below that of `model`, the most accurate eligible one.",
     Code.FASTEST: "It is the fastest of the models within the margin; `model` is the most accurate, or else the next.",
-    Code.AS_FAST_AND_SMALLER: "It is as fast as `model`, the one with the shortest call, and its file is not larger.",
+    Code.AS_FAST_AND_SMALLER: "It is as fast as `model`, the fastest within the margin, and its file is not larger.",
     Code.FASTER_LESS_ACCURATE: "`model` is faster, and outside the margin.",
     Code.PRECISION_FASTER: "The lower precision `model` is shown to be faster than fp32.",
     Code.PRECISION_NOT_FASTER: "The lower precision `model` is not shown to be faster than fp32.",
