@@ -1,8 +1,20 @@
 """A trained network is loaded with the parts of its variant, wherever the variant has them from."""
 
+import subprocess
+import sys
+
 import pytest
 from resbench.export.loading import load_model
 from resbench.networks.registry import variant
+from resbench.stages import variant_files
+
+LOAD = """
+import sys
+from pathlib import Path
+from resbench.export.loading import load_model
+
+load_model(Path(sys.argv[1]), sys.argv[2])
+"""
 
 BLOCKS = """
 import keras
@@ -25,6 +37,7 @@ import keras
 
 
 def build(classes):
+    {first}
     image = keras.Input((32, 32, 3), dtype="uint8")
     x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
     return keras.Model(image, keras.layers.Dense(classes, activation="softmax")({call}(x)))
@@ -43,8 +56,21 @@ def test_layers_of_a_helper_module_are_found(tmp_path, monkeypatch, name, line, 
     monkeypatch.setenv("RESBENCH_VARIANTS", str(tmp_path))
     names = {"blocks": f"blocks_{name}", "scale": f"Scale_{name}"}
     (tmp_path / f"{names['blocks']}.py").write_text(BLOCKS.format(**names))
-    (tmp_path / f"{name}.py").write_text(VARIANT.format(line=line.format(**names), call=call.format(**names)))
+    (tmp_path / f"{name}.py").write_text(VARIANT.format(line=line.format(**names), call=call.format(**names), first=""))
     model = variant(name).build(3)
     model.save(tmp_path / "model.keras")
     loaded = load_model(tmp_path / "model.keras", name)
     assert [type(layer) for layer in loaded.layers] == [type(layer) for layer in model.layers]
+
+
+def test_a_helper_module_that_only_build_imports_is_found(tmp_path, monkeypatch):
+    """In a new process, where nothing has built the network yet."""
+    monkeypatch.setenv("RESBENCH_VARIANTS", str(tmp_path))
+    names = {"blocks": "blocks_late", "scale": "Scale_late"}
+    (tmp_path / "blocks_late.py").write_text(BLOCKS.format(**names))
+    (tmp_path / "late.py").write_text(VARIANT.format(line="", first="import blocks_late", call="blocks_late.stem"))
+    variant("late").build(3).save(tmp_path / "model.keras")
+    assert tmp_path / "blocks_late.py" in variant_files("late")
+    command = [sys.executable, "-c", LOAD, tmp_path / "model.keras", "late"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert result.returncode == 0, result.stderr

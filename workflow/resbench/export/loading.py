@@ -3,6 +3,7 @@
 import inspect
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import keras
@@ -42,11 +43,18 @@ def _own_parts(name: str) -> dict[str, Any]:
     """Return the layers and functions in a variant's file and the modules that it imports, by the name Keras saves."""
     own = variant(name)
     files = {path.resolve() for path in variant_files(name)}
-    paths = {module: getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    modules = [module for module, path in paths.items() if path and Path(path).resolve() in files]
+    if not files <= set(_loaded_files().values()):
+        own.build(2)  # which imports further modules
+    modules = [module for module, path in _loaded_files().items() if path in files]
     # The variant's own last: of two parts of one name, its own counts.
     values = [value for module in (*modules, own) for value in vars(module).values() if _is_a_part(value)]
     return {value.__name__: value for value in values}
+
+
+def _loaded_files() -> dict[ModuleType, Path]:
+    """Return the files of the modules that have been imported."""
+    paths = {module: getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    return {module: Path(path).resolve() for module, path in paths.items() if path}
 
 
 def _is_a_part(value: object) -> bool:
