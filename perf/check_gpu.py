@@ -27,12 +27,11 @@ import harness
 import numpy as np
 import train
 from resbench.benchmark.host import describe_host
-from resbench.benchmark.predictions import predict
 from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import read_json
 from resbench.common.system import available_cores
 from resbench.data.store import load_split
-from resbench.runtime.sessions import Probabilities, open_session, provider_share
+from resbench.runtime.sessions import Probabilities, open_session, predict, provider_share
 from resbench.statistics.metrics import agreement
 
 PACKAGE = Path(__file__).parents[1] / "workflow"

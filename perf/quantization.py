@@ -20,12 +20,11 @@ import harness
 import numpy as np
 import onnx
 import onnxruntime as ort
-from resbench.benchmark.predictions import predict
 from resbench.data.store import Split, load_split
 from resbench.export.metadata import read_metadata
 from resbench.export.precisions import CALIBRATION_METHODS
 from resbench.export.quantize import ends, to_int8
-from resbench.runtime.sessions import identify, open_session
+from resbench.runtime.sessions import identify, open_session, predict
 
 HEADER = ["network", "method", "weights", "in float"]
 HEADER += ["accuracy (points)", "agreement", "mean difference", "largest", "time"]

@@ -9,13 +9,11 @@ from numpy.typing import NDArray
 
 from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import atomic, sha256
-from resbench.common.progress import Progress, say
+from resbench.common.progress import say
 from resbench.data.store import load_split
-from resbench.runtime.backend import Session
-from resbench.runtime.sessions import Probabilities, class_count, identify, infer, open_session
+from resbench.runtime.sessions import Probabilities, class_count, identify, open_session, predict
 from resbench.statistics.metrics import accuracy_and_loss
 
-BATCH = 256  # large enough to keep every core busy; its activations take some 100 MB in the published networks
 TEXTS = ("variant", "seed", "precision", "provider", "model_sha256", "test_set")
 MAIN_TEST_SET = "test"
 
@@ -86,7 +84,7 @@ def evaluate_test_sets(
         options: Options of the provider, by the runtime's names.
 
     Raises:
-        ResbenchError: See `open_session`, `load_split` and `infer`; or model and data have different classes.
+        ResbenchError: See `open_session`, `load_split` and `predict`; or model and data have different classes.
     """
     session = open_session(model, provider, threads, options)
     identity = identify(session, model)
@@ -114,29 +112,6 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
     """
     with atomic(path) as temporary, temporary.open("wb") as stream:  # a path would get a suffix
         np.savez(stream, **predictions._asdict())
-
-
-def predict(session: Session, model: Path, images: NDArray[np.uint8]) -> Probabilities:
-    """Return class probabilities of any number of images, batch by batch.
-
-    Args:
-        session: The loaded model.
-        model: Its file, for messages.
-        images: uint8 (N, 32, 32, 3).
-
-    Returns:
-        float32 (N, C).
-
-    Raises:
-        ResbenchError: See `infer`.
-    """
-    progress = Progress(f"evaluate {model}")
-    parts = []
-    for start in range(0, len(images), BATCH):
-        parts.append(infer(session, model, images[start : start + BATCH]))
-        progress.update(min(1.0, (start + BATCH) / len(images)))
-    progress.clear()
-    return np.concatenate(parts)
 
 
 def load_predictions(path: Path) -> Predictions:

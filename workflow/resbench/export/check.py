@@ -15,7 +15,6 @@ import onnx
 from numpy.typing import NDArray
 
 from resbench import IMAGE_SHAPE
-from resbench.benchmark.predictions import predict
 from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import read_json, sha256, write_json
 from resbench.common.progress import say
@@ -31,7 +30,7 @@ from resbench.export.quantize import quantize_model
 from resbench.networks.contract import arithmetic_fault, build, softmax_fault
 from resbench.networks.registry import describe_error, parameters, reference, variant
 from resbench.runtime.providers import BASE_PROVIDER
-from resbench.runtime.sessions import open_session
+from resbench.runtime.sessions import open_session, predict
 from resbench.version import __version__
 
 IMAGES = 32  # random ones

@@ -8,7 +8,6 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from resbench.benchmark.predictions import predict
 from resbench.common.checkout import git_state
 from resbench.common.errors import ResbenchError
 from resbench.common.files import atomic, sha256, write_json
@@ -20,7 +19,7 @@ from resbench.export.loading import load_model
 from resbench.export.metadata import write_metadata
 from resbench.networks.registry import parameters, reference
 from resbench.runtime.providers import BASE_PROVIDER
-from resbench.runtime.sessions import open_session
+from resbench.runtime.sessions import open_session, predict
 from resbench.statistics.metrics import accuracy_and_loss, agreement
 from resbench.training import loop
 from resbench.training.record import read_record

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from resbench import IMAGE_SHAPE
 from resbench.common.errors import ResbenchError, one_line
+from resbench.common.progress import Progress
 from resbench.common.system import available_cores
 from resbench.runtime.backend import LoadError, Session, Tensor, load_backend
 from resbench.runtime.providers import PROVIDERS, Provider
 from resbench.runtime.providers import provider as provider_record
 
 MAX_CLASSES = 256  # labels are uint8
+BATCH = 256  # large enough to keep every core busy; its activations take some 100 MB in the published networks
 
 Probabilities = NDArray[np.float32]
 
@@ -187,6 +189,29 @@ def infer(session: Session, model: Path, images: NDArray[np.uint8]) -> Probabili
     except Exception as error:  # the runtime's exceptions share no narrower base
         raise ResbenchError(f"{model}: fails on {len(images)} images ({one_line(error)}); export it again") from error
     return check_probabilities(output, len(images), class_count(session), model)
+
+
+def predict(session: Session, model: Path, images: NDArray[np.uint8]) -> Probabilities:
+    """Return class probabilities of any number of images, batch by batch.
+
+    Args:
+        session: The loaded model.
+        model: Its file, for messages.
+        images: uint8 (N, 32, 32, 3).
+
+    Returns:
+        float32 (N, C).
+
+    Raises:
+        ResbenchError: See `infer`.
+    """
+    progress = Progress(f"evaluate {model}")
+    parts = []
+    for start in range(0, len(images), BATCH):
+        parts.append(infer(session, model, images[start : start + BATCH]))
+        progress.update(min(1.0, (start + BATCH) / len(images)))
+    progress.clear()
+    return np.concatenate(parts)
 
 
 def check_probabilities(output: Any, images: int, classes: int, model: Path) -> Probabilities:

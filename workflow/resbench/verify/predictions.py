@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from resbench.benchmark.predictions import Predictions, load_predictions, predict
+from resbench.benchmark.predictions import Predictions, load_predictions
 from resbench.common.errors import ResbenchError
 from resbench.data.store import load_split
 from resbench.runtime.backend import Session
 from resbench.runtime.providers import PROVIDERS
-from resbench.runtime.sessions import missing, open_session
+from resbench.runtime.sessions import missing, open_session, predict
 from resbench.verify.chain import images_of, prediction_files
 from resbench.verify.faults import Fault, Note, read
 
