@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def change_probability(path, image, amount):
 
 
 def faults(folder):
-    return [str(fault).replace(f"{folder}/", "") for fault in verify_results(folder, images=20, threads=1)]
+    return [str(fault).replace(f"{folder}/", "") for fault in verify_results(folder, folder, images=20, threads=1)]
 
 
 def flip(name, offset=-40):
@@ -532,13 +533,23 @@ def test_the_command_prints_faults_and_exits_with_1(run):
     assert f"{run}/comparisons.csv: row 1" in done.output
 
 
+def test_faults_and_notes_name_the_crate_in_place_of_the_folder_that_holds_it(run):
+    (run / "onnx/pool/seed0/parity.json").unlink()
+    crate, notes = Path("run.crate.zip"), []
+    found = "\n".join(map(str, verify_results(run, crate, images=5, threads=1, note=notes.append)))
+    assert f"{crate}/onnx/pool/seed0/parity.json: is missing, though {crate}/SHA256SUMS names it" in found
+    assert notes == [f"verify: {crate} has no report.html, so that only its tables are checked"]
+    assert str(run) not in found
+
+
 def test_it_runs_without_tensorflow(run):
     code = f"""
 import sys
 sys.modules["tensorflow"] = sys.modules["keras"] = None
 from pathlib import Path
 from resbench.verify.results import verify_results
-assert not list(verify_results(Path({str(run)!r}), images=5, threads=1))
+folder = Path({str(run)!r})
+assert not list(verify_results(folder, folder, images=5, threads=1))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -17,12 +17,14 @@ def verify(
     threads: Threads = None,
 ) -> None:
     """Recompute a report from its raw files; each contradiction is a line, and the exit status is then 1."""
+    from resbench.crate.reading import results_folder
     from resbench.verify.results import verify_results
 
     faults = 0
-    for fault in verify_results(results, images=images, threads=threads, note=say):
-        print(fault)
-        faults += 1
+    with results_folder(results) as folder:
+        for fault in verify_results(folder, results, images=images, threads=threads, note=say):
+            print(fault)
+            faults += 1
     if faults:
         raise typer.Exit(1)
     print(f"{results}: everything that was checked follows from the raw files")

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import CHECKSUMS, read_checksums
-from resbench.crate.reading import results_folder
 from resbench.verify.bundles import check_bundles
 from resbench.verify.chain import check_chain
 from resbench.verify.faults import Fault, Note, check_files
@@ -27,12 +26,13 @@ OPTIONAL = {PAGE_CHECKSUMS: PAGE, ROBUSTNESS_CHECKSUMS: ROBUSTNESS}
 
 
 def verify_results(
-    results: Path, *, images: int, threads: int | None, note: Note = lambda line: None
+    folder: Path, name: Path, *, images: int, threads: int | None, note: Note = lambda line: None
 ) -> Iterator[Fault]:
     """Yield everything in a finished run that contradicts its raw files.
 
     Args:
-        results: Folder of the run, or its crate.
+        folder: Folder of the run.
+        name: The path by which the user named the run: the folder, or the crate that was unpacked to it.
         images: How many test images each model is run on again.
         threads: CPU threads of these runs; None takes every core.
         note: Called with what cannot be checked on this machine.
@@ -41,14 +41,15 @@ def verify_results(
         The faults.
 
     Raises:
-        ResbenchError: There is no finished run of this version, or the crate is damaged or hostile.
+        ResbenchError: There is no finished run of this version.
     """
-    with results_folder(results) as folder:
-        for fault in _faults(folder, images, threads, note, outside=folder == results):
-            yield Fault(
-                results / fault.path.relative_to(folder) if fault.path.is_relative_to(folder) else fault.path,
-                fault.what.replace(str(folder), str(results)),
-            )
+
+    def renamed(text: str) -> str:
+        return text.replace(str(folder), str(name))
+
+    for fault in _faults(folder, images, threads, lambda line: note(renamed(line)), outside=folder == name):
+        path = name / fault.path.relative_to(folder) if fault.path.is_relative_to(folder) else fault.path
+        yield Fault(path, renamed(fault.what))
 
 
 def _faults(folder: Path, images: int, threads: int | None, note: Note, *, outside: bool) -> Iterator[Fault]:
