@@ -117,7 +117,7 @@ def test_a_digest_is_the_same_wherever_the_package_lies_and_whatever_its_dates(c
         ("training/job.py", '"""', '"""Once more: '),
         ("training/job.py", "not enough memory;", "memory ran out:"),
         ("training/job.py", "import csv", "import csv  # a comment"),
-        ("training/devices.py", "timeout=1", "timeout=2"),
+        ("training/devices.py", "POLL_S = 1.0", "POLL_S = 2.0"),
         ("common/errors.py", "240", "250"),
         ("networks/variants/basic.py", "def build(", "WIDTH = 3\n\n\ndef build("),
     ],
