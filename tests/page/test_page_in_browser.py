@@ -178,6 +178,13 @@ def test_twenty_networks_stay_readable(browser, tmp_path):
     assert 1 <= browser.count(f"{chart} [class*=names_] text") <= 8
     assert browser.count(f"{chart} .role-legend-symbol path") == 7  # six networks and the others
     assert browser.count("#latency-cpu-batch1-threads1 .medians_marks path") == 12  # six networks, two precisions
+    sort = "document.querySelector('#comparisons th[scope=col]:nth-child(3) button').click()"
+    rows = "[...document.querySelector('#comparisons tbody').rows].map(row => Number(row.cells[2].dataset.value))"
+    differences = browser.evaluate(f"({sort}, {rows})")
+    assert len(differences) > 100  # all pairs of networks: sorted as one table
+    assert differences == sorted(differences)
+    captions = browser.evaluate("[...document.querySelectorAll('caption')].map(caption => caption.textContent)")
+    assert len(captions) == len(set(captions))
 
 
 def test_names_of_64_letters_wrap_and_leave_room(browser, tmp_path):
