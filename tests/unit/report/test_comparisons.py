@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from report_files import LABELS, calls
 from resbench.report.comparisons import COMPARISON_COLUMNS
+from resbench.report.prose import describe_departure
 
 GROUPS = np.repeat(np.arange(4), 25)  # of the 100 images
 
@@ -260,6 +261,21 @@ def test_published_accuracy_is_not_compared_with_another_protocol(results, varia
     assert row["verdict"] == "not_comparable"
     assert (row["reason"], row["found"], row["required"]) == reason
     assert (row["estimate"], row["low"], row["high"]) == ("", "", "")
+
+
+@pytest.mark.parametrize(
+    ("reason", "found", "required", "said"),
+    [
+        ("epochs", "1", "10", "1 epoch instead of 10"),
+        ("epochs", "2", "10", "2 epochs instead of 10"),
+        ("train_images", "5000", "50000", "5,000 training images instead of 50,000"),
+        ("few_rounds", "1", "3", "1 round timed, 3 needed"),
+        ("few_rounds", "2", "3", "2 rounds timed, 3 needed"),
+        ("protocol", "onecycle", "he2015", "the protocol onecycle instead of he2015"),
+    ],
+)
+def test_a_departure_in_words(reason, found, required, said):
+    assert describe_departure({"reason": reason, "found": found, "required": required}) == said
 
 
 def test_the_protocol_of_deep_networks_in_full_is_comparable(results):

@@ -133,8 +133,36 @@ def test_less_than_a_point_is_given_up_for_latency_and_more_is_not():
         assert first_by(found, Priority.ACCURACY) == "slow fp32"
         assert first_by(found, Priority.LATENCY) == "fast fp32"
     assert codes(found.findings) == [Code.MOST_ACCURATE, Code.FASTER_LESS_ACCURATE]
-    assert "fast fp32 is faster, but too inaccurate" in text_of(found)
+    assert "fast fp32 is faster, but its accuracy is 1 point or more below the highest of the" in text_of(found)
     assert "more accurate by 0.70 – 1.50 points, and slower by a factor of 2.0" in text_of(found)
+
+
+def test_a_model_is_too_inaccurate_compared_with_the_most_accurate_one():
+    """The third is out for what it loses against the first, and is as accurate as the second, which is chosen."""
+    rows = [model("a", "fp32", 0.900, 30.0), model("b", "fp32", 0.891, 20.0), model("c", "fp32", 0.889, 10.0)]
+    found = decide(rows)
+    assert found.choice.name == "b fp32"
+    assert (
+        "c fp32 is faster, but its accuracy is 1 point or more below the highest of the eligible models. Compared with "
+        "c fp32, the recommended model is as accurate within 1 point, and slower" in text_of(found)
+    )
+
+
+def test_what_is_equal_as_measured_is_not_called_less():
+    same = [model("a", "fp32", 0.73, 10.0), model("b", "fp32", 0.73 - 1e-6, 10.0001, LARGE - 1)]
+    found = decide(same, [])
+    said = describe_alternative(next(one for one in found.alternatives if one.priority is Priority.SIZE), found.choice)
+    assert said == (
+        "Equally accurate as measured, which may be chance (undecided); "
+        "equally fast as measured, which may be chance (undecided)."
+    )
+    apart = [same[0], model("b", "fp32", 0.7299, 10.04, LARGE // 2)]
+    found = decide(apart, [])
+    said = describe_alternative(next(one for one in found.alternatives if one.priority is Priority.SIZE), found.choice)
+    assert said == (
+        "0.01 points less accurate as measured, which may be chance (undecided); "
+        "1.004 times slower as measured, which may be chance (undecided); a file 2.0 times as small."
+    )
 
 
 def test_noise_is_no_reason_to_give_up_more_than_a_point():
@@ -173,6 +201,8 @@ def test_of_models_shown_to_be_as_fast_the_smallest_is_taken():
         assert found.choice.variant == chosen
     found = decide([large, small])
     assert codes(found.findings) == [Code.WITHIN_MARGIN, Code.AS_FAST_AND_SMALLER]
+    assert "less than 1 point below the highest of the eligible models" in text_of(found)
+    assert "for latency" not in text_of(found)  # the file is smaller, and that is all
     assert "Compared with large fp32, the fastest of them, it is as fast within 5 %." in text_of(found)
 
 

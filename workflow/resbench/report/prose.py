@@ -35,6 +35,7 @@ TARGET_TEXTS = {
     Verdict.WORSE: "misses the target",
     Verdict.UNDECIDED: "undecided: the target lies inside {interval}",
 }
+EQUAL = times(1)  # a factor that is written like this says nothing
 
 
 def describe_comparison(row: Row) -> str:
@@ -99,9 +100,10 @@ def describe_alternative(alternative: Alternative, choice: Candidate) -> str:
     if alternative.accuracy is None or alternative.latency is None:
         return "The same model."
     parts = [describe_measured(alternative.accuracy), describe_measured(alternative.latency)]
-    if alternative.model.model_bytes and choice.model_bytes and alternative.model.model_bytes != choice.model_bytes:
+    if alternative.model.model_bytes and choice.model_bytes:
         share = alternative.model.model_bytes / choice.model_bytes
-        parts.append(f"a file {times(max(share, 1 / share))} times as {'large' if share > 1 else 'small'}")
+        size = f"{_factor(share)} times as {'large' if share > 1 else 'small'}"
+        parts += [f"a file {size}"] if _factor(share) != EQUAL else []
     return sentence(parts)
 
 
@@ -120,9 +122,13 @@ def describe_measured(comparison: Comparison) -> str:
         return text
     estimate = comparison.estimate
     if comparison.metric == "accuracy":
-        measured = f"{points(abs(estimate))} points {'more' if estimate > 0 else 'less'} accurate"
+        gap = points(abs(estimate))
+        measured = f"{gap} points {'more' if estimate > 0 else 'less'} accurate"
+        if gap == points(0):
+            measured = "equally accurate"
     else:
-        measured = f"{times(max(estimate, 1 / estimate))} times {'slower' if estimate > 1 else 'faster'}"
+        factor = _factor(estimate)
+        measured = "equally fast" if factor == EQUAL else f"{factor} times {'slower' if estimate > 1 else 'faster'}"
     return f"{measured} as measured, which may be chance ({text})"
 
 
@@ -146,11 +152,11 @@ def describe_departure(row: Row) -> str:
     return {
         Reason.DATASET: f"the images are {actual}, not {required}",
         Reason.PROTOCOL: f"the protocol {actual} instead of {required}",
-        Reason.TRAIN_IMAGES: f"{_count(actual)} training images instead of {_count(required)}",
-        Reason.EPOCHS: f"{_count(actual)} epochs instead of {_count(required)}",
+        Reason.TRAIN_IMAGES: f"{_count(actual, 'training image')} instead of {_count(required)}",
+        Reason.EPOCHS: f"{_count(actual, 'epoch')} instead of {_count(required)}",
         Reason.BATCH_SIZE: f"batches of {_count(actual)} instead of {_count(required)}",
         Reason.SEEDS: f"{_count(actual)} and {_count(required)} seeds; train both with the same seeds",
-        Reason.FEW_ROUNDS: f"{_count(actual)} {'round' if str(actual) == '1' else 'rounds'} timed, {required} needed",
+        Reason.FEW_ROUNDS: f"{_count(actual, 'round')} timed, {required} needed",
     }[Reason(row["reason"])]
 
 
@@ -226,7 +232,7 @@ def _finding(finding: Finding, subject: Candidate) -> str:
     skill, speed = (one and describe_measured(one) for one in (accuracy, latency))
     what = {
         Code.MOST_ACCURATE: f"{_accuracy_of(subject)}, the highest of the eligible models",
-        Code.WITHIN_MARGIN: f"{_accuracy_of(subject)}; less than {margin} is given up for latency",
+        Code.WITHIN_MARGIN: f"{_accuracy_of(subject)}, less than {margin} below the highest of the eligible models",
         Code.FASTEST: _latency_of(subject),
         Code.AS_FAST_AND_SMALLER: f"{_latency_of(subject)}; of the eligible models within {margin} that are as fast, "
         "none has a smaller file",
@@ -237,8 +243,8 @@ def _finding(finding: Finding, subject: Candidate) -> str:
         against = f"Compared with {model.name}{measured}{rank.get(finding.code, '')}, it is"
         return f"{what[finding.code]}. {against} {skill or speed}."
     return {
-        Code.FASTER_LESS_ACCURATE: f"{model.name} is faster, but too inaccurate: compared with it, the recommended "
-        f"model is {skill}, and {speed}.",
+        Code.FASTER_LESS_ACCURATE: f"{model.name} is faster, but its accuracy is {margin} or more below the highest of "
+        f"the eligible models. Compared with {model.name}, the recommended model is {skill}, and {speed}.",
         Code.PRECISION_FASTER: f"Compared with fp32, {model.name} is {speed}; {skill}.",
         Code.PRECISION_NOT_FASTER: f"{model.name} is not shown to be faster than fp32: {speed}; {skill}.",
         Code.PRECISION_LESS_ACCURATE: f"{model.name} loses {margin} or more compared with fp32: {skill}; {speed}.",
@@ -290,5 +296,13 @@ def _latency(row: Row, verdict: Verdict) -> str:
     return f"{'faster' if faster else 'slower'} by a factor of {between(times(low), times(high))}"
 
 
-def _count(text: Any) -> str:
-    return f"{int(text):,}" if str(text).isdecimal() else str(text)
+def _factor(ratio: float) -> str:
+    """Return how many times as large the larger of two values is."""
+    return times(max(ratio, 1 / ratio))
+
+
+def _count(text: Any, noun: str = "") -> str:
+    """Return a number with its noun; what is no number, as other reasons have it, is returned as it is."""
+    if not str(text).isdecimal():
+        return str(text)
+    return counted(int(text), noun) if noun else f"{int(text):,}"
