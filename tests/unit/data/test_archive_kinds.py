@@ -9,6 +9,7 @@ import pickle
 import tarfile
 import zipfile
 import zlib
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -279,6 +280,21 @@ def test_zip_bombs_are_refused(tmp_path):
     assert "more than" in refused(tmp_path, bomb)
     many = zipped({f"folder{number}/readme.npy": bytes(60 << 20) for number in range(3)})
     assert "in no supported layout" in refused(tmp_path, many)
+
+
+def test_a_huge_directory_of_a_zip_is_refused_in_both_of_its_end_records(tmp_path, monkeypatch):
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)  # from which on there are two
+    data = zipped(in_folder(GOOD), zipfile.ZIP_STORED)
+    end, end64, locator = data.rindex(b"PK\5\6"), data.rindex(b"PK\6\6"), data.rindex(b"PK\6\7")
+    huge = (1 << 27).to_bytes(4, "little")
+    second = data[: end64 + 40] + huge + data[end64 + 44 :]
+    assert "more members than" in refused(tmp_path, data[: end + 12] + huge + data[end + 16 :])
+    assert "more members than" in refused(tmp_path, second)
+    assert "more members than" in refused(tmp_path, second + b"x" * (1 << 16))  # a comment
+    assert "more members than" in refused(tmp_path, second[:locator] + b"x" * 100 + second[locator:])  # only named
+    with suppress(ResbenchError):  # as zipfile's version decides
+        convert(tmp_path, data[: locator + 8] + b"\xff" * 8 + data[locator + 16 :])
+    assert_good(convert(tmp_path, data))
 
 
 def test_the_advice_for_an_encrypted_zip_is_to_repack_it(tmp_path):

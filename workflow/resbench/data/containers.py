@@ -21,6 +21,8 @@ MAX_EXTENSION = 1 << 16  # bytes of a pax or GNU header: room for times, owners 
 MAX_NAME = 4096  # characters, as Linux allows
 UTF8 = 0x800  # flag of a zip archive's member
 MAX_DIRECTORY = 64 << 20  # bytes of a zip archive's directory, which is read at once
+# Of a zip archive with a larger directory: where its second end record is, and the directory's size in that record.
+ZIP64_LOCATOR, ZIP64_END = struct.Struct("<8xQ4x"), struct.Struct("<40xQ8x")
 HARMLESS = {"mtime", "atime", "ctime", "uid", "gid", "uname", "gname", "comment", "charset", "hdrcharset"}
 REPACK = "repack it as .tar.gz or .zip"
 UNPACK = "unpack it once, and name the archive that is in it"
@@ -283,12 +285,22 @@ def _check_directory(path: Path) -> None:
     """Refuse an archive whose directory, which `zipfile` holds in memory, is huge."""
     with path.open("rb") as stream:
         size = stream.seek(0, 2)
-        stream.seek(max(0, size - (1 << 16) - 22))
-        tail = stream.read()
-    at = tail.rfind(b"PK\5\6")
-    if at < 0 or len(tail) < at + 22:
-        raise DamagedError("ends too early: truncated")
-    (length,) = struct.unpack_from("<I", tail, at + 12)
+        stream.seek(max(0, size - (1 << 16) - ZIP64_LOCATOR.size - 22))
+        start, tail = stream.tell(), stream.read()
+        at = tail.rfind(b"PK\5\6")
+        if at < 0 or len(tail) < at + 22:
+            raise DamagedError("ends too early: truncated")
+        (length,) = struct.unpack_from("<I", tail, at + 12)
+        locator = tail[max(0, at - ZIP64_LOCATOR.size) : at]
+        if len(locator) == ZIP64_LOCATOR.size and locator.startswith(b"PK\6\7"):
+            # The record that it names, or the one right before it: which of them zipfile reads depends on its version.
+            (named,) = ZIP64_LOCATOR.unpack(locator)
+            before = start + at - ZIP64_LOCATOR.size - ZIP64_END.size
+            for place in {min(named, size), max(before, 0)}:
+                stream.seek(place)
+                record = stream.read(ZIP64_END.size)
+                if len(record) == ZIP64_END.size and record.startswith(b"PK\6\6"):
+                    length = max(length, *ZIP64_END.unpack(record))
     if length > MAX_DIRECTORY:
         raise ArchiveError("has more members than a zip archive of images needs", "repack it as .tar.gz")
 
