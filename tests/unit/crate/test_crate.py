@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 from resbench.cli import app
 from resbench.common.errors import ResbenchError
+from resbench.common.files import read_checksums, write_checksums
 from resbench.crate import pack
 from resbench.crate.pack import pack_results
 from resbench.crate.reading import results_folder
+from resbench.report.schema import read_report
 from typer.testing import CliRunner
 
 HERE = Path(__file__).parent
@@ -51,6 +53,32 @@ def test_it_holds_the_run_and_what_made_it(crate, finished_page):
     assert {"workflow/Snakefile", "workflow/rules/train.smk", "workflow/resbench/stages.py", "README.md"} < names
     assert {"requirements.lock", "report.html", "latency/cpu/samples.csv", "model_repository/pool/1/model.onnx"} < names
     assert not [name for name in names if "__pycache__" in name or "/." in name or name == "data/train.npz"]
+
+
+def test_networks_of_the_users_own_are_packed_and_found_when_it_is_run_again(run_page, tmp_path, monkeypatch, capsys):
+    (run_page / "models/mine/seed0").mkdir(parents=True)
+    (run_page / "models/mine/seed0/model.keras").write_bytes(b"")
+    pack_results(run_page, tmp_path / "without.zip")
+    assert "not packed, so that nobody can run this again: variant 'mine'" in capsys.readouterr().err
+    (tmp_path / "mine.py").write_text("from blocks import WIDTH\n\n\ndef build(classes): ...\n")
+    (tmp_path / "blocks.py").write_text("WIDTH = 3\n")
+    monkeypatch.setenv("RESBENCH_VARIANTS", str(tmp_path))
+    pack_results(run_page, tmp_path / "with.zip")
+    for name, words in (("without", "  `snakemake"), ("with", '  `RESBENCH_VARIANTS="$PWD/variants" snakemake')):
+        with zipfile.ZipFile(tmp_path / f"{name}.zip") as archive:
+            own = {member for member in archive.namelist() if member.startswith("variants/")}
+            assert words in archive.read("README.md").decode()
+        assert own == ({"variants/mine.py", "variants/blocks.py"} if name == "with" else set())
+
+
+def test_it_is_called_by_the_name_of_the_images_in_the_report(run_page, tmp_path):
+    report = run_page / "report.csv"
+    row = read_report(report).iloc[0]
+    report.write_text(report.read_text().replace(row["dataset"], "photos of mine"))
+    for sums in run_page.glob("SHA256SUMS*"):
+        write_checksums(sums, [run_page / name for name in read_checksums(sums)])
+    pack_results(run_page, tmp_path / "run.zip")
+    assert description(tmp_path / "run.zip")["./"]["name"].endswith(" on photos of mine")
 
 
 def test_every_file_is_described_and_the_run_says_what_made_what(crate):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from resbench.common.errors import ResbenchError
 from resbench.common.files import CHECKSUMS, read_checksums
+from resbench.common.progress import say
 from resbench.common.variants import OWN_FOLDER, variant_file
 from resbench.report.html.configuration import read_configuration
 from resbench.stages import variant_files
@@ -20,6 +21,7 @@ WORKFLOW = "workflow/Snakefile"
 CONFIGURATION = "config/config.yaml"
 ELSEWHERE = "measured_elsewhere"  # folder of what lies outside of the results
 README = "README.md"
+VARIANTS = "variants"  # folder of networks of the user's own
 LOCKS = {"onnxruntime-gpu": "requirements-gpu.lock", "onnxruntime": "requirements.lock"}  # by the installed runtime
 
 CSV, JSON, MARKDOWN, TEXT = "text/csv", "application/json", "text/markdown", "text/plain"
@@ -187,11 +189,12 @@ def _own_variants(results: Path) -> dict[str, Member]:
     for variant in sorted({path.parents[1].name for path in results.glob("models/*/seed*/model.keras")}):
         try:
             file = variant_file(variant)
-        except ResbenchError:
+        except ResbenchError as error:
+            say(f"note: a network is not packed, so that nobody can run this again: {error}")
             continue
         if file.parent != OWN_FOLDER:
             for path in variant_files(variant):
                 if path.is_relative_to(file.parent):
-                    name = f"variants/{path.relative_to(file.parent).as_posix()}"
+                    name = f"{VARIANTS}/{path.relative_to(file.parent).as_posix()}"
                     found[name] = Member(path, f"Network of the user's own: {variant}", TEXT)
     return found

@@ -9,10 +9,11 @@ from resbench.common.checkout import git_state
 from resbench.common.errors import ResbenchError
 from resbench.common.files import CHECKSUMS, atomic, read_checksums, read_json
 from resbench.common.progress import Progress, say
-from resbench.crate.contents import MARKDOWN, METADATA, README, Member, lock_file, members
+from resbench.common.variants import FOLDER_VARIABLE
+from resbench.crate.contents import MARKDOWN, METADATA, README, VARIANTS, Member, lock_file, members
 from resbench.crate.metadata import RunFacts, render_metadata
-from resbench.data.datasets import describe
 from resbench.report.inputs import read_summary
+from resbench.report.schema import read_report
 from resbench.verify.faults import check_files
 
 OWN_WORKFLOW = Path(__file__).parents[2]  # of the checkout that this code is from
@@ -49,7 +50,8 @@ def pack_results(
         for fault in check_files(results, read_checksums(path, outside=True)):
             raise ResbenchError(f"{fault}; `resbench verify {results}` says more")
     facts = _facts(results, hosts, lock, license, author)
-    files[README] = Member(_readme(crate, facts).encode(), "What this crate holds", MARKDOWN)
+    own_variants = any(name.startswith(f"{VARIANTS}/") for name in files)
+    files[README] = Member(_readme(crate, facts, own_variants).encode(), "What this crate holds", MARKDOWN)
     here = git_state()
     if workflow == OWN_WORKFLOW and here and here["commit"] != facts.commit:
         say(f"note: the workflow that is packed is of commit {here['commit']}, but the run of {facts.commit}")
@@ -61,7 +63,8 @@ def pack_results(
     say(f"{crate}: {len(described):,} files, {size / 1e6:,.1f} MB, {crate.stat().st_size / 1e6:,.1f} MB packed")
 
 
-def _readme(crate: Path, facts: RunFacts) -> str:
+def _readme(crate: Path, facts: RunFacts, own_variants: bool) -> str:
+    variable = f'{FOLDER_VARIABLE}="$PWD/{VARIANTS}" ' if own_variants else ""
     return f"""# {facts.title}
 
 A finished run of resbench, as a Workflow Run RO-Crate. `report.html` is the report; `ro-crate-metadata.json` says what
@@ -70,7 +73,7 @@ each file is.
 - Does the report follow from its raw files? `resbench verify {crate.name}`
 - Did a rerun give the same? `resbench compare {crate.name} results`
 - Run it again: unpack it, `pip install -r {facts.lock}`, then in its folder
-  `snakemake --cores 4 -s workflow/Snakefile --directory FOLDER --configfile config/config.yaml`
+  `{variable}snakemake --cores 4 -s workflow/Snakefile --directory FOLDER --configfile config/config.yaml`
 
 The archive of images (SHA-256 `{facts.sha256}`) and the training images are not in it.
 """
@@ -78,7 +81,7 @@ The archive of images (SHA-256 `{facts.sha256}`) and the training images are not
 
 def _facts(results: Path, hosts: list[dict[str, Any]], lock: str, license: str, author: str) -> RunFacts:
     summary = read_summary(results / "data/summary.json")
-    dataset = describe(summary)
+    dataset = str(read_report(results / "report.csv")["dataset"].iloc[0])
     variants = sorted({path.parents[1].name for path in results.glob("onnx/*/seed*/parity.json")})
     name, _, address = author.partition("<")
     states = [_mapping(host.get("git")).get("commit") for host in hosts]
