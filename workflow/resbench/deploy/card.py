@@ -252,7 +252,7 @@ def _limits(precision: str) -> str:
         "It assigns one of its classes to every image, also to an image of something else.",
         "A larger picture has to be shrunk to 32 × 32 pixels first; `resbench predict` does.",
         "Its probabilities are not calibrated: of images with a probability of 90 %, not nine in ten need be right.",
-        "Latencies are those of the host above, with no other load.",
+        "Latencies are those of the host above.",
     ]
     if precision == "int8":
         lines.append("Weights have 7 of 8 bits, so that processors with and without VNNI give the same outputs.")
