@@ -28,6 +28,7 @@ def test_evaluate_keeps_every_probability_and_says_the_accuracy(tmp_path, data, 
     found = load_predictions(out)
     assert found[2:] == (model.stat().st_size, "pool", "2", "fp32", "cpu", sha256(model), "test")
     assert found.probabilities.shape == (600, 3)
+    np.testing.assert_array_equal(found.correct, np.arange(600) >= 10)
     assert found.probabilities.dtype == np.float32
     right = 1 / (1 + 2 * np.exp(-10))
     np.testing.assert_allclose(found.probabilities[1], [(1 - right) / 2, right, (1 - right) / 2], rtol=1e-4)

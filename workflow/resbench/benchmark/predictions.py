@@ -12,6 +12,7 @@ from resbench.common.files import atomic, sha256
 from resbench.common.progress import say
 from resbench.data.store import load_split
 from resbench.runtime.sessions import Probabilities, class_count, identify, open_session, predict
+from resbench.statistics.intervals import Hits
 from resbench.statistics.metrics import accuracy_and_loss
 
 TEXTS = ("variant", "seed", "precision", "provider", "model_sha256", "test_set")
@@ -39,6 +40,11 @@ class Predictions(NamedTuple):
     provider: str
     model_sha256: str
     test_set: str = MAIN_TEST_SET
+
+    @property
+    def correct(self) -> Hits:
+        """Return for each image whether its most probable class is the label."""
+        return self.probabilities.argmax(axis=1) == self.labels
 
 
 def evaluate_model(

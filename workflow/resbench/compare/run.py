@@ -110,7 +110,7 @@ def read_run(folder: Path, name: Path | None = None) -> Run:
             )
         model = Model(read.variant, read.seed, read.precision)
         key = (read.variant, read.precision, read.provider)
-        hits.setdefault(key, {})[read.seed] = read.probabilities.argmax(axis=1) == labels
+        hits.setdefault(key, {})[read.seed] = read.correct
         if model not in digests:
             digests[model] = images | dict(_stages_before(folder, model))
         digests[model][f"predictions on {read.provider}"] = hashlib.sha256(read.probabilities.tobytes()).hexdigest()

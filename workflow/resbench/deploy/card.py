@@ -16,7 +16,7 @@ from resbench.deploy.deployment import Decision, Loss, Measured
 from resbench.report.format import between, percent, points, significant
 from resbench.report.prose import describe_precision, describe_recommendation, provider_title, setting_text
 from resbench.runtime.sessions import Identity
-from resbench.statistics.intervals import LEVEL, Hits, paired_interval, wilson_interval
+from resbench.statistics.intervals import LEVEL, paired_interval, wilson_interval
 from resbench.statistics.metrics import accuracy_and_loss, agreement
 
 
@@ -89,7 +89,7 @@ def hub_metadata(deployed: Candidate, row: Measured) -> str:
         YAML between its delimiters.
     """
     identity, record = deployed.identity, titled(row.dataset)
-    correct = _correct(deployed)
+    correct = deployed.predictions.correct
     mean = (row.accuracy_mean, row.accuracy_low, row.accuracy_high)
     figures = {"test accuracy of this file": (float(correct.mean()), *wilson_interval(correct))}
     figures[f"test accuracy, mean of {row.seeds} {'seed' if row.seeds == 1 else 'seeds'}"] = mean
@@ -175,7 +175,7 @@ def _why(identity: Identity, here: list[Measured], decision: Decision) -> str:
 
 
 def _accuracy(deployed: Candidate, fp32: Candidate | None, row: Measured) -> str:
-    predictions, correct = deployed.predictions, _correct(deployed)
+    predictions, correct = deployed.predictions, deployed.predictions.correct
     accuracy, loss = accuracy_and_loss(predictions.probabilities, predictions.labels)
     rows = [
         ("this file", percent(accuracy), _interval(*wilson_interval(correct))),
@@ -187,7 +187,7 @@ def _accuracy(deployed: Candidate, fp32: Candidate | None, row: Measured) -> str
     ]
     text = ""
     if fp32 is not None and deployed.identity.precision != "fp32":
-        original = _correct(fp32)
+        original = fp32.predictions.correct
         change = float(correct.mean() - original.mean())
         low, high = paired_interval(correct, original)
         rows.append(
@@ -224,11 +224,6 @@ def _change_interval(loss: Loss) -> str:
         return "–"
     low, high = map(points, loss.change_interval)
     return between(low, high, "to")
-
-
-def _correct(candidate: Candidate) -> Hits:
-    predictions = candidate.predictions
-    return predictions.probabilities.argmax(axis=1) == predictions.labels
 
 
 def _interval(low: float, high: float) -> str:

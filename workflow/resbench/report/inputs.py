@@ -215,9 +215,8 @@ def read_evaluations(paths: list[Path], metrics: Metrics) -> list[Evaluation]:
         if key in owners:
             raise _duplicate(path, owners[key], key)
         owners[key] = path
-        correct = read.probabilities.argmax(axis=1) == labels
         values = {name: metric(read.probabilities, labels) for name, metric in metrics.items()}
-        evaluations.append(Evaluation(*key, correct, values, read.model_bytes, None, None, read.model_sha256))
+        evaluations.append(Evaluation(*key, read.correct, values, read.model_bytes, None, None, read.model_sha256))
     return [_compared_with_fp32(evaluation, owners) for evaluation in evaluations]
 
 

@@ -70,7 +70,7 @@ def write_robustness(path: Path, predictions: Iterable[Path]) -> None:
 
 def _result(read: Predictions) -> Result:
     metrics = {name: metric(read.probabilities, read.labels) for name, metric in METRICS.items()}
-    return Result(read.probabilities.argmax(axis=1) == read.labels, read.labels, metrics)
+    return Result(read.correct, read.labels, metrics)
 
 
 def _row(model: Model, test_set: str, results: dict[tuple[Model, str], dict[str, Result]]) -> Row:

@@ -98,7 +98,7 @@ def wrong_everywhere(predictions: Sequence[Predictions]) -> list[Mistake]:
         The images, those with the highest probability of a wrong class first.
     """
     labels = predictions[0].labels
-    wrong = np.all([one.probabilities.argmax(axis=1) != labels for one in predictions], axis=0)
+    wrong = ~np.any([one.correct for one in predictions], axis=0)
     mean = np.mean([one.probabilities[wrong] for one in predictions], axis=0)
     mistakes = [
         Mistake(int(index), int(labels[index]), int(row.argmax()), float(row.max()))

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from resbench.benchmark.predictions import Predictions
@@ -150,10 +149,7 @@ def precision_changes(predictions: Sequence[Predictions]) -> pd.DataFrame:
     Returns:
         Columns variant, precision, seed, change (a fraction).
     """
-    accuracy = {
-        (a.variant, a.seed, a.precision): float(np.mean(a.probabilities.argmax(axis=1) == a.labels))
-        for a in predictions
-    }
+    accuracy = {(a.variant, a.seed, a.precision): float(a.correct.mean()) for a in predictions}
     rows = [
         (variant, precision, seed, value - accuracy[variant, seed, "fp32"])
         for (variant, seed, precision), value in accuracy.items()
