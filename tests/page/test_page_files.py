@@ -1,5 +1,6 @@
 """What `resbench page` reads and writes, without a browser."""
 
+import html
 import json
 import re
 import subprocess
@@ -17,7 +18,7 @@ from resbench.report.environments import environments
 from resbench.report.html.figures import pareto
 from resbench.report.html.page import write_page
 from resbench.report.html.page_figures import page_figures
-from resbench.report.prose import setting_text
+from resbench.report.prose import describe_rule, describe_verdicts, setting_text
 from resbench.report.recommendation import Deployment, Recommendations
 
 
@@ -70,6 +71,8 @@ def test_the_recommendation_comes_before_everything_but_the_warnings(tmp_path):
     order += ["<h2>Training curves", "<h2>Mistakes", "<h2>Comparisons", "<h2>Where the numbers come from"]
     positions = [text.index(words) for words in order]
     assert positions == sorted(positions)
+    assert f">{describe_rule()}</p>" in html.unescape(text)
+    assert f">{describe_verdicts()}</p>" in html.unescape(text)
     assert f"The warnings above apply: Not CIFAR-10, shortened training, unstable timing on {HOST}." in text
     assert "Published" not in text[text.index("<h2>The table") : text.index("<h2>Accuracy against")]
 

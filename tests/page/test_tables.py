@@ -1,5 +1,7 @@
 """Tables for people: every figure where it belongs, dashes where the samples cannot carry it."""
 
+import html
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from resbench.report.html.page import write_page
 from resbench.report.html.scenario_view import scenario_views
 from resbench.report.latencies import latency_table
 from resbench.report.measured import measured_table
+from resbench.report.prose import UNPAIRED, describe_corruptions
 from resbench.report.robustness import write_robustness
 from resbench.report.robustness_tables import read_robustness
 
@@ -176,5 +179,7 @@ def test_robustness_is_shown_where_it_was_measured(experiment: Experiment, tmp_p
     write_page(tmp_path / "report.html", tmp_path / "figures", inputs)
     text = (tmp_path / "report.html").read_text()
     assert text.index("On other images") < text.index("lower contrast, severity 3")
+    assert describe_corruptions() in html.unescape(text)
+    assert UNPAIRED in text
     write_page(tmp_path / "report.html", tmp_path / "figures2", experiment.inputs())
     assert "On other images" not in (tmp_path / "report.html").read_text()

@@ -21,6 +21,7 @@ from resbench.data.datasets import DATASETS
 from resbench.data.store import Split, load_split, save_split
 from resbench.deploy.bundle import triton_config, write_bundle
 from resbench.deploy.deployment import Setting
+from resbench.report.prose import UNPAIRED, describe_corruptions
 from resbench.report.recommendation import Deployment
 from resbench.report.robustness import write_robustness
 from statsmodels.stats.proportion import proportion_confint
@@ -180,6 +181,7 @@ def test_the_card_shows_what_this_precision_loses_on_other_images(inputs, tmp_pa
     assert "| 0.00 | " in rows[3]
     assert rows[4].startswith("| mine | 60 | ")
     assert rows[4].endswith(" | – |")
+    assert f"{describe_corruptions()} {UNPAIRED}" in section
     assert "On other images" not in (inputs.bundle(tmp_path / "without") / "README.md").read_text()
 
 

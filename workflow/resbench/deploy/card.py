@@ -14,7 +14,14 @@ from resbench.common.markdown import escaped, table
 from resbench.data.datasets import titled
 from resbench.deploy.deployment import Decision, Loss, Measured
 from resbench.report.format import between, percent, points, significant
-from resbench.report.prose import describe_precision, describe_recommendation, provider_title, setting_text
+from resbench.report.prose import (
+    UNPAIRED,
+    describe_corruptions,
+    describe_precision,
+    describe_recommendation,
+    provider_title,
+    setting_text,
+)
 from resbench.runtime.sessions import Identity
 from resbench.statistics.intervals import LEVEL, paired_interval, wilson_interval
 from resbench.statistics.metrics import accuracy_and_loss, agreement
@@ -214,8 +221,7 @@ def _robustness(losses: Sequence[Loss]) -> str:
     ]
     return (
         "Mean over seeds of this network in this precision, without any training on these images; changes are from the "
-        f"test set.\n\n{table(header, rows)}\n\nCorruptions are those of Hendrycks & Dietterich (2019), applied to "
-        "the test images. A change without an interval is against other images, so that it cannot be paired."
+        f"test set.\n\n{table(header, rows)}\n\n{describe_corruptions()} {UNPAIRED}"
     )
 
 

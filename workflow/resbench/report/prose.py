@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from resbench.data.corruptions import CORRUPTIONS
 from resbench.report.comparisons import Kind
 from resbench.report.format import between, counted, percent, points, sentence, significant, times, with_unit
 from resbench.report.published import Reason
@@ -20,7 +21,8 @@ from resbench.report.recommendation import (
 )
 from resbench.runtime.providers import PROVIDERS
 from resbench.statistics.accuracy import MOST_SEEDS
-from resbench.statistics.verdicts import ACCURACY_MARGIN, Verdict
+from resbench.statistics.intervals import LEVEL
+from resbench.statistics.verdicts import ACCURACY_MARGIN, LATENCY_MARGIN, Verdict
 
 Row = Mapping[Any, Any]  # of comparisons.csv; empty cells are None, "" or NaN
 
@@ -36,6 +38,8 @@ TARGET_TEXTS = {
     Verdict.UNDECIDED: "undecided: the target lies inside {interval}",
 }
 EQUAL = times(1)  # a factor that is written like this says nothing
+
+UNPAIRED = "A change without an interval compares different images, which cannot be paired."
 
 
 def describe_comparison(row: Row) -> str:
@@ -208,6 +212,48 @@ def latency_margin(margin: float) -> str:
         The text.
     """
     return f"{100 * margin:g} %"
+
+
+def describe_rule() -> str:
+    """Return the rule of the recommendation, see `decision`.
+
+    Returns:
+        Sentences.
+    """
+    point = accuracy_margin(ACCURACY_MARGIN)
+    return (
+        "The rule: a precision below fp32 is eligible where it is shown to be faster than the same network's fp32 and "
+        f"loses less than {point}. Of the eligible models that are less than {point} below the most accurate of them, "
+        f"take the fastest; of those shown to be as fast within {latency_margin(LATENCY_MARGIN)}, the smallest."
+    )
+
+
+def describe_verdicts() -> str:
+    """Return what the verdicts of comparisons mean.
+
+    Returns:
+        Sentences.
+    """
+    gap, ratio = accuracy_margin(ACCURACY_MARGIN), latency_margin(LATENCY_MARGIN)
+    return (
+        "All networks saw the same test images. Comparisons use that; overlapping intervals of two accuracies do not. "
+        f"Each interval is of its own pair, at {100 * (1 - LEVEL):g} % confidence. Two models are as accurate where "
+        f"that of their difference lies within ± {gap}, and as fast where that of their ratio lies within {ratio}; "
+        f"otherwise p, Holm-adjusted for the number of pairs, decides: below {LEVEL:g} one is better, else the pair is "
+        "undecided. Ratios are of the shortest calls in the same rounds. A published accuracy is of one run, so it is "
+        "compared with one more run of the same network, or, with one seed, with that model."
+    )
+
+
+def describe_corruptions() -> str:
+    """Return what the corrupted copies of the test images are.
+
+    Returns:
+        A sentence.
+    """
+    *titles, last = (record.title for record in CORRUPTIONS.values())
+    whose = "those of Hendrycks & Dietterich (2019), applied to the test images"
+    return sentence([f"{', '.join(titles)} and {last} are {whose}"])
 
 
 def known(value: Any) -> bool:
