@@ -63,6 +63,29 @@ def test_second_run_sends_no_request(server, dest):
     assert server.requests == []
 
 
+def test_second_run_keeps_the_source_of_the_first(server, dest, tmp_path):
+    record = tmp_path / "source.json"
+    arguments = ["download", dest, "--sha256", HASH, "--source", server.add("a", BODY), "--record", record]
+    contents = []
+    for _ in range(2):
+        process = run_cli(*arguments)
+        process.communicate()
+        contents.append(record.read_text())
+    assert contents[0] == contents[1]
+    assert "/a" in contents[0]
+    for other in ("", "[]", "{}", json.dumps({"sha256": HASH}), json.dumps({"sha256": "0" * 64, "source": "another"})):
+        record.write_text(other)
+        options = {"min_rate_kb": 0, "window_s": 1, "record": record}
+        assert download_archive(dest, ["nowhere"], HASH, **options)["source"] == "already there"
+
+
+def test_without_a_hash_a_changed_source_is_read_again(dest, tmp_path):
+    for content in (BODY, OTHER):
+        (tmp_path / "mine.tar").write_bytes(content)
+        assert fetch(dest, str(tmp_path / "mine.tar"), expected=None)["source"] == str(tmp_path / "mine.tar")
+        assert dest.read_bytes() == content
+
+
 def test_wrong_file_in_place_is_replaced(server, dest):
     dest.parent.mkdir()
     dest.write_bytes(b"old")

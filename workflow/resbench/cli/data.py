@@ -35,7 +35,7 @@ def download(
     from resbench.data.sources import download_archive
 
     sources, expected = archive_of(dataset, source, None if sha256.lower() == "none" else sha256)
-    result = download_archive(dest, sources, expected, min_rate_kb=min_rate, window_s=window)
+    result = download_archive(dest, sources, expected, min_rate_kb=min_rate, window_s=window, record=record)
     if record:
         write_json(record, result)
 

@@ -4,6 +4,7 @@ A folder of pictures is a source, too: it is packed into a tar archive, which ha
 no content in the folder changes.
 """
 
+import json
 import re
 import time
 from collections.abc import Sequence
@@ -25,9 +26,15 @@ PATIENCE = 60.0  # seconds without a byte after which even the last source is gi
 
 
 def download_archive(
-    dest: Path, sources: Sequence[str], expected_sha256: str | None, *, min_rate_kb: float, window_s: float
+    dest: Path,
+    sources: Sequence[str],
+    expected_sha256: str | None,
+    *,
+    min_rate_kb: float,
+    window_s: float,
+    record: Path | None = None,
 ) -> dict[str, Any]:
-    """Bring an archive to `dest`, which appears only once its hash matched.
+    """Bring an archive to `dest`, which appears only once its hash matched; one that is there and matches is kept.
 
     A source that fails or is slow is left for the next one. Bytes are kept in DEST.part and continued, in this run or a
     later one, by whichever source comes next. If every source is slow, the fastest of them is used.
@@ -38,6 +45,7 @@ def download_archive(
         expected_sha256: 64 hex digits, or None to accept any file, with a warning.
         min_rate_kb: kB/s that a source must keep up in every window.
         window_s: Length of a window, s.
+        record: What an earlier call returned, if that is a file: it names the source of an archive that is kept.
 
     Returns:
         `source` that completed the file, its `sha256`, `bytes`, and whether the hash was `verified`.
@@ -55,10 +63,10 @@ def download_archive(
     if expected is None:
         say(f"{dest}: WARNING: no SHA-256 given; it is not checked that this is the right file")
     try:
-        if dest.exists():
+        if expected and dest.exists():
             actual = sha256(dest)
-            if expected in (None, actual):
-                return _record("already there", dest, actual, expected)
+            if expected == actual:
+                return _record(_earlier_source(record, actual) or "already there", dest, actual, expected)
             say(f"{dest}: is not the expected file (SHA-256 {actual}); it will be replaced")
         dest.parent.mkdir(parents=True, exist_ok=True)
         with open_partial(dest) as partial:
@@ -75,6 +83,15 @@ def download_archive(
 
 def _record(source: str, dest: Path, actual: str, expected: str | None) -> dict[str, Any]:
     return {"source": source, "sha256": actual, "bytes": dest.stat().st_size, "verified": expected is not None}
+
+
+def _earlier_source(record: Path | None, sha256: str) -> str | None:
+    """Return the source in an earlier record of these bytes; None where there is none."""
+    try:
+        earlier = json.loads(record.read_bytes()) if record else {}
+        return str(earlier["source"]) if earlier.get("sha256") == sha256 else None
+    except (OSError, ValueError, AttributeError, KeyError):
+        return None
 
 
 def _first_good(
