@@ -334,7 +334,7 @@ def test_model_that_fails_in_its_process_is_named(tmp_path):
     [
         ("kill -9 $$", r"m\.onnx: its process was killed \(SIGKILL\)"),
         ("echo noise >&2; echo the reason >&2; exit 3", "^the reason$"),
-        ("exit 3", "exit status 3"),
+        ("exit 3", "resbench.benchmark.latency_worker .*` ended with status 3"),
     ],
 )
 def test_process_that_dies_is_reported_with_its_last_line(tmp_path, monkeypatch, script, said):

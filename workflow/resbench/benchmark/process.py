@@ -5,15 +5,14 @@ The parent calls `run_fresh`, the process `serve_parent`.
 
 import ctypes
 import json
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from resbench.common.errors import ResbenchError
+from resbench.common.modules import run_module
 
 # Far longer than any measurement (TensorRT builds an engine for minutes): only a model that hangs takes as long.
 TIMEOUT_S = 3600
@@ -35,25 +34,16 @@ def run_fresh(module: str, job: dict[str, Any], data: bytes) -> dict[str, Any]:
     Raises:
         ResbenchError: It failed (then this is its last line on stderr), was killed, or did not end.
     """
-    package_parent = str(Path(__file__).parents[2])
     try:
-        worker = subprocess.run(
-            [sys.executable, "-m", module, json.dumps(job)],
-            input=data,
-            capture_output=True,
-            timeout=TIMEOUT_S,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join([package_parent, os.environ.get("PYTHONPATH", "")])},
-            check=False,
-        )
+        worker = run_module(module, json.dumps(job), data=data, timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired as error:
         raise ResbenchError(f"{job['model']}: did not end within {TIMEOUT_S} s; export the model again") from error
-    if worker.returncode < 0:
-        name = signal.Signals(-worker.returncode).name
+    if worker.status < 0:
+        name = signal.Signals(-worker.status).name
         raise ResbenchError(f"{job['model']}: its process was killed ({name}); give it more memory, or smaller batches")
-    if worker.returncode:
-        lines = worker.stderr.decode(errors="replace").strip().splitlines() or [f"exit status {worker.returncode}"]
-        raise ResbenchError(lines[-1])
-    result: dict[str, Any] = json.loads(worker.stdout.splitlines()[-1])
+    if worker.message:
+        raise ResbenchError(worker.message)
+    result: dict[str, Any] = json.loads(worker.output.splitlines()[-1])
     return result
 
 

@@ -1,8 +1,5 @@
 """Sub-commands that build, train and convert networks."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +7,7 @@ import typer
 
 from resbench.cli.options import Data, Threads, one_of
 from resbench.common.errors import ResbenchError
+from resbench.common.modules import run_module
 from resbench.export.precisions import CALIBRATION_METHODS, FP32, PRECISIONS, SMALLER
 from resbench.training.protocols import PROTOCOLS
 from resbench.training.settings import DEVICES, POLICIES
@@ -135,9 +133,5 @@ def _require_check(variant: str, checked: Path | None) -> None:
         if not isinstance(figures, dict) or figures.get("variant") != variant:
             raise ResbenchError(f"{checked}: not what `resbench check {variant} --figures` writes; check it again")
         return
-    command = [sys.executable, "-m", "resbench", "check", variant, "--precision", FP32]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if result.returncode:
-        lines = result.stderr.strip().splitlines() or [f"{variant}: its check ended with status {result.returncode}"]
-        raise ResbenchError(lines[-1].removeprefix("resbench: error: "))
+    if failure := run_module("resbench", "check", variant, "--precision", FP32).message:
+        raise ResbenchError(failure.removeprefix("resbench: error: "))

@@ -1,10 +1,8 @@
 """The execution providers that a configuration asks for, without those that this machine does not have."""
 
-import os
-import subprocess
-import sys
 from typing import Any
 
+from resbench.common.modules import run_module
 from resbench.config.model import option_text
 from resbench.runtime.providers import PROVIDERS
 
@@ -35,10 +33,4 @@ def choose_providers(benchmark: dict[str, Any]) -> tuple[dict[str, dict[str, str
 
 def _unavailable(provider: str) -> str:
     """Return why a model cannot run on the provider; empty where it can."""
-    if not PROVIDERS[provider].extra:
-        return ""
-    command = [sys.executable, "-m", "resbench.runtime.probe", provider]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    probe = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    lines = probe.stderr.strip().splitlines() or [f"trying it ended with status {probe.returncode}"]
-    return lines[-1] if probe.returncode else ""
+    return run_module("resbench.runtime.probe", provider).message if PROVIDERS[provider].extra else ""

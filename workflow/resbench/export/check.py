@@ -1,7 +1,6 @@
 """Checks of a variant before it is trained: its untrained network goes through all later stages."""
 
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from resbench import IMAGE_SHAPE
 from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import read_json, sha256, write_json
+from resbench.common.modules import run_module
 from resbench.common.progress import say
 from resbench.common.variants import variant_file
 from resbench.data.store import Split, load_split, save_split
@@ -142,12 +142,8 @@ def settle_normalization(model: keras.Model, images: NDArray[np.uint8]) -> None:
 
 def _follow(folder: Path, name: str, precisions: Sequence[str], file: Path) -> None:
     """Run `follow` in a process of its own, which knows only the network's file."""
-    command = [sys.executable, "-m", "resbench.export.check", str(folder), name, *precisions]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if result.returncode:
-        lines = result.stderr.strip().splitlines() or [f"ended with status {result.returncode}"]
-        message = lines[-1].replace(f"{folder / MODEL}: ", "").replace(f"{folder}{os.sep}", "")
+    if failure := run_module("resbench.export.check", str(folder), name, *precisions).message:
+        message = failure.replace(f"{folder / MODEL}: ", "").replace(f"{folder}{os.sep}", "")
         raise ResbenchError(f"{file}: {message}")
 
 
