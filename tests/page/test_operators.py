@@ -6,7 +6,7 @@ from experiment import Experiment
 from resbench.common.errors import ResbenchError
 from resbench.report.html.operator_view import LAYERS, operator_tables
 from resbench.report.html.page import write_page
-from resbench.report.html.page_inputs import read_operators
+from resbench.report.stage_files import read_operators
 
 COLUMNS = "model,variant,seed,precision,provider,batch_size,threads,layer,operator,share"
 COLUMNS += ",macs,gmacs_per_s,peak_gmacs_per_s,unfused"

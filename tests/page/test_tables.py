@@ -13,8 +13,7 @@ from resbench.report.html.scenario_view import scenario_views
 from resbench.report.latencies import latency_table
 from resbench.report.measured import measured_table
 from resbench.report.prose import UNPAIRED, describe_corruptions
-from resbench.report.robustness import write_robustness
-from resbench.report.robustness_tables import read_robustness
+from resbench.report.robustness import read_robustness, write_robustness
 
 
 def lines(table, row=0):

@@ -5,8 +5,8 @@ import pytest
 from report_files import rows_of
 from resbench.common.errors import ResbenchError
 from resbench.report.columns import METRICS
-from resbench.report.robustness import COLUMNS, write_robustness
-from resbench.report.robustness_tables import read_robustness, robustness_tables
+from resbench.report.robustness import COLUMNS, read_robustness, write_robustness
+from resbench.report.robustness_tables import robustness_tables
 
 LABELS = np.array([0, 1] * 100, np.uint8)
 

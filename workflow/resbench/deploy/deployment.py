@@ -7,7 +7,8 @@ import pandas as pd
 
 from resbench.common.errors import ResbenchError
 from resbench.report.recommendation import Precision, Recommendation, read_recommendations
-from resbench.report.robustness_tables import read_robustness, test_set_title
+from resbench.report.robustness import read_robustness
+from resbench.report.robustness_tables import test_set_title
 from resbench.report.schema import read_report
 
 

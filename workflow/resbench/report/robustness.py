@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from resbench.benchmark.predictions import MAIN_TEST_SET, Predictions, load_predictions
@@ -12,7 +13,7 @@ from resbench.common.errors import ResbenchError
 from resbench.common.files import write_text
 from resbench.data.corruptions import parse_name
 from resbench.report.columns import METRICS
-from resbench.report.csv_text import to_csv
+from resbench.report.csv_files import read_table, to_csv
 from resbench.statistics.accuracy import accuracy_interval, compare_precisions
 
 FP32 = "fp32"
@@ -66,6 +67,21 @@ def write_robustness(path: Path, predictions: Iterable[Path]) -> None:
             raise ResbenchError(f"{file}: other images of {read.test_set} than for other seeds; evaluate all again")
     rows = [_row(model, test_set, results) for model, test_set in results]
     write_text(path, to_csv(rows, COLUMNS))
+
+
+def read_robustness(path: Path) -> pd.DataFrame:
+    """Read robustness.csv.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its columns, as in `read_table`.
+
+    Raises:
+        ResbenchError: See `read_table`.
+    """
+    return read_table(path, COLUMNS, TEXTS, "resbench robustness")
 
 
 def _result(read: Predictions) -> Result:

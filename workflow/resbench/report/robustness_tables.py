@@ -1,18 +1,15 @@
 """robustness.csv as tables: one for each provider, with the test sets below each other."""
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from resbench.benchmark.predictions import MAIN_TEST_SET
-from resbench.common.errors import ResbenchError, one_line
 from resbench.data.corruptions import CORRUPTIONS
 from resbench.report.columns import COLUMNS as REPORT_COLUMNS
 from resbench.report.format import between, percent, points
 from resbench.report.measured import HEADINGS
 from resbench.report.prose import provider_title
-from resbench.report.robustness import COLUMNS, TEXTS
 from resbench.report.tables import BLANK, Cell, Heading, Row, Table, text_cell
 
 METRICS = [column for column in REPORT_COLUMNS if column.metric and column.shown]
@@ -24,31 +21,6 @@ CHANGES = {
         "Change from fp32", "points", "compared with the same network in fp32 on the same images; 95 % CI below it"
     ),
 }
-
-
-def read_robustness(path: Path) -> pd.DataFrame:
-    """Read robustness.csv.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its rows.
-
-    Raises:
-        ResbenchError: It is missing or damaged.
-    """
-    try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=[""])
-        missing = [name for name in COLUMNS if name not in table.columns]
-        if missing or table.empty:
-            raise ValueError(f"no column {missing[0]}" if missing else "no row")
-        numbers = [name for name in COLUMNS if name not in TEXTS]
-        return table[COLUMNS].astype(dict.fromkeys(numbers, float))
-    except FileNotFoundError as error:
-        raise ResbenchError(f"{path}: no such file; make it with `resbench robustness`") from error
-    except (OSError, ValueError) as error:
-        raise ResbenchError(f"{path}: not readable ({one_line(error)}); make it with `resbench robustness`") from error
 
 
 def robustness_tables(robustness: pd.DataFrame) -> list[Table]:

@@ -13,6 +13,7 @@ from resbench.common.errors import ResbenchError, one_line
 from resbench.report.column import FRACTION, NAME, POSITIVE
 from resbench.report.columns import COLUMNS, TEXTS
 from resbench.report.comparisons import Kind
+from resbench.report.csv_files import read_cells
 from resbench.report.published import Reason
 from resbench.statistics.intervals import LEVEL
 from resbench.statistics.verdicts import Verdict
@@ -174,12 +175,7 @@ def read_comparisons(path: Path) -> pd.DataFrame:
 
 def _read(path: Path, schema: pa.DataFrameSchema, texts: Sequence[str]) -> pd.DataFrame:
     remedy = "make it with `resbench collate`"
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError as error:
-        raise ResbenchError(f"{path}: no such file; {remedy}") from error
-    except (OSError, ValueError) as error:
-        raise ResbenchError(f"{path}: not readable ({one_line(error):.200}); {remedy}") from error
+    table = read_cells(path, "resbench collate")
     names = list(schema.columns)
     if list(table.columns) != names:
         raise ResbenchError(f"{path}: {_misplaced(list(table.columns), names)}; {remedy}")

@@ -8,14 +8,14 @@ from resbench.common.files import CHECKSUMS, atomic, checksum_lines
 from resbench.data.datasets import describe
 from resbench.report.columns import METRICS, REPORT_COLUMNS, report_row
 from resbench.report.comparisons import COMPARISON_COLUMNS, comparison_rows
-from resbench.report.csv_text import to_csv
+from resbench.report.csv_files import to_csv
 from resbench.report.decision import recommend
 from resbench.report.document import build_document
 from resbench.report.entries import entries
 from resbench.report.inputs import read_inputs
 from resbench.report.markdown import render_markdown
 from resbench.report.recommendation import Deployment
-from resbench.report.robustness_tables import read_robustness
+from resbench.report.robustness import read_robustness
 from resbench.report.schema import read_comparisons, read_report
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from resbench.common.errors import ResbenchError
 from resbench.common.files import read_json
-from resbench.report.html.page_inputs import read_history
+from resbench.report.stage_files import read_history
 from resbench.training.record import read_record
 from resbench.verify.faults import Fault, read
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from resbench.report.html.page_inputs import read_scenarios
+from resbench.report.stage_files import read_scenarios
 from resbench.verify.faults import Fault, read
 
 SCENARIOS = "scenarios.csv"

@@ -32,7 +32,7 @@ def operator_tables(operators: pd.DataFrame) -> list[tuple[Table, Table]]:
     """Return the shares of the kinds of operators, and the layers that take longest.
 
     Args:
-        operators: Rows of operators.csv, see `page_inputs.read_operators`.
+        operators: Rows of operators.csv, see `read_operators`.
 
     Returns:
         Both tables, for each provider and setting.

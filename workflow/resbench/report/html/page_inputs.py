@@ -1,27 +1,20 @@
 """Everything that the page shows, read from the files of the other stages and checked."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from resbench.benchmark.columns import OPERATOR_COLUMNS, SCENARIO_COLUMNS
 from resbench.benchmark.predictions import Predictions, load_predictions
-from resbench.common.errors import ResbenchError, one_line
+from resbench.common.errors import ResbenchError
 from resbench.data.store import Split, load_split
 from resbench.report.inputs import read_summary, read_timings
 from resbench.report.recommendation import Recommendations, read_recommendations
-from resbench.report.robustness_tables import read_robustness
+from resbench.report.robustness import read_robustness
 from resbench.report.schema import read_comparisons, read_report
-
-SCENARIO_PLACE = ("model", "variant", "seed", "precision", "provider", "host")
-SCENARIO_TEXTS = (*SCENARIO_PLACE, "scenario", "preset", "verdict", "reason", "loadgen")
-OPERATOR_TEXTS = ("model", "variant", "seed", "precision", "provider", "layer", "operator")
-HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "images_per_second", "seconds"]
-HISTORY_COLUMNS += ["validation_loss", "validation_accuracy", "test_loss", "test_accuracy"]
+from resbench.report.stage_files import read_history, read_operators, read_scenarios
 
 
 class PageInputs(NamedTuple):
@@ -112,87 +105,6 @@ def read_page_inputs(
         read_robustness(robustness) if robustness else None,
         pd.concat([read_operators(path) for path in operators], ignore_index=True) if operators else None,
     )
-
-
-def _read_table(path: Path, columns: list[str], texts: tuple[str, ...], maker: str) -> pd.DataFrame:
-    """Return columns of a CSV file: `texts` as str, "" where empty; all others as float64, NaN where empty."""
-    remedy = f"make it with `{maker}`"
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        missing = [name for name in columns if name not in table.columns]
-        if missing:
-            raise ValueError(f"no column {', '.join(missing)}")
-        if table.empty:
-            raise ValueError("no row")
-        numbers = {name: table[name].replace("", "nan").astype(np.float64) for name in columns if name not in texts}
-    except FileNotFoundError as error:
-        raise ResbenchError(f"{path}: no such file; {remedy}") from error
-    except (OSError, ValueError) as error:
-        raise ResbenchError(f"{path}: not readable ({one_line(error):.200}); {remedy}") from error
-    for name, values in numbers.items():
-        if np.isinf(values).any():
-            raise ResbenchError(f"{path}: a value of {name} is infinite; {remedy}")
-    return table[columns].assign(**numbers)
-
-
-def read_history(path: Path) -> pd.DataFrame:
-    """Return the history of one training.
-
-    Args:
-        path: What `train --history` wrote, at …/VARIANT/seedN/NAME.csv.
-
-    Returns:
-        One row for each epoch, with the columns `variant` and `seed` from the path.
-
-    Raises:
-        ResbenchError: It is missing or damaged, or its path does not contain the model.
-    """
-    seed = re.fullmatch(r"seed(\d+)", path.parent.name)
-    if not seed:
-        raise ResbenchError(f"{path}: variant and seed are not in its path; name it …/VARIANT/seedN/{path.name}")
-    table = _read_table(path, HISTORY_COLUMNS, (), "resbench train --history")
-    return table.assign(variant=path.parent.parent.name, seed=int(seed[1]))
-
-
-def read_scenarios(path: Path) -> pd.DataFrame:
-    """Return the figures of LoadGen, one row for each model and scenario.
-
-    Args:
-        path: What `scenarios --results` wrote.
-
-    Returns:
-        Its columns; those that hold numbers as float64.
-
-    Raises:
-        ResbenchError: It is missing or damaged, or two rows are of the same model and scenario.
-    """
-    table = _read_table(path, SCENARIO_COLUMNS, SCENARIO_TEXTS, "resbench scenarios --results")
-    for name in ("threads", "batch_size", "rate_ips", "p50_ms", "p90_ms", "p99_ms"):
-        if not (table[name] > 0).all():
-            raise ResbenchError(f"{path}: a value of {name} is not a positive number; run `resbench scenarios` again")
-    if not table["verdict"].isin(["VALID", "INVALID"]).all():
-        raise ResbenchError(f"{path}: a verdict is neither VALID nor INVALID; run `resbench scenarios` again")
-    if table.duplicated(["variant", "seed", "precision", "provider", "threads", "host", "preset", "scenario"]).any():
-        raise ResbenchError(f"{path}: two rows are of the same model and scenario; leave one of them out")
-    return table
-
-
-def read_operators(path: Path) -> pd.DataFrame:
-    """Return the profile of models, one row for each operator that was executed.
-
-    Args:
-        path: What `profile` wrote.
-
-    Returns:
-        Its columns; those that hold numbers as float64.
-
-    Raises:
-        ResbenchError: It is missing or damaged.
-    """
-    table = _read_table(path, OPERATOR_COLUMNS, OPERATOR_TEXTS, "resbench profile")
-    if not table["share"].between(0, 1).all():
-        raise ResbenchError(f"{path}: a value of share is not a fraction; run `resbench profile` again")
-    return table
 
 
 def _read_config(text: str) -> dict[str, Any]:
