@@ -20,10 +20,10 @@ from resbench.data.corruptions import corrupt_split
 from resbench.data.datasets import DATASETS
 from resbench.data.store import Split, load_split, save_split
 from resbench.deploy.bundle import triton_config, write_bundle
-from resbench.deploy.deployment import Setting
 from resbench.report.prose import UNPAIRED, describe_corruptions
 from resbench.report.recommendation import Deployment
 from resbench.report.robustness import write_robustness
+from resbench.runtime.providers import PROVIDERS
 from statsmodels.stats.proportion import proportion_confint
 from tiny_models import CLASSES, tiny_model
 from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
@@ -154,7 +154,7 @@ def test_sha256sums_names_every_file_and_a_changed_byte(inputs, tmp_path):
 
 
 def test_the_configuration_for_triton_names_the_gpu():
-    config = text_format.Parse(triton_config("pool", 10, Setting("cuda", 1, 1), [1, 32]), ModelConfig())
+    config = text_format.Parse(triton_config("pool", 10, PROVIDERS["cuda"], 1, [1, 32]), ModelConfig())
     assert config.instance_group[0].kind == ModelInstanceGroup.KIND_GPU
 
 
@@ -304,6 +304,6 @@ def test_an_empty_folder_is_filled_and_a_failure_leaves_none(tmp_path):
 
 @pytest.mark.parametrize(("provider", "accelerators"), [("cuda", []), ("tensorrt", ["tensorrt"])])
 def test_triton_runs_what_was_measured(provider, accelerators):
-    config = text_format.Parse(triton_config("pool", 10, Setting(provider, 1, 1), [1, 32]), ModelConfig())
+    config = text_format.Parse(triton_config("pool", 10, PROVIDERS[provider], 1, [1, 32]), ModelConfig())
     found = config.optimization.execution_accelerators.gpu_execution_accelerator
     assert [accelerator.name for accelerator in found] == accelerators

@@ -13,7 +13,7 @@ from resbench.common.files import write_json
 
 
 @dataclass
-class Origin:
+class RemoteFile:
     """The file that the bytes are of: `validator` is its ETag or date, `total` its length, where known."""
 
     url: str
@@ -35,7 +35,7 @@ class Partial:
         """Return the number of bytes so far."""
         return self.path.stat().st_size
 
-    def begin(self, origin: Origin) -> None:
+    def begin(self, origin: RemoteFile) -> None:
         """Record where the following bytes come from.
 
         Args:
@@ -76,10 +76,10 @@ class Partial:
         self.path.replace(dest)
         self.note.unlink(missing_ok=True)
 
-    def _read_note(self) -> Origin | None:
+    def _read_note(self) -> RemoteFile | None:
         """Return the note; None where it is missing or incomplete: the bytes are then of unknown origin."""
         try:
-            return Origin(**json.loads(self.note.read_bytes())) if self.size else None
+            return RemoteFile(**json.loads(self.note.read_bytes())) if self.size else None
         except (OSError, ValueError, TypeError):
             return None
 

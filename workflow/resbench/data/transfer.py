@@ -17,7 +17,7 @@ import urllib3
 
 from resbench.common.errors import one_line
 from resbench.common.progress import Progress
-from resbench.data.partial import Origin, Partial
+from resbench.data.partial import Partial, RemoteFile
 
 CHUNK = 1 << 16
 MAX_BYTES = 1 << 31  # CIFAR-10 has 170 MB: a server that sends more than this has something else
@@ -66,7 +66,7 @@ class Response(NamedTuple):
 
     stream: Readable
     start: int
-    origin: Origin
+    origin: RemoteFile
 
 
 class RateLimit:
@@ -166,7 +166,7 @@ def receive(source: str, partial: Partial, limit: RateLimit, *, mix: bool) -> bo
         return response.start > 0
 
 
-def _contradicts(old: Origin, new: Origin) -> bool:
+def _contradicts(old: RemoteFile, new: RemoteFile) -> bool:
     """Return whether two files differ: mirrors may date the same file differently, but lengths must agree."""
     lengths = old.total is not None and new.total is not None and old.total != new.total
     return lengths or (old.url == new.url and old.validator != new.validator)
@@ -228,7 +228,7 @@ def _open_file(path: Path, source: str, offset: int) -> tuple[Response, Callable
         stream.seek(start)
     except (OSError, ValueError) as error:
         raise SourceError(plain_reason(error)) from error
-    return Response(stream, start, Origin(source, str(state.st_mtime_ns), state.st_size)), stream.close
+    return Response(stream, start, RemoteFile(source, str(state.st_mtime_ns), state.st_size)), stream.close
 
 
 def _ask(url: str, offset: int, limit: RateLimit) -> tuple[Response, Callable[[], None]]:
@@ -267,17 +267,19 @@ def _understand(reply: requests.Response, url: str, offset: int) -> Response | N
         complete = first == offset and last == total - 1
         if not complete or (length.isdecimal() and int(length) != total - first):
             return None
-        return Response(reply.raw, offset, Origin(url, validator, total))
+        return Response(reply.raw, offset, RemoteFile(url, validator, total))
     if code == 416 and offset:
         if reply.headers.get("Content-Range") != f"bytes */{offset}":
             return None
-        return Response(io.BytesIO(), offset, Origin(url, validator, offset))
+        return Response(io.BytesIO(), offset, RemoteFile(url, validator, offset))
     if code != 200:
         kind = TransientError if code >= 500 or code == 429 else SourceError
         raise kind(f"HTTP {code} {responses.get(code, '')}".strip())
     if reply.headers.get("Content-Type", "").startswith("text/html"):
         raise SourceError("sends a web page instead of a file")  # a login page of the network, often
-    return Response(reply.raw, 0, Origin(url, validator, int(length) if re.fullmatch(r"\d{1,18}", length) else None))
+    return Response(
+        reply.raw, 0, RemoteFile(url, validator, int(length) if re.fullmatch(r"\d{1,18}", length) else None)
+    )
 
 
 def plain_reason(error: BaseException) -> str:

@@ -9,8 +9,8 @@ from resbench.benchmark.predictions import Predictions, load_predictions, save_p
 from resbench.common.errors import ResbenchError
 from resbench.common.files import CHECKSUMS, atomic_folder, checksum_lines, sha256
 from resbench.data.store import Split, load_split, save_split
-from resbench.deploy.card import Candidate, render_card
-from resbench.deploy.deployment import Setting, read_decision, read_losses, read_rows
+from resbench.deploy.card import EvaluatedModel, render_card
+from resbench.deploy.deployment import read_decision, read_rows, read_test_set_results
 from resbench.runtime.providers import BASE_PROVIDER, Provider, provider
 from resbench.runtime.sessions import identify, open_session
 
@@ -59,7 +59,8 @@ def write_bundle(
     times = [row for row in rows if row.precision == precision]
     if decision.place.setting not in {row.setting for row in times}:
         raise ResbenchError(f"{report}: has no {variant} in {precision} where {recommendation} recommends it")
-    losses = read_losses(robustness, variant, precision, decision.place.provider) if robustness else []
+    place = decision.place
+    on_test_sets = read_test_set_results(robustness, variant, precision, place.provider) if robustness else []
     split = load_split(test)
     if not np.array_equal(split.labels, deployed.predictions.labels):
         raise ResbenchError(f"{test}: not the images of the --predictions; name the file that was evaluated")
@@ -71,9 +72,11 @@ def write_bundle(
         shutil.copyfile(deployed.model, temporary / VERSION / "model.onnx")
         (temporary / "warmup" / WARM_UP_IMAGE).write_bytes(split.images[0].tobytes())
         texts = {
-            "config.pbtxt": triton_config(folder.name, len(classes), decision.setting, batch_sizes),
+            "config.pbtxt": triton_config(
+                folder.name, len(classes), provider(place.provider), place.threads, batch_sizes
+            ),
             "labels.txt": "".join(f"{name}\n" for name in classes),
-            "README.md": render_card(deployed, candidates.get("fp32"), rows, decision, losses),
+            "README.md": render_card(deployed, candidates.get("fp32"), rows, decision, on_test_sets),
         }
         for name, text in texts.items():
             (temporary / name).write_text(text, encoding="utf-8")
@@ -90,7 +93,7 @@ def _write_check(folder: Path, split: Split, predictions: Predictions) -> None:
     save_predictions(folder / "predictions.npz", few)
 
 
-def match(models: list[Path], predictions: list[Path]) -> dict[str, Candidate]:
+def match(models: list[Path], predictions: list[Path]) -> dict[str, EvaluatedModel]:
     """Return each model with its predictions, by precision.
 
     Args:
@@ -104,7 +107,7 @@ def match(models: list[Path], predictions: list[Path]) -> dict[str, Candidate]:
         ResbenchError: A model has no predictions, or is of another variant or seed.
     """
     by_model = {read.model_sha256: read for read in map(load_predictions, predictions)}
-    candidates: dict[str, Candidate] = {}
+    candidates: dict[str, EvaluatedModel] = {}
     for model in models:
         session = open_session(model, BASE_PROVIDER.name, 1)
         identity = identify(session, model)
@@ -115,11 +118,11 @@ def match(models: list[Path], predictions: list[Path]) -> dict[str, Candidate]:
             if (identity.variant, identity.seed) != (first.identity.variant, first.identity.seed):
                 raise ResbenchError(f"{model}: of another variant or seed than {first.model}; bundle one at a time")
         facts = dict(session.metadata)
-        candidates[identity.precision] = Candidate(model, identity, facts, own)
+        candidates[identity.precision] = EvaluatedModel(model, identity, facts, own)
     return candidates
 
 
-def triton_config(name: str, classes: int, setting: Setting, batch_sizes: list[int]) -> str:
+def triton_config(name: str, classes: int, where: Provider, threads: int, batch_sizes: list[int]) -> str:
     """Return config.pbtxt for Triton's ONNX Runtime backend; requests that wait at the same time become one batch.
 
     The server reports ready once it has run a real image in every measured batch size, so that no caller waits for
@@ -128,13 +131,13 @@ def triton_config(name: str, classes: int, setting: Setting, batch_sizes: list[i
     Args:
         name: Name of the served model.
         classes: Number of classes.
-        setting: Provider, batch size and threads.
+        where: Provider of the model.
+        threads: Threads that one call may use.
         batch_sizes: Batch sizes that were measured, ascending.
 
     Returns:
         The text.
     """
-    where = provider(setting.provider)
     warm_up = ",\n".join(_warm_up(batch_size) for batch_size in batch_sizes)
     return f"""\
 name: "{name}"
@@ -145,7 +148,7 @@ output [ {{ name: "probabilities" data_type: TYPE_FP32 dims: [ {classes} ] label
 version_policy {{ specific {{ versions: [ {VERSION} ] }} }}
 dynamic_batching {{ }}
 instance_group [ {{ count: 1 kind: {where.triton_kind} }} ]
-parameters {{ key: "intra_op_thread_count" value: {{ string_value: "{setting.threads}" }} }}
+parameters {{ key: "intra_op_thread_count" value: {{ string_value: "{threads}" }} }}
 model_warmup [
 {warm_up}
 ]

@@ -12,7 +12,7 @@ from resbench.benchmark.predictions import Predictions
 from resbench.common.files import sha256
 from resbench.common.markdown import escaped, table
 from resbench.data.datasets import titled
-from resbench.deploy.deployment import Decision, Loss, Measured
+from resbench.deploy.deployment import Decision, Measured, TestSetResult
 from resbench.report.format import between, percent, points, significant
 from resbench.report.prose import (
     UNPAIRED,
@@ -27,7 +27,7 @@ from resbench.statistics.intervals import LEVEL, paired_interval, wilson_interva
 from resbench.statistics.metrics import accuracy_and_loss, agreement
 
 
-class Candidate(NamedTuple):
+class EvaluatedModel(NamedTuple):
     """A model that may be deployed: its file, its metadata and its predictions of the test images."""
 
     model: Path
@@ -37,11 +37,11 @@ class Candidate(NamedTuple):
 
 
 def render_card(
-    deployed: Candidate,
-    fp32: Candidate | None,
+    deployed: EvaluatedModel,
+    fp32: EvaluatedModel | None,
     rows: list[Measured],
     decision: Decision,
-    losses: Sequence[Loss] = (),
+    on_test_sets: Sequence[TestSetResult] = (),
 ) -> str:
     """Return the model card of a bundle.
 
@@ -50,14 +50,14 @@ def render_card(
         fp32: The same network in fp32; None where it is not among the files.
         rows: Rows of report.csv: every precision of this network on the provider that the bundle runs on.
         decision: The recommendation of this precision.
-        losses: Rows of robustness.csv: this network and precision on every test set.
+        on_test_sets: Rows of robustness.csv: this network and precision on every test set.
 
     Returns:
         Markdown.
     """
-    identity, setting = deployed.identity, decision.setting
+    identity, place = deployed.identity, decision.place
     times = [row for row in rows if row.precision == identity.precision]
-    here = [row for row in rows if row.setting == (setting.batch_size, setting.threads)]
+    here = [row for row in rows if row.setting == place.setting]
     row = next(row for row in here if row.precision == identity.precision)
     sections = [
         hub_metadata(deployed, row),
@@ -69,9 +69,9 @@ def render_card(
         _why(identity, here, decision),
         "## Accuracy",
         _accuracy(deployed, fp32, row),
-        *(["## On other images", _robustness(losses)] if losses else []),
+        *(["## On other images", _robustness(on_test_sets)] if on_test_sets else []),
         "## Latency",
-        f"Provider {provider_title(setting.provider)}, on {escaped(row.host)}. A call is one batch.",
+        f"Provider {provider_title(place.provider)}, on {escaped(row.host)}. A call is one batch.",
         _latency(times),
         "## How to call it",
         CALL,
@@ -83,7 +83,7 @@ def render_card(
     return "\n\n".join(sections) + "\n"
 
 
-def hub_metadata(deployed: Candidate, row: Measured) -> str:
+def hub_metadata(deployed: EvaluatedModel, row: Measured) -> str:
     """Return the metadata that the Hugging Face Hub reads at the head of a card, as YAML between its marks.
 
     Its model index holds two results, each with its 95 % interval: the accuracy of this file, and the mean over seeds.
@@ -141,7 +141,7 @@ print(open("labels.txt").read().splitlines()[probabilities[0].argmax()])
 Triton serves the folder that this one lies in: `tritonserver --model-repository …/model_repository`."""
 
 
-def _what(deployed: Candidate, dataset: str) -> str:
+def _what(deployed: EvaluatedModel, dataset: str) -> str:
     facts = {name: _fact(deployed.facts.get(name, "")) for name in ("parameters", "macs", "train_images", "epochs")}
     protocol = escaped(deployed.facts.get("protocol", "unknown"))
     rows = [
@@ -181,7 +181,7 @@ def _why(identity: Identity, here: list[Measured], decision: Decision) -> str:
     )
 
 
-def _accuracy(deployed: Candidate, fp32: Candidate | None, row: Measured) -> str:
+def _accuracy(deployed: EvaluatedModel, fp32: EvaluatedModel | None, row: Measured) -> str:
     predictions, correct = deployed.predictions, deployed.predictions.correct
     accuracy, loss = accuracy_and_loss(predictions.probabilities, predictions.labels)
     rows = [
@@ -209,15 +209,15 @@ def _accuracy(deployed: Candidate, fp32: Candidate | None, row: Measured) -> str
     )
 
 
-def _robustness(losses: Sequence[Loss]) -> str:
+def _robustness(results: Sequence[TestSetResult]) -> str:
     header = ["Test set", "Images", "Accuracy (%)", "95 % CI", "Change (points)", "95 % CI"]
     rows = [
         (
-            *(escaped(loss.test_set), f"{loss.images:,}", percent(loss.accuracy), _interval(*loss.interval)),
-            "–" if loss.change is None else points(loss.change),
-            _change_interval(loss),
+            *(escaped(one.test_set), f"{one.images:,}", percent(one.accuracy), _interval(*one.interval)),
+            "–" if one.change is None else points(one.change),
+            _change_interval(one),
         )
-        for loss in losses
+        for one in results
     ]
     return (
         "Mean over seeds of this network in this precision, without any training on these images; changes are from the "
@@ -225,10 +225,10 @@ def _robustness(losses: Sequence[Loss]) -> str:
     )
 
 
-def _change_interval(loss: Loss) -> str:
-    if loss.change_interval is None:
+def _change_interval(result: TestSetResult) -> str:
+    if result.change_interval is None:
         return "–"
-    low, high = map(points, loss.change_interval)
+    low, high = map(points, result.change_interval)
     return between(low, high, "to")
 
 

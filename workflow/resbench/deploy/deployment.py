@@ -12,14 +12,6 @@ from resbench.report.robustness_tables import test_set_title
 from resbench.report.schema import read_report
 
 
-class Setting(NamedTuple):
-    """Where a model is deployed: execution provider, batch size and intra-op threads."""
-
-    provider: str
-    batch_size: int
-    threads: int
-
-
 class Measured(NamedTuple):
     """A row of report.csv: one precision at one setting.
 
@@ -47,7 +39,7 @@ class Measured(NamedTuple):
         return self.batch_size, self.threads
 
 
-class Loss(NamedTuple):
+class TestSetResult(NamedTuple):
     """A row of robustness.csv: the deployed network and precision on one test set.
 
     Accuracies are fractions, of the mean over seeds with its 95 % interval; `change` is against the main test set, None
@@ -72,11 +64,6 @@ class Decision(NamedTuple):
 
     place: Recommendation
     precision: Precision
-
-    @property
-    def setting(self) -> Setting:
-        """Return where the model is deployed."""
-        return Setting(self.place.provider, self.place.batch_size, self.place.threads)
 
 
 def read_decision(recommendation: Path, variant: str) -> Decision:
@@ -122,7 +109,7 @@ def read_rows(report: Path, variant: str, provider: str, host: str) -> list[Meas
     return [_measured(row) for row in timed.to_dict("records")]
 
 
-def read_losses(robustness: Path, variant: str, precision: str, provider: str) -> list[Loss]:
+def read_test_set_results(robustness: Path, variant: str, precision: str, provider: str) -> list[TestSetResult]:
     """Return the rows of robustness.csv of one variant, precision and provider.
 
     Args:
@@ -139,12 +126,12 @@ def read_losses(robustness: Path, variant: str, precision: str, provider: str) -
     """
     table = read_robustness(robustness)
     own = (table["variant"] == variant) & (table["precision"] == precision) & (table["provider"] == provider)
-    return [_loss(row) for row in table[own].to_dict("records")]
+    return [_test_set_result(row) for row in table[own].to_dict("records")]
 
 
-def _loss(row: dict[Any, Any]) -> Loss:
+def _test_set_result(row: dict[Any, Any]) -> TestSetResult:
     change, low, high = (row[f"change_from_test{ending}"] for ending in ("", "_low", "_high"))
-    return Loss(
+    return TestSetResult(
         test_set_title(row),
         int(row["images"]),
         row["accuracy_mean"],
