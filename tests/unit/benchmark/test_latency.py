@@ -14,7 +14,7 @@ from resbench.benchmark import latency, latency_worker, process
 from resbench.benchmark.columns import SAMPLE_COLUMNS
 from resbench.benchmark.latency import measure_latency, schedule
 from resbench.benchmark.latency_worker import Timing, peak_rss_mb, time_calls, warm_up
-from resbench.benchmark.plan import INPUTS, LatencyRequest, Setting, rotate
+from resbench.benchmark.plan import INPUTS, LatencyRequest, TimedSetting, rotate
 from resbench.benchmark.predictions import evaluate_model
 from resbench.benchmark.presets import LATENCY_PRESETS
 from resbench.benchmark.rounds import Rounds
@@ -134,7 +134,7 @@ def test_host_describes_how_well_each_setting_repeated_and_where_its_nodes_ran(m
 
 
 def test_every_round_visits_everything_once_in_another_order():
-    settings = [Setting(model, batch, 1) for model in "abc" for batch in (1, 32)]
+    settings = [TimedSetting(model, batch, 1) for model in "abc" for batch in (1, 32)]
     rounds = schedule(settings, 4)
     assert rounds == schedule(settings, 5)[:4]
     assert all(sorted(visited) == sorted(settings) for visited in rounds)

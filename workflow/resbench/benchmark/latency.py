@@ -11,7 +11,7 @@ from resbench.benchmark.columns import SAMPLE_COLUMNS
 from resbench.benchmark.conditions import Disturbance, warnings_after, warnings_before
 from resbench.benchmark.host import describe_host
 from resbench.benchmark.latency_worker import Job, Timing
-from resbench.benchmark.plan import INPUTS, LatencyRequest, Plan, Setting, plan_latency, rotate
+from resbench.benchmark.plan import INPUTS, LatencyRequest, Plan, TimedSetting, plan_latency, rotate
 from resbench.benchmark.process import run_fresh
 from resbench.benchmark.rounds import Rounds
 from resbench.benchmark.summary import Measurement, describe_measurements, summarize_settings
@@ -66,7 +66,7 @@ def measure_latency(
     say(f"{len(rows)} calls timed on {host['name']}")
 
 
-def time_setting(plan: Plan, setting: Setting) -> Timing:
+def time_setting(plan: Plan, setting: TimedSetting) -> Timing:
     """Time one setting in a process of its own.
 
     Args:
@@ -97,7 +97,7 @@ def time_setting(plan: Plan, setting: Setting) -> Timing:
 
 
 def measure_rounds(
-    settings: list[Setting], rounds: int, finished: Rounds, measure: Callable[[Setting], Timing]
+    settings: list[TimedSetting], rounds: int, finished: Rounds, measure: Callable[[TimedSetting], Timing]
 ) -> list[Measurement]:
     """Measure every setting once in each round, in the order of `schedule`.
 
@@ -132,7 +132,7 @@ def measure_rounds(
     return measured
 
 
-def schedule(settings: list[Setting], rounds: int) -> list[list[Setting]]:
+def schedule(settings: list[TimedSetting], rounds: int) -> list[list[TimedSetting]]:
     """Return the order of measurement: every setting once in each round, shuffled, the same in every run.
 
     Args:

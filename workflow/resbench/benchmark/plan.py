@@ -25,7 +25,7 @@ Item = TypeVar("Item", bound=np.generic)
 INPUTS = 8
 
 
-class Setting(NamedTuple):
+class TimedSetting(NamedTuple):
     """One thing that is timed, once in every round."""
 
     model: Path
@@ -77,7 +77,7 @@ class Plan:
     hashes: dict[Path, str]
     provider: Provider
     options: dict[str, str]
-    settings: list[Setting]
+    settings: list[TimedSetting]
     preset: str
     rounds: int
     calls: int
@@ -139,7 +139,7 @@ def plan_latency(
         hashes=hashes,
         provider=PROVIDERS[request.provider],
         options=dict(request.options),
-        settings=[Setting(*combination) for combination in product(models, request.batch_sizes, request.threads)],
+        settings=[TimedSetting(*combination) for combination in product(models, request.batch_sizes, request.threads)],
         preset=request.preset,
         rounds=rounds,
         calls=math.ceil(effort.calls / rounds),

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resbench.benchmark.latency_worker import Timing
-from resbench.benchmark.plan import Setting
+from resbench.benchmark.plan import TimedSetting
 from resbench.runtime.sessions import Identity, provider_share
 
 # Rounds that scatter more are not repeatable enough for two significant digits.
@@ -18,7 +18,7 @@ class Measurement(NamedTuple):
     """What one fresh process measured; rounds count from 1."""
 
     round: int
-    setting: Setting
+    setting: TimedSetting
     timing: Timing
 
 
@@ -89,7 +89,7 @@ def spread(times: NDArray[np.float64]) -> float | None:
     return round(float(np.std(np.log(times), ddof=1)), 4) if len(times) > 1 else None
 
 
-def _describe(setting: Setting, identities: dict[Path, Identity]) -> dict[str, Any]:
+def _describe(setting: TimedSetting, identities: dict[Path, Identity]) -> dict[str, Any]:
     identity = identities[setting.model]
     return {
         "variant": identity.variant,

@@ -17,7 +17,7 @@ from resbench.benchmark.predictions import load_predictions
 from resbench.common.errors import ResbenchError, one_line, printable
 from resbench.common.files import read_json
 from resbench.export.metadata import read_metadata
-from resbench.report.inputs import SETTING, Key, read_timings, settings_of
+from resbench.report.inputs import TIMED_KEY, Key, read_timings, timed_calls_of
 from resbench.statistics.intervals import Hits
 from resbench.statistics.latency import round_minima
 
@@ -213,7 +213,7 @@ def _latencies(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[Key, NDArr
                     "leave one of them out"
                 )
             hosts[provider] = host
-        minima |= {_without_host(key): round_minima(calls) for key, calls in settings_of(table)}
+        minima |= {_without_host(key): round_minima(calls) for key, calls in timed_calls_of(table)}
     return hosts, minima
 
 
@@ -231,13 +231,13 @@ def read_minima(samples: Path, host: Path) -> dict[Key, dict[int, float]]:
         ResbenchError: A file is missing or damaged.
     """
     table, _ = read_timings(samples, host)
-    return {_without_host(key): _by_round(calls) for key, calls in settings_of(table)}
+    return {_without_host(key): _by_round(calls) for key, calls in timed_calls_of(table)}
 
 
 def _without_host(key: Key) -> Key:
     """Return a setting without its host: the facts about hosts are compared one by one."""
-    named = dict(zip(SETTING, key, strict=True))
-    return (*(named[name] for name in SETTING[:3]), int(named["batch_size"]), int(named["threads"]))
+    named = dict(zip(TIMED_KEY, key, strict=True))
+    return (*(named[name] for name in TIMED_KEY[:3]), int(named["batch_size"]), int(named["threads"]))
 
 
 def _by_round(calls: pd.DataFrame) -> dict[int, float]:

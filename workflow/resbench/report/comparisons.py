@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from resbench.report.inputs import Evaluation, Inputs, Key, evaluations_by_model, settings_of
+from resbench.report.inputs import Evaluation, Inputs, Key, evaluations_by_model, timed_calls_of
 from resbench.report.published import TARGET, Reason, departure
 from resbench.statistics import accuracy as statistics
 from resbench.statistics.accuracy import Correct
@@ -118,7 +118,7 @@ def _latency(inputs: Inputs) -> Iterator[Row]:
 def _latency_within(table: pd.DataFrame, inputs: Inputs) -> Iterator[Row]:
     minima = {
         key: dict(zip(np.unique(calls["round"]).tolist(), round_minima(calls), strict=True))
-        for key, calls in settings_of(table)
+        for key, calls in timed_calls_of(table)
     }
     for kind, first, second in _pairs(minima, inputs):
         rounds = [number for number in minima[first] if number in minima[second]]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from resbench.report.inputs import Evaluation, Inputs, Parity, evaluations_by_model, settings
+from resbench.report.inputs import Evaluation, Inputs, Parity, evaluations_by_model, timed_calls
 from resbench.runtime.providers import BASE_PROVIDER
 from resbench.statistics.accuracy import accuracy_interval
 from resbench.statistics.latency import SettingSummary, summarize_setting
@@ -83,7 +83,7 @@ def entries(inputs: Inputs, dataset: str) -> list[Entry]:
     Returns:
         The entries.
     """
-    timed = dict(settings(inputs))
+    timed = dict(timed_calls(inputs))
     evaluated = evaluations_by_model(inputs)
     untimed = set(evaluated) - {key[:3] for key in timed}
     variants = list(dict.fromkeys(export.variant for export in inputs.parity))

@@ -16,7 +16,7 @@ from resbench.common.files import read_json
 from resbench.runtime.providers import BASE_PROVIDER
 from resbench.statistics.metrics import agreement
 
-SETTING = ["variant", "precision", "provider", "batch_size", "threads", "host"]
+TIMED_KEY = ["variant", "precision", "provider", "batch_size", "threads", "host"]
 INTEGERS = ["batch_size", "threads", "round", "call"]
 POSITIVE = [*INTEGERS, "load_ms", "first_ms", "peak_rss_mb", "latency_ms"]
 TEXTS = ["model", "variant", "seed", "precision", "provider"]
@@ -149,30 +149,30 @@ def read_summary(path: Path) -> dict[str, Any]:
     return content
 
 
-def settings(inputs: Inputs) -> Iterator[tuple[Key, pd.DataFrame]]:
-    """Yield what was timed.
+def timed_calls(inputs: Inputs) -> Iterator[tuple[Key, pd.DataFrame]]:
+    """Yield the timed calls of each model, provider, setting and host.
 
     Args:
         inputs: The results.
 
     Yields:
-        The values of `SETTING`, and the calls.
+        The values of `TIMED_KEY`, and the calls.
     """
     for table in inputs.timings:
-        yield from settings_of(table)
+        yield from timed_calls_of(table)
 
 
-def settings_of(table: pd.DataFrame) -> Iterator[tuple[Key, pd.DataFrame]]:
-    """Yield the settings in a table of timings.
+def timed_calls_of(table: pd.DataFrame) -> Iterator[tuple[Key, pd.DataFrame]]:
+    """Yield the timed calls of one table, in the same way.
 
     Args:
         table: What `read_timings` returned.
 
     Yields:
-        The values of `SETTING`, and the calls.
+        The values of `TIMED_KEY`, and the calls.
     """
-    for _, calls in table.groupby(SETTING, observed=True):
-        yield tuple(calls[SETTING].iloc[0]), calls
+    for _, calls in table.groupby(TIMED_KEY, observed=True):
+        yield tuple(calls[TIMED_KEY].iloc[0]), calls
 
 
 def evaluations_by_model(inputs: Inputs) -> dict[Key, dict[str, Evaluation]]:
@@ -310,7 +310,7 @@ def _compared_with_fp32(evaluation: Evaluation, owners: dict[Key, Path]) -> Eval
 
 
 def _keys(table: pd.DataFrame) -> list[Key]:
-    return list(table[SETTING].drop_duplicates().itertuples(index=False, name=None))
+    return list(table[TIMED_KEY].drop_duplicates().itertuples(index=False, name=None))
 
 
 def _refuse_duplicates(keys: list[Key], paths: list[Path]) -> None:

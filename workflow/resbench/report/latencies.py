@@ -15,7 +15,7 @@ from resbench.statistics.latency import (
     summarize_setting,
 )
 
-SETTING = ["variant", "precision", "batch_size", "threads"]
+ROW_KEY = ["variant", "precision", "batch_size", "threads"]
 
 
 def latency_table(environment: Environment) -> Table:
@@ -27,10 +27,10 @@ def latency_table(environment: Environment) -> Table:
     Returns:
         The table, in the order of the report.
     """
-    summaries = {key: summarize_setting(calls) for key, calls in environment.calls.groupby(SETTING, observed=True)}
-    keys = list(environment.rows[SETTING].itertuples(index=False, name=None))
+    summaries = {key: summarize_setting(calls) for key, calls in environment.calls.groupby(ROW_KEY, observed=True)}
+    keys = list(environment.rows[ROW_KEY].itertuples(index=False, name=None))
     threads = environment.rows["threads"].dropna().unique()
-    kept, shared = (SETTING, "") if len(threads) != 1 else (SETTING[:-1], f", on {counted(threads[0], 'thread')}")
+    kept, shared = (ROW_KEY, "") if len(threads) != 1 else (ROW_KEY[:-1], f", on {counted(threads[0], 'thread')}")
     own = [
         Heading("Shortest", "ms", "the call that was disturbed least; models are compared by it"),
         Heading("p50", "ms", f"median; its 95 % interval from {FEWEST_ROUNDS_FOR_P50} rounds on"),

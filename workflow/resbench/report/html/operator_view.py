@@ -9,7 +9,7 @@ from resbench.report.measured import HEADINGS
 from resbench.report.prose import provider_title, setting_text
 from resbench.report.tables import BLANK, Cell, Heading, Row, Table, text_cell
 
-SETTING = ["provider", "batch_size", "threads"]
+PLACE = ["provider", "batch_size", "threads"]
 MODEL = ["variant", "precision", "seed"]
 LAYERS = 10  # of each model
 
@@ -39,13 +39,13 @@ def operator_tables(operators: pd.DataFrame) -> list[tuple[Table, Table]]:
     """
     operators = operators.assign(kind=operators["operator"].map(KIND_OF).fillna(OTHER))
     return [
-        (_kinds(_place(setting), rows), _layers(_place(setting), rows))
-        for setting, rows in operators.groupby(SETTING, sort=False)
+        (_kinds(_place(place), rows), _layers(_place(place), rows))
+        for place, rows in operators.groupby(PLACE, sort=False)
     ]
 
 
-def _place(setting: Any) -> str:
-    provider, batch_size, threads = setting
+def _place(place: Any) -> str:
+    provider, batch_size, threads = place
     return f"with the {provider_title(str(provider))} provider, {setting_text((batch_size, threads))}"
 
 
