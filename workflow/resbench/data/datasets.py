@@ -40,6 +40,8 @@ class Dataset:
     hub: str | None = None
 
 
+NOT_VERIFIED = " (not verified)"  # behind the title of another archive that has the name of a record
+
 _CIFAR_LICENCE = (
     "{title} was collected by Alex Krizhevsky, Vinod Nair and Geoffrey Hinton "
     '("Learning Multiple Layers of Features from Tiny Images", 2009). It carries no licence and its photos come from '
@@ -156,7 +158,7 @@ def describe(summary: dict[str, Any], title: str | None = None) -> str:
     name = re.split(r"[/\\]", str(summary.get("source") or "").rstrip("/\\"))[-1].partition("?")[0]
     shown = " ".join((title or name or CUSTOM.title).split())
     taken = {record.title.casefold() for record in _RECORDS if record.sha256}
-    return f"{shown} (not verified)" if shown.casefold() in taken else shown
+    return f"{shown}{NOT_VERIFIED}" if shown.casefold() in taken else shown
 
 
 def archive_of(name: str, sources: list[str] | None, sha256: str | None) -> tuple[list[str], str | None]:

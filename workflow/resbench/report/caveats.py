@@ -59,18 +59,17 @@ def _data(report: pd.DataFrame) -> list[Caveat]:
 
 def _training(report: pd.DataFrame) -> list[Caveat]:
     trained = report[["protocol", "train_images", "epochs"]].drop_duplicates()
-    full = [PROTOCOLS[name] for name in trained["protocol"].unique() if name in PROTOCOLS]
-    runs = {protocol.name: protocol for protocol in full}
     short = [
         row
         for row in trained.to_dict("records")
-        if (run := runs.get(row["protocol"])) and (row["train_images"] < run.train_images or row["epochs"] < run.epochs)
+        if (full := PROTOCOLS.get(row["protocol"]))
+        and (row["train_images"] < full.train_images or row["epochs"] < full.epochs)
     ]
     if not short:
         return []
     epochs = [row["epochs"] for row in short]
     wanted = "; ".join(
-        f"the full run of {name} is {runs[name].train_images:,} for {runs[name].epochs}"
+        f"the full run of {name} is {PROTOCOLS[name].train_images:,} for {PROTOCOLS[name].epochs}"
         for name in dict.fromkeys(row["protocol"] for row in short)
     )
     return [

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from resbench.common.errors import ResbenchError
+from resbench.export.precisions import FP32
 from resbench.report.comparisons import Kind
 from resbench.report.format import counted
 from resbench.report.recommendation import (
@@ -31,8 +32,6 @@ from resbench.report.recommendation import (
     Recommendations,
 )
 from resbench.statistics.verdicts import ACCURACY_MARGIN, LATENCY_MARGIN, Verdict
-
-FP32 = "fp32"
 
 Row = dict[str, Any]
 

@@ -53,7 +53,6 @@ class Parity(NamedTuple):
     top1_agreement: float
     max_abs_diff: float
     keras_accuracy: float
-    keras_loss: float
 
 
 class Evaluation(NamedTuple):

@@ -12,11 +12,11 @@ from resbench.benchmark.predictions import MAIN_TEST_SET, Predictions, load_pred
 from resbench.common.errors import ResbenchError
 from resbench.common.files import write_text
 from resbench.data.corruptions import parse_name
+from resbench.export.precisions import FP32
 from resbench.report.columns import METRICS
 from resbench.report.csv_files import read_table, to_csv
 from resbench.statistics.accuracy import accuracy_interval, compare_precisions
 
-FP32 = "fp32"
 # Accuracies and their changes are fractions; a change is that of the same models on the other images.
 COLUMNS = [
     *("variant", "precision", "provider", "test_set", "corruption", "severity", "images", "seeds"),

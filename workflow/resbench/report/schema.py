@@ -1,6 +1,5 @@
 """Schemas of report.csv and comparisons.csv, by which every stage reads them."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,13 @@ from pandera.errors import SchemaError
 
 from resbench.common.errors import ResbenchError, one_line
 from resbench.report.column import FRACTION, NAME, POSITIVE
-from resbench.report.columns import COLUMNS, TEXTS
+from resbench.report.columns import COLUMNS
 from resbench.report.comparisons import Kind
 from resbench.report.csv_files import read_cells
 from resbench.report.published import Reason
 from resbench.statistics.intervals import LEVEL
 from resbench.statistics.verdicts import Verdict
 
-COMPARISON_TEXTS = ["metric", "kind", "first", "first_precision", "second", "second_precision", "provider", "host"]
-COMPARISON_TEXTS += ["verdict", "reason", "found", "required"]
 OF_REFERENCES = [Kind.PUBLISHED, Kind.TARGET]
 TYPES: dict[type, type | str] = {str: str, int: "Int64", float: float}
 
@@ -152,7 +149,7 @@ def read_report(path: Path) -> pd.DataFrame:
     Raises:
         ResbenchError: It cannot be read, or breaks the schema.
     """
-    table = _read(path, REPORT, TEXTS)
+    table = _read(path, REPORT)
     if table.empty:
         raise ResbenchError(f"{path}: no row; make it with `resbench collate`")
     return table
@@ -170,23 +167,24 @@ def read_comparisons(path: Path) -> pd.DataFrame:
     Raises:
         ResbenchError: It cannot be read, or breaks the schema.
     """
-    return _read(path, COMPARISONS, COMPARISON_TEXTS)
+    return _read(path, COMPARISONS)
 
 
-def _read(path: Path, schema: pa.DataFrameSchema, texts: Sequence[str]) -> pd.DataFrame:
+def _read(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
     remedy = "make it with `resbench collate`"
     table = read_cells(path, "resbench collate")
     names = list(schema.columns)
     if list(table.columns) != names:
         raise ResbenchError(f"{path}: {_misplaced(list(table.columns), names)}; {remedy}")
-    integers = {name for name in names if str(schema.columns[name].dtype) == "Int64"}
+    types = {name: str(column.dtype) for name, column in schema.columns.items()}
     numbers = {
-        name: _numbers(path, table[name], integer=name in integers, remedy=remedy)
+        name: _numbers(path, table[name], integer=types[name] == "Int64", remedy=remedy)
         for name in names
-        if name not in texts
+        if types[name] in ("Int64", "float64")
     }
+    texts = {name: table[name].replace("", None) for name in names if name not in numbers}
     try:
-        schema.validate(table.assign(**numbers, **{name: table[name].replace("", None) for name in texts}))
+        schema.validate(table.assign(**numbers, **texts))
     except SchemaError as error:
         raise ResbenchError(f"{path}: {_fault(error)}; {remedy}") from error
     return table.assign(**numbers)

@@ -11,16 +11,19 @@ from typing import Any
 
 from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import CHECKSUMS
-from resbench.report.comparisons import COMPARISON_COLUMNS
+from resbench.data.datasets import NOT_VERIFIED
 from resbench.report.recommendation import Deployment, read_recommendations
 from resbench.report.table import ReportFiles, collate_report
 from resbench.verify.faults import Fault, first, read
 
 ROBUSTNESS = "robustness.csv"  # a source of report.md, where there are further test sets
-NOT_VERIFIED = " (not verified)"  # what `describe` may put behind a user's own title
+# Columns that name a row in a message.
 KEYS = {
     "report.csv": ("variant", "precision", "provider", "batch_size", "threads"),
-    "comparisons.csv": tuple(COMPARISON_COLUMNS[:9]),
+    "comparisons.csv": (
+        *("metric", "kind", "first", "first_precision", "second", "second_precision"),
+        *("provider", "batch_size", "threads"),
+    ),
 }
 
 
