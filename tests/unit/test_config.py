@@ -148,6 +148,17 @@ def test_an_unavailable_provider_is_left_out_only_on_request(monkeypatch: pytest
     assert chosen == ({"cpu": {}}, ["cuda was left out: no NVIDIA GPU here"])
 
 
+def test_what_is_missing_here_is_a_line_for_each_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "_unavailable", lambda name: "" if name == "cpu" else "no NVIDIA GPU here")
+    monkeypatch.setattr(choice, "find_spec", lambda name: None)
+    benchmark = {"providers": ["cpu", {"name": "cuda"}], "skip_unavailable": False, "scenarios": "smoke"}
+    assert configuration.missing_here(benchmark) == [
+        "config: benchmark.providers: cuda: no NVIDIA GPU here",
+        "config: benchmark.scenarios: install the extra `scenarios` (LoadGen), or set null",
+    ]
+    assert configuration.missing_here(benchmark | {"skip_unavailable": True, "scenarios": None}) == []
+
+
 @pytest.mark.parametrize("text", ["data: {sha256: 6d958be0}", "pathvars: {results: 'out/{variant}'}"])
 def test_texts_that_cannot_work_are_refused(text: str) -> None:
     assert len(problems(text)) == 1

@@ -114,6 +114,18 @@ def test_a_changed_setting_reruns_what_depends_on_it(spoiled, changes, rules) ->
     assert trained(planned) == (set(VARIANTS) if "train" in rules else set())
 
 
+def test_a_default_that_is_written_out_changes_no_job(tree) -> None:
+    """Parameters are as before, so that nothing is trained or timed again."""
+    commands = []
+    for training, benchmark in ({}, {}), ({"epochs": 10, "batch_size": 32, "limit": None}, {"rounds": 3}):
+        tree.configure(training=training, benchmark={"preset": "smoke"} | benchmark)
+        status, output = tree.snakemake("--dry-run", "--printshellcmds")
+        assert status == 0, output
+        commands.append(sorted(set(re.findall(r"resbench (?:train|latency) (?:.*\\\n)*.*", output))))
+    assert commands[0] == commands[1]
+    assert len(commands[0]) == 10
+
+
 @pytest.fixture(scope="module")
 def snakemake_report(finished) -> str:
     status, output = finished.snakemake("--report", "snakemake-report.html")

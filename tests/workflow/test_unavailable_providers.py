@@ -36,3 +36,16 @@ def test_options_of_a_provider_reach_its_commands(tree) -> None:
     asked = {(rule, re.search(r"--provider (\w+)", rest)[1], "cuda.use_tf32=0" in rest) for rule, rest in commands}
     assert asked == {(rule, name, name == "cuda") for rule in ("evaluate", "latency") for name in ("cpu", "cuda")}
     assert "results/scenarios.csv" in output
+
+
+def test_a_provider_that_is_missing_here_stops_the_run_before_the_first_training(tree) -> None:
+    """Not a dry run, which may plan for another machine, as `test_options_of_a_provider_reach_its_commands` does."""
+    for name in ("data/train.npz", "data/test.npz", "checks/pool.json"):
+        path = tree.folder / "results" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    tree.configure(variants=["pool"], benchmark={"providers": ["cpu", "cuda"]})
+    status, output = tree.snakemake("results/models/pool/seed0/model.keras", "--rerun-triggers", "mtime")
+    assert status != 0
+    assert "ResbenchError: config: benchmark.providers: cuda: no NVIDIA GPU here" in output
+    assert not (tree.folder / "logs/train").exists()

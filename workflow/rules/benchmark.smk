@@ -58,7 +58,9 @@ rule latency:
         ),
         batch_sizes=",".join(map(str, config["benchmark"]["batch_sizes"])),
         threads=",".join(map(str, config["benchmark"]["threads"])),
-        settings=arguments(config["benchmark"], "preset", "rounds"),
+        settings=arguments(
+            config["benchmark"], "preset", "rounds", defaults=LATENCY_PRESETS[config["benchmark"]["preset"]]
+        ),
         options=lambda wildcards: provider_arguments([wildcards.provider]),
         predictions=repeated_arguments("predictions"),
         notes=[argument for line in SKIPPED for argument in ("--note", line)],

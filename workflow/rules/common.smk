@@ -24,6 +24,7 @@ os.environ.setdefault("RESBENCH_VARIANTS", str(Path("variants").resolve()))  # n
 try:
     from resbench import config as configuration
     from resbench.benchmark.elsewhere import measured_timings
+    from resbench.benchmark.presets import LATENCY_PRESETS
     from resbench.common.errors import ResbenchError
     from resbench.common.files import expand_home
     from resbench.common.system import cards
@@ -32,6 +33,7 @@ try:
     from resbench.data.sources import without_password
     from resbench.runtime.providers import BASE_PROVIDER, PROVIDERS
     from resbench.stages import code_digest
+    from resbench.training.protocols import PROTOCOLS
 except ModuleNotFoundError as error:
     sys.exit(f"{error.name} is not installed here; the workflow's README says how to set up its environment")
 
@@ -105,9 +107,22 @@ def local_content():
     return ""
 
 
+@functools.cache
+def require_measurable():
+    """Stop before the first training where what measures the models later is missing on this machine.
+
+    On a cluster the nodes may have it, and with --sdm the environments of the jobs.
+    """
+    here = workflow.is_main_process and workflow.local_exec and not workflow.dryrun
+    if here and not workflow.deployment_settings.deployment_method:
+        if lines := configuration.missing_here(config["benchmark"]):
+            raise ResbenchError("\n".join(lines))
+
+
 @functools.cache  # and only when a training is planned: each job parses the workflow again
 def training_cards():
     """Return the number of GPUs of a training: 1 where the profile says that nodes have one, or this machine has one."""
+    require_measurable()
     of_nodes = (workflow.resource_settings.default_resources or {}).get("gpu_nodes")
     if config["training"]["device"] != "auto":
         return int(config["training"]["device"] == "gpu")
@@ -138,15 +153,17 @@ if config["deployment"]["precision"] not in ("fastest", *precisions_on(DEPLOYED_
     sys.exit(f"config: deployment.precision: {config['deployment']['precision']} is not measured on {DEPLOYED_ON}")
 
 
-def arguments(settings, *names):
-    """Return command-line arguments for those of the settings that are not null."""
+def arguments(settings, *names, defaults=None):
+    """Return command-line arguments for those of the settings that are not null.
+
+    Nor are those given that only write out what null means, the attributes of `defaults`: nothing runs again for them.
+    """
     given = []
     for name in names:
         value, option = settings[name], name.replace("_", "-")
-        if isinstance(value, bool):
-            given.append(f"--{option}" if value else f"--no-{option}")
-        elif value is not None:
-            given += [f"--{option}", value]
+        if value is None or value == getattr(defaults, name, None):
+            continue
+        given += [f"--{option}" if value else f"--no-{option}"] if isinstance(value, bool) else [f"--{option}", value]
     return given
 
 

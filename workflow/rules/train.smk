@@ -61,6 +61,7 @@ rule train:
             "validation",
             "xla",
             "mixed_precision",
+            defaults=PROTOCOLS[config["training"]["protocol"]],
         ),
     shell:
         r"""

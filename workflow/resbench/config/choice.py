@@ -1,5 +1,6 @@
 """The execution providers that a configuration asks for, without those that this machine does not have."""
 
+from importlib.util import find_spec
 from typing import Any
 
 from resbench.common.modules import run_module
@@ -29,6 +30,25 @@ def choose_providers(benchmark: dict[str, Any]) -> tuple[dict[str, dict[str, str
         else:
             chosen[name] = {key: option_text(value) for key, value in options.items()}
     return chosen, skipped
+
+
+def missing_here(benchmark: dict[str, Any]) -> list[str]:
+    """Return what this machine lacks for the measurements that a configuration asks for.
+
+    Args:
+        benchmark: The section `benchmark` of a checked configuration.
+
+    Returns:
+        A line for each key that cannot be done here.
+    """
+    lines = []
+    for entry in [] if benchmark["skip_unavailable"] else benchmark["providers"]:
+        name = entry if isinstance(entry, str) else entry["name"]
+        if reason := _unavailable(name):
+            lines.append(f"config: benchmark.providers: {name}: {reason}")
+    if benchmark["scenarios"] and not find_spec("mlperf_loadgen"):
+        lines.append("config: benchmark.scenarios: install the extra `scenarios` (LoadGen), or set null")
+    return lines
 
 
 def _unavailable(provider: str) -> str:
