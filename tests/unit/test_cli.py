@@ -1,5 +1,6 @@
 """Every stage as a person calls it: bad input is one line and exit status 1, and leaves nothing behind."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from resbench.cli import app
 from resbench.data.store import Split, save_split
 from typer.testing import CliRunner
+
+ROOT = Path(__file__).parents[2]
 
 # The words of each stage's command line; IN is the input that is spoiled, OUT… what it would write.
 STAGES = {
@@ -120,3 +123,15 @@ WRONG_USAGE = {
 @pytest.mark.parametrize("words", WRONG_USAGE.values(), ids=WRONG_USAGE)
 def test_wrong_usage_is_status_2(words: str) -> None:
     assert CliRunner().invoke(app, words.split()).exit_code == 2
+
+
+def test_files_in_the_working_directory_are_no_modules(tmp_path):
+    """The command of the rules, in a folder with files named as modules that it imports."""
+    for name in ("resbench", "queue", "typer", "keras"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong file')\n")
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment["PYTHONPATH"] = str(ROOT / "workflow")
+    command = [ROOT / "workflow/bin/resbench", "--help"]
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "Train, export and measure" in result.stdout
