@@ -1,11 +1,13 @@
 """Environments of the jobs other than .venv: checked here as far as that goes without conda, Docker and Apptainer."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
-from test_pins import canonical, pins
+from test_pins import LOCKS, canonical, pins
 
 ROOT = Path(__file__).parents[2]
 CONTAINERS = ROOT / "containers"
@@ -47,6 +49,21 @@ def test_the_definition_has_the_sections_that_apptainer_knows() -> None:
     sections = re.findall(r"^%(\w+)$", definition, re.MULTILINE)
     assert sections == ["arguments", "files", "post", "environment", "runscript", "test"]
     assert re.search(r"^Bootstrap: docker\nFrom: python:3\.12", definition, re.MULTILINE)
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+def test_make_knows_which_lock_file_was_installed_last(tmp_path: Path) -> None:
+    """One environment holds one lock file's packages: its stamp must not survive the installation of another's."""
+    for name in ("Makefile", "pyproject.toml", *LOCKS):
+        shutil.copy(ROOT / name, tmp_path)
+    program = tmp_path / ".venv/bin/pip"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    for lock in (*LOCKS, LOCKS[0]):
+        command = ["make", "PYTHON=true", f"LOCK={lock}", f".venv/{lock}.installed"]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        assert [path.name for path in tmp_path.glob(".venv/*.installed")] == [f"{lock}.installed"]
 
 
 def test_both_containers_stand_on_the_same_python() -> None:
