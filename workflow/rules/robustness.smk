@@ -78,6 +78,7 @@ rule evaluate_test_sets:
     resources:
         gpu=lambda wildcards: int(PROVIDERS[wildcards.provider].needs_gpu),
         mem_mb=2000,
+        runtime=lambda wildcards, attempt: attempt * max(30, 10 * len(TEST_SETS)),
     params:
         code=lambda wildcards: code_digest("evaluate", providers=(wildcards.provider,)),
         options=lambda wildcards: provider_arguments([wildcards.provider]),
