@@ -1,5 +1,10 @@
 """Documents that are partly made from the code agree with it."""
 
+import os
+import re
+import subprocess
+from pathlib import Path
+
 import pytest
 from documents import PARTS
 from resbench.common.markdown import replace_between
@@ -16,3 +21,18 @@ def test_only_the_part_between_markers_is_replaced():
     for invalid in (text.replace("<!-- part -->\n", ""), text + text):
         with pytest.raises(ValueError, match="must stand in the text once each"):
             replace_between(invalid, "part", "new")
+
+
+def test_the_jobs_of_a_folder_are_found_also_with_spaces_in_its_path(tmp_path):
+    """The function in docs/hpc.md, with a squeue that lists jobs of three folders."""
+    document = (Path(__file__).parents[2] / "docs/hpc.md").read_text(encoding="utf-8")
+    function = re.search(r"^mine\(\) \{.*?^\}$", document, re.MULTILINE | re.DOTALL)[0]
+    folder = tmp_path / "my  runs" / "a b"
+    folder.mkdir(parents=True)
+    jobs = [f"11 {folder}", f"12_[1-3] {folder}", f"13 {folder.parent}", f"14 {folder}/c"]
+    (tmp_path / "squeue").write_text("#!/bin/sh\n" + "".join(f"echo '{job}'\n" for job in jobs))
+    (tmp_path / "squeue").chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    command = ["bash", "-c", f"{function}\nmine"]
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["11", "12_[1-3]"]
