@@ -1,12 +1,11 @@
 """What disturbed a measurement, and what on this machine makes timings unreliable."""
 
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 import psutil
 
-from resbench.benchmark.host import governor
+from resbench.benchmark.host import SYSTEM_CORES, governor
 from resbench.common.cgroups import throttle_count
 from resbench.common.system import core_numbers
 
@@ -14,7 +13,6 @@ BUSY_CORES = 0.25  # used by other processes; services of an idle machine use le
 STEAL = 0.01  # share of the time; above it, the hypervisor gave these cores to other machines
 SAMPLE_S = 0.5
 BUSY = ("user", "nice", "system", "irq", "softirq")  # the kernel counts guests under user and nice
-CORES = Path("/sys/devices/system/cpu")
 
 
 class Disturbance(NamedTuple):
@@ -138,4 +136,4 @@ def warnings_after(seen: list[Disturbance]) -> list[str]:
 
 def _heat_throttle_count() -> int:
     """Return how many times heat slowed the cores down since the machine started."""
-    return sum(int(path.read_text()) for path in CORES.glob("cpu[0-9]*/thermal_throttle/*_throttle_count"))
+    return sum(int(path.read_text()) for path in SYSTEM_CORES.glob("cpu[0-9]*/thermal_throttle/*_throttle_count"))

@@ -11,7 +11,7 @@ import psutil
 
 from resbench.common.cgroups import cpu_quota
 from resbench.common.checkout import git_state
-from resbench.common.system import available_cores, cards, core_numbers
+from resbench.common.system import available_cores, cards, core_numbers, kernel_text
 from resbench.runtime.backend import load_backend
 from resbench.runtime.providers import PROVIDERS
 from resbench.version import __version__
@@ -88,7 +88,7 @@ def governor() -> str | None:
     Returns:
         Its name; None where the kernel, or a hypervisor, shows none.
     """
-    return _read(SYSTEM_CORES / f"cpu{min(core_numbers())}/cpufreq/scaling_governor")
+    return kernel_text(SYSTEM_CORES / f"cpu{min(core_numbers())}/cpufreq/scaling_governor")
 
 
 def _processor() -> str:
@@ -104,7 +104,7 @@ def _processor() -> str:
 
 def _smt() -> bool | None:
     """Return whether two threads share a core."""
-    active = _read(SYSTEM_CORES / "smt/active")
+    active = kernel_text(SYSTEM_CORES / "smt/active")
     return None if active is None else active == "1"
 
 
@@ -118,13 +118,6 @@ def _operating_system() -> str:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
         return platform.platform()
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return None
 
 
 def _version(package: str) -> str | None:

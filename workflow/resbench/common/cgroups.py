@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from resbench.common.system import kernel_text
+
 MEMBERSHIP = Path("/proc/self/cgroup")
 ROOT = Path("/sys/fs/cgroup")
 
@@ -24,7 +26,7 @@ def throttle_count() -> int:
     """
     stopped = 0
     for folder in _folders():
-        for line in (_read(folder / "cpu.stat") or "").splitlines():
+        for line in (kernel_text(folder / "cpu.stat") or "").splitlines():
             name, _, count = line.partition(" ")
             if name == "nr_throttled":
                 stopped += int(count)
@@ -38,7 +40,7 @@ def _folders() -> list[Path]:
     the host's path and have its own group mounted as the root, so folders that do not exist are left out.
     """
     groups = []
-    for line in (_read(MEMBERSHIP) or "").splitlines():
+    for line in (kernel_text(MEMBERSHIP) or "").splitlines():
         _, controllers, path = line.split(":", 2)
         if not controllers:
             root = ROOT
@@ -52,14 +54,8 @@ def _folders() -> list[Path]:
 
 
 def _limit(folder: Path) -> float | None:
-    quota, _, period = (_read(folder / "cpu.max") or "").partition(" ")  # v2: `max 100000` or `25000 100000`
+    quota, _, period = (kernel_text(folder / "cpu.max") or "").partition(" ")  # v2: `max 100000` or `25000 100000`
     if not period:  # v1: -1 for no limit
-        quota, period = _read(folder / "cpu.cfs_quota_us") or "-1", _read(folder / "cpu.cfs_period_us") or "1"
+        quota = kernel_text(folder / "cpu.cfs_quota_us") or "-1"
+        period = kernel_text(folder / "cpu.cfs_period_us") or "1"
     return None if quota in ("max", "-1") else int(quota) / int(period)
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return None

@@ -26,6 +26,21 @@ def available_cores() -> int:
     return len(core_numbers())
 
 
+def kernel_text(path: Path) -> str | None:
+    """Return the content of one of the kernel's files.
+
+    Args:
+        path: A file in /proc or /sys.
+
+    Returns:
+        Its text, without spaces around it; None where there is no such file, or it may not be read.
+    """
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return None
+
+
 def cards(fields: Sequence[str]) -> list[list[str]]:
     """Ask nvidia-smi about the NVIDIA cards of this machine.
 

@@ -14,7 +14,7 @@ from resbench.benchmark.plan import LatencyRequest
 from resbench.common.errors import ResbenchError
 from resbench.compare.comparison import Remeasured
 from resbench.compare.run import Run, read_minima
-from resbench.export.metadata import read_metadata, write_metadata
+from resbench.export.metadata import read_graph, read_metadata, write_metadata
 from resbench.report.inputs import Key
 from resbench.statistics.latency import latency_ratio
 from resbench.statistics.occasions import occasion_latency
@@ -82,7 +82,7 @@ def _labelled(run: Run, variant: str, precision: str, label: str, folder: Path) 
     present = [path for path in graphs if path.exists()]
     if not present:
         raise ResbenchError(f"{graphs[0]}: no such file; both runs' models are needed to time them again")
-    model = onnx.load(present[0], load_external_data=False)
+    model = read_graph(present[0])
     write_metadata(model, read_metadata(model) | {"variant": label})
     path = folder / f"{label}-{variant}-{precision}.onnx"
     onnx.save_model(model, path)

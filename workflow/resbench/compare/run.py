@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnx
 import pandas as pd
 from numpy.typing import NDArray
 
 from resbench.benchmark.predictions import load_predictions
 from resbench.common.errors import ResbenchError, one_line, printable
 from resbench.common.files import read_json
-from resbench.export.metadata import read_metadata
+from resbench.export.metadata import read_graph, read_metadata
 from resbench.report.inputs import TIMED_KEY, Key, read_timings, timed_calls_of
 from resbench.statistics.intervals import Hits
 from resbench.statistics.latency import round_minima
@@ -180,7 +179,7 @@ def graph_digest(path: Path) -> str:
     Raises:
         ResbenchError: It is no ONNX file.
     """
-    model = _read_graph(path)
+    model = read_graph(path)
     del model.metadata_props[:]
     return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
 
@@ -188,17 +187,10 @@ def graph_digest(path: Path) -> str:
 def _calibration(path: Path) -> str:
     """Return method, seed and number of images of an int8 model's calibration; empty where its metadata lack them."""
     try:
-        found = json.loads(read_metadata(_read_graph(path)).get("calibration", "{}"))
+        found = json.loads(read_metadata(read_graph(path)).get("calibration", "{}"))
         return f"{found['method']}, seed {found['seed']}, {len(found['train_indices'])} images"
     except (KeyError, TypeError, ValueError, RecursionError):
         return ""
-
-
-def _read_graph(path: Path) -> onnx.ModelProto:
-    try:
-        return onnx.load(path, load_external_data=False)
-    except Exception as error:  # protobuf raises its own types
-        raise ResbenchError(f"{path}: not an ONNX file ({one_line(error)}); export the model again") from error
 
 
 def _latencies(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[Key, NDArray[np.float64]]]:

@@ -13,7 +13,6 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from resbench.benchmark.presets import LATENCY_PRESETS, SCENARIO_PRESETS
 from resbench.common.errors import ResbenchError
@@ -50,9 +49,7 @@ def _distinct_providers(entries: list[Any]) -> list[Any]:
 
 def _with_fp32(values: list[str]) -> list[str]:
     if FP32 not in values:
-        raise PydanticCustomError(
-            "fp32", "{message}", {"message": f"{values!r} lacks {FP32}, from which the other precisions are made"}
-        )
+        raise refusal(f"{values!r} lacks {FP32}, from which the other precisions are made")
     return values
 
 
@@ -166,7 +163,7 @@ class ProviderWithOptions(Section):
     def _refuse_options_that_cannot_work(self) -> "ProviderWithOptions":
         for option, value in self.options.items():
             if reason := PROVIDERS[self.name].refusal(option, option_text(value)):
-                raise PydanticCustomError("refused_option", "{reason}", {"reason": f"{self.name}: {reason}"})
+                raise refusal(f"{self.name}: {reason}")
         return self
 
 

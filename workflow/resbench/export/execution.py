@@ -11,6 +11,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from resbench.runtime.providers import BASE_PROVIDER
+
 SHAPES = ("input_type_shape", "output_type_shape")  # of an event in ONNX Runtime's profile
 ROUNDING = 4  # times the difference of two orders of adding: Keras has a third one
 MOST = 0.01  # of a probability; beyond, a difference is no rounding, whatever the graph does
@@ -39,7 +41,7 @@ def executions(graph: ModelProto, images: NDArray[np.uint8]) -> list[Execution]:
     settings.enable_profiling = True
     with tempfile.TemporaryDirectory() as folder:
         settings.profile_file_prefix = str(Path(folder, "profile"))
-        session = ort.InferenceSession(graph.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+        session = _session(graph, settings)
         session.run(None, {graph.graph.input[0].name: images})
         events = json.loads(Path(session.end_profiling()).read_text())
     kernel = "_kernel_time"
@@ -68,8 +70,7 @@ def outputs(graph: ModelProto, images: NDArray[np.uint8], names: Sequence[str] =
     Raises:
         Exception: The runtime's, which have no narrower common base, where the graph does not load or run.
     """
-    settings = _settings()
-    session = ort.InferenceSession(graph.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+    session = _session(graph, _settings())
     wanted = list(names) or [value.name for value in graph.graph.output]
     values: list[NDArray[Any]] = session.run(wanted, {graph.graph.input[0].name: images})
     return values
@@ -93,11 +94,14 @@ def tolerance(graph: ModelProto, images: NDArray[np.uint8], least: float, differ
     """
     if difference <= least:
         return least
-    settings = _settings(ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
-    session = ort.InferenceSession(graph.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+    session = _session(graph, _settings(ort.GraphOptimizationLevel.ORT_ENABLE_ALL))
     (optimised,) = session.run(None, {graph.graph.input[0].name: images})
     rounding = float(np.abs(optimised - outputs(graph, images)[0]).max())
     return max(least, min(ROUNDING * rounding, MOST))
+
+
+def _session(graph: ModelProto, settings: ort.SessionOptions) -> ort.InferenceSession:
+    return ort.InferenceSession(graph.SerializeToString(), settings, providers=[BASE_PROVIDER.native_name])
 
 
 def _settings(level: Any = ort.GraphOptimizationLevel.ORT_DISABLE_ALL) -> ort.SessionOptions:

@@ -1,9 +1,30 @@
 """Metadata in the model's file, for those who deploy it; ONNX keeps only texts, so other values are JSON."""
 
 import json
+from pathlib import Path
 from typing import Any
 
-from onnx import ModelProto, helper
+from onnx import ModelProto, helper, load
+
+from resbench.common.errors import ResbenchError, one_line
+
+
+def read_graph(path: Path) -> ModelProto:
+    """Read a model, without files that it names.
+
+    Args:
+        path: Its file, .onnx; untrusted.
+
+    Returns:
+        The model.
+
+    Raises:
+        ResbenchError: It is not an ONNX file.
+    """
+    try:
+        return load(path, load_external_data=False)
+    except Exception as error:  # protobuf raises its own types
+        raise ResbenchError(f"{path}: not an ONNX file ({one_line(error)}); export the model again") from error
 
 
 def write_metadata(model: ModelProto, facts: dict[str, Any]) -> None:

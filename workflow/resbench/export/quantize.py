@@ -330,7 +330,7 @@ def _calibrate(path: Path, images: NDArray[np.uint8], method: str, threads: int,
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = threads
     settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    calibrator.infer_session = ort.InferenceSession(augmented, settings, providers=["CPUExecutionProvider"])
+    calibrator.infer_session = ort.InferenceSession(augmented, settings, providers=[BASE_PROVIDER.native_name])
     with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
         for start in range(0, len(images), CALIBRATION_BATCH):
             calibrator.collect_data(_Batch(images[start : start + CALIBRATION_BATCH]))

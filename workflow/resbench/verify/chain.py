@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -15,7 +14,7 @@ from resbench.common.files import read_json, sha256
 from resbench.data.contact_sheet import contact_sheet
 from resbench.data.corruptions import parse_name
 from resbench.data.store import load_split
-from resbench.export.metadata import metadata_texts, read_metadata
+from resbench.export.metadata import metadata_texts, read_graph, read_metadata
 from resbench.report.inputs import read_summary
 from resbench.training.record import read_record
 from resbench.verify.faults import Fault, read
@@ -131,7 +130,7 @@ def _check_record(model: Path, parity: Path, facts: dict[str, Any]) -> Iterator[
 
 def _check_figures(fp32: Path, parity: Path, facts: dict[str, Any]) -> Iterator[Fault]:
     """Yield facts and figures of a parity file that the graph's metadata, which the same export wrote, do not hold."""
-    stored = read(_read_graph, fp32)
+    stored = read(_read_metadata, fp32)
     if isinstance(stored, Fault):
         return  # the check of the graphs names it
     expected = stored | {"model_bytes": str(fp32.stat().st_size)}
@@ -148,7 +147,7 @@ def _check_place(path: Path, place: Path, facts: dict[str, Any]) -> Iterator[Fau
 
 
 def _check_graph(graph: Path, place: Path, fp32: str | None) -> Iterator[Fault]:
-    facts = read(_read_graph, graph)
+    facts = read(_read_metadata, graph)
     if isinstance(facts, Fault):
         yield facts
         return
@@ -196,11 +195,8 @@ def _read_facts(path: Path) -> dict[str, Any]:
     return content
 
 
-def _read_graph(path: Path) -> dict[str, str]:
-    try:
-        return read_metadata(onnx.load(path, load_external_data=False))
-    except Exception as error:  # protobuf raises a dozen types on hostile bytes
-        raise ResbenchError(f"{path}: not a readable model ({one_line(error):.200})") from error
+def _read_metadata(path: Path) -> dict[str, str]:
+    return read_metadata(read_graph(path))
 
 
 def _hash(path: Path) -> str | None:
