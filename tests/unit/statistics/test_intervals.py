@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from resbench.statistics.intervals import paired_interval, wilson_interval
+from resbench.statistics.intervals import SMALLEST_P, level_of, paired_interval, wilson_interval
+from scipy.special import ndtri
 
 
 def test_wilsons_interval():
@@ -29,3 +30,13 @@ def test_the_paired_interval_changes_sides_with_the_models():
     low, high = paired_interval(first, second)
     assert paired_interval(second, first) == pytest.approx((-high, -low))
     assert paired_interval(first, first)[0] < 0 < paired_interval(first, first)[1]
+
+
+def test_the_level_of_a_distance_is_that_at_which_half_the_interval_is_as_long():
+    def normal(level):
+        return float(-ndtri(level / 2))
+
+    for level in (0.9, 0.05, 1e-9):
+        assert level_of(normal, normal(level)) == pytest.approx(level)
+    assert (level_of(normal, 0.0), level_of(normal, -1.0)) == (1.0, 1.0)
+    assert level_of(normal, 100.0) == SMALLEST_P

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from resbench.statistics.intervals import SMALLEST_P
 from resbench.statistics.latency import FEWEST_ROUNDS
 from resbench.statistics.occasions import Spread, compare_occasions, estimate_spread, occasion_latency
 from resbench.statistics.verdicts import Verdict, judge
@@ -67,4 +68,4 @@ def test_rounds_that_agree_exactly_leave_the_occasions():
     ratio = compare_occasions(np.full(5, 2.0), np.full(8, 2.0), Spread(0.01, 10))
     assert ratio.estimate == 1
     assert ratio.low < 1 < ratio.high
-    assert compare_occasions(np.full(5, 2.0), np.full(8, 2.0), Spread(0.0, 10)).p_equivalence == 0
+    assert compare_occasions(np.full(5, 2.0), np.full(8, 2.0), Spread(0.0, 10)).p_equivalence == SMALLEST_P

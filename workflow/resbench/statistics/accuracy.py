@@ -12,21 +12,27 @@ margin for equivalence.  So p < 0.05 exactly where the 95 % interval excludes 0,
 equivalence is two one-sided tests (Schuirmann 1987) at 2.5 % each.
 """
 
-import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri, stdtrit
 from scipy.stats import binomtest
 
-from resbench.statistics.intervals import LEVEL, Hits, discordant, paired_interval, wilson_interval
+from resbench.statistics.intervals import (
+    LEVEL,
+    SMALLEST_P,
+    Hits,
+    discordant,
+    level_of,
+    paired_interval,
+    wilson_interval,
+)
 from resbench.statistics.verdicts import ACCURACY_MARGIN
 
 POWER = 0.8  # probability with which `seeds_needed` seeds show a difference
 MOST_SEEDS = 100  # more than anyone trains
-SMALLEST_P = 1e-12  # smaller ones are given as this
 
 Correct = NDArray[np.bool_]  # (seeds, images): whether the most probable class is right
 
@@ -215,22 +221,10 @@ def _half_width(variances: Variances, level: float) -> float:
     return float((student**2 * total + ndtri(level / 2) ** 2 * variances.images) ** 0.5)
 
 
-def _level(variances: Variances, distance: float) -> float:
-    """Return the level at which half the interval is as long as `distance`, 1 where that is not positive."""
-
-    def excess(log_level: float) -> float:
-        return _half_width(variances, math.exp(log_level)) - distance
-
-    if distance <= 0:
-        return 1.0
-    if excess(math.log(SMALLEST_P)) <= 0:
-        return SMALLEST_P
-    return math.exp(brentq(excess, math.log(SMALLEST_P), 0.0))
-
-
 def _difference(variances: Variances, estimate: float, margin: float) -> Difference:
-    half = _half_width(variances, LEVEL)
-    p_value, p_equivalence = (_level(variances, distance) for distance in (abs(estimate), margin - abs(estimate)))
+    half_width = partial(_half_width, variances)
+    half = half_width(LEVEL)
+    p_value, p_equivalence = (level_of(half_width, distance) for distance in (abs(estimate), margin - abs(estimate)))
     low, high = max(-1.0, estimate - half), min(1.0, estimate + half)
     return Difference(estimate, low, high, p_value, p_equivalence, variances)
 

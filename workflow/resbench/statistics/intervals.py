@@ -1,11 +1,16 @@
 """95 % confidence intervals of one model's accuracy, and of two models' difference, over the choice of test images."""
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 from scipy.special import ndtri
 from statsmodels.stats.proportion import proportion_confint
 
 LEVEL = 0.05  # intervals cover with probability 1 - LEVEL, tests are at this level
+SMALLEST_P = 1e-12  # smaller p-values are given as this
 
 Hits = NDArray[np.bool_]  # (images,): whether the most probable class is right
 
@@ -53,3 +58,20 @@ def paired_interval(first: Hits, second: Hits) -> tuple[float, float]:
     variance = (only_first + only_second + 1) - gap**2 / (images + 2)
     margin = float(-ndtri(LEVEL / 2)) * variance**0.5 / (images + 2)
     return max(-1.0, centre - margin), min(1.0, centre + margin)
+
+
+def level_of(half_width: Callable[[float], float], distance: float) -> float:
+    """Return the p-value of a distance: the level at which half the interval is as long.
+
+    Args:
+        half_width: Half the interval that misses its target with a given probability; it falls with that.
+        distance: From the estimate to what is tested.
+
+    Returns:
+        The level, at least SMALLEST_P; 1 where the distance is not positive.
+    """
+    if distance <= 0:
+        return 1.0
+    if half_width(SMALLEST_P) <= distance:
+        return SMALLEST_P
+    return math.exp(brentq(lambda log: half_width(math.exp(log)) - distance, math.log(SMALLEST_P), 0.0))

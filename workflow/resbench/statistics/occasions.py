@@ -5,18 +5,16 @@ its figures. How far the same model's latencies differ between occasions was mea
 docs/methodology.md), and every interval here covers it.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import stdtrit
 
-from resbench.statistics.intervals import LEVEL
+from resbench.statistics.intervals import LEVEL, level_of
 from resbench.statistics.latency import FEWEST_ROUNDS, Ratio, trimmed_mean
 from resbench.statistics.verdicts import LATENCY_MARGIN
-
-SMALLEST_P = 1e-12  # smaller ones are given as this
 
 
 class Spread(NamedTuple):
@@ -92,14 +90,7 @@ def compare_occasions(
         between = stdtrit(spread.occasions - 1, level / 2) ** 2 * 2 * spread.deviation**2
         return float(np.sqrt(between + stdtrit(freedom, level / 2) ** 2 * within))
 
-    def reached(distance: float) -> float:
-        """Return the level at which half the interval is as long as `distance`; 1 where that is not positive."""
-        if distance <= 0 or not half_width(LEVEL):
-            return 1.0 if distance <= 0 else 0.0
-        if half_width(SMALLEST_P) <= distance:
-            return SMALLEST_P
-        return float(np.exp(brentq(lambda log: half_width(np.exp(log)) - distance, np.log(SMALLEST_P), 0.0)))
-
     half = half_width(LEVEL)
     low, high = np.exp([gap - half, gap + half]).tolist()
-    return Ratio(float(np.exp(gap)), low, high, reached(abs(gap)), reached(np.log1p(margin) - abs(gap)))
+    p_value, p_equivalence = (level_of(half_width, distance) for distance in (abs(gap), math.log1p(margin) - abs(gap)))
+    return Ratio(float(np.exp(gap)), low, high, p_value, p_equivalence)
