@@ -69,16 +69,18 @@ class Experiment:
 
     def inputs(self) -> PageInputs:
         return read_page_inputs(
-            self.report,
-            self.comparisons,
-            self.recommendation,
-            self.histories,
-            self.predictions,
-            self.timings,
-            self.test,
-            self.summary,
-            json.dumps({"variants": list(self.networks), "seeds": self.seeds, "training": {"protocol": "notebook"}}),
-            self.scenarios,
+            report=self.report,
+            comparisons=self.comparisons,
+            recommendation=self.recommendation,
+            histories=self.histories,
+            predictions=self.predictions,
+            timings=self.timings,
+            test=self.test,
+            summary=self.summary,
+            config=json.dumps(
+                {"variants": list(self.networks), "seeds": self.seeds, "training": {"protocol": "notebook"}}
+            ),
+            scenarios=self.scenarios,
         )
 
     def command(self, page: Path, figures: Path) -> list[str]:

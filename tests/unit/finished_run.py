@@ -166,7 +166,19 @@ def write_report_page(folder, predictions, timings):
     extra = [folder / "scenarios.csv", folder / "robustness.csv"]
     test, summary = folder / "data/test.npz", folder / "data/summary.json"
     config = json.dumps({"seeds": [0], "variants": list(NETWORKS), "training": {"epochs": 2, "note": "a <b> & 'c'"}})
-    inputs = read_page_inputs(*tables, histories, predictions, [timings], test, summary, config, *extra)
+    inputs = read_page_inputs(
+        report=tables[0],
+        comparisons=tables[1],
+        recommendation=tables[2],
+        histories=histories,
+        predictions=predictions,
+        timings=[timings],
+        test=test,
+        summary=summary,
+        config=config,
+        scenarios=extra[0],
+        robustness=extra[1],
+    )
     write_page(folder / "report.html", folder / "figures", inputs)
     sources = [*tables, summary, test, *histories, *predictions, *timings, *extra, folder / "report.html"]
     write_checksums(folder / "SHA256SUMS.page", [*sources, *sorted((folder / "figures").iterdir())])

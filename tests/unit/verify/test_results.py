@@ -17,9 +17,10 @@ from resbench.benchmark.predictions import load_predictions
 from resbench.cli import app
 from resbench.common.errors import ResbenchError
 from resbench.common.files import read_checksums, sha256, write_checksums
+from resbench.report.html.page import script_hash
 from resbench.report.html.rendering import chart_library, chart_library_name
 from resbench.training.record import add_record, read_record
-from resbench.verify.page import check_page, policy_hash
+from resbench.verify.page import check_page
 from resbench.verify.results import verify_results
 from resbench.verify.scenarios import check_scenarios
 from typer.testing import CliRunner
@@ -310,7 +311,7 @@ def test_another_version_of_the_chart_library_is_no_fault_and_is_noted(run_page)
     text = page.read_text()
     name = chart_library_name()
     assert text.count(name) == 1
-    other = text.replace(chart_library(), "other").replace(policy_hash(chart_library()), policy_hash("other"))
+    other = text.replace(chart_library(), "other").replace(script_hash(chart_library()), script_hash("other"))
     page.write_text(other.replace(name, "vl-convert-python 1.0"))
     sources = list(read_checksums(run_page / "SHA256SUMS.page"))
     assert list(check_page(run_page, sources, notes.append)) == []

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from resbench import IMAGE_SHAPE
 from resbench.benchmark.predictions import load_predictions
 from resbench.benchmark.presets import LATENCY_PRESETS
 from resbench.common.errors import ResbenchError
@@ -131,7 +132,6 @@ def plan_latency(
     identities = identify_all(models)
     hashes = {model: sha256(model) for model in models}
     split = load_split(data) if data else None
-    images = split.images if split else np.random.default_rng(0).integers(0, 256, (256, 32, 32, 3), np.uint8)
     effort = LATENCY_PRESETS[request.preset]
     rounds = request.rounds or effort.rounds
     return Plan(
@@ -144,7 +144,7 @@ def plan_latency(
         rounds=rounds,
         calls=math.ceil(effort.calls / rounds),
         seconds=effort.seconds,
-        images=images,
+        images=split.images if split else random_images(),
         real=split is not None,
         expected=_match_predictions(predictions, hashes, request.provider, split),
     )
@@ -172,6 +172,15 @@ def identify_all(models: list[Path]) -> dict[Path, Identity]:
             )
         owners[identity] = model
     return {model: identity for identity, model in owners.items()}
+
+
+def random_images() -> NDArray[np.uint8]:
+    """Return the images that models are measured on where no data is given.
+
+    Returns:
+        Random pixels, uint8 (256, 32, 32, 3), the same in every call.
+    """
+    return np.random.default_rng(0).integers(0, 256, (256, *IMAGE_SHAPE), np.uint8)
 
 
 def rotate(items: NDArray[Item], batch_size: int) -> NDArray[Item]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from resbench.benchmark.columns import OPERATOR_COLUMNS
-from resbench.benchmark.plan import identify_all
+from resbench.benchmark.plan import identify_all, random_images
 from resbench.benchmark.process import run_fresh
 from resbench.benchmark.profile_worker import Job, Profile
 from resbench.common.files import atomic
@@ -36,7 +36,7 @@ def profile_models(models: list[Path], operators: Path, *, data: Path | None, ba
         ResbenchError: A model is bad, two are the same, or a process fails.
     """
     identities = identify_all(models)
-    pixels = load_split(data).images if data else np.random.default_rng(0).integers(0, 256, (64, 32, 32, 3), np.uint8)
+    pixels = load_split(data).images if data else random_images()
     images = pixels[np.arange(batch_size) % len(pixels)].tobytes()
     progress, rows = Progress("profile"), []
     for done, model in enumerate(models):

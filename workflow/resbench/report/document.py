@@ -71,6 +71,7 @@ class Document(NamedTuple):
 
 
 def build_document(
+    *,
     report: pd.DataFrame,
     comparisons: pd.DataFrame,
     decided: Recommendations,

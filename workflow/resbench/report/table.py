@@ -80,14 +80,14 @@ def collate_report(
         new[files.recommendation].write_text(decided.model_dump_json(indent=2) + "\n", encoding="utf-8")
         # Read from the files, so that report.md has the same digits as the page, and invalid files are refused.
         document = build_document(
-            read_report(new[files.report]),
-            read_comparisons(new[files.comparisons]),
-            decided,
-            inputs.timings,
-            inputs.hosts,
-            inputs.summary,
-            inputs.parity[0].test_images,
-            read_robustness(robustness) if robustness else None,
+            report=read_report(new[files.report]),
+            comparisons=read_comparisons(new[files.comparisons]),
+            decided=decided,
+            timings=inputs.timings,
+            hosts=inputs.hosts,
+            summary=inputs.summary,
+            test_images=inputs.parity[0].test_images,
+            robustness=read_robustness(robustness) if robustness else None,
         )
         new[files.markdown].write_text(render_markdown(document), encoding="utf-8")
         sources = [summary, *parity, *predictions, *(path for pair in timings for path in pair)]

@@ -21,7 +21,7 @@ from resbench import IMAGE_SHAPE
 from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import CHECKSUMS
 from resbench.report.html.configuration import read_configuration
-from resbench.report.html.page import render_page
+from resbench.report.html.page import render_page, script_hash
 from resbench.report.html.page_inputs import PageInputs, read_page_inputs
 from resbench.report.html.rendering import chart_library_name
 from resbench.training.record import read_record
@@ -102,18 +102,18 @@ def _inputs(folder: Path, sources: list[str]) -> PageInputs:
     except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ResbenchError(f"its configuration is no YAML of a run ({one_line(error)})") from error
     return read_page_inputs(
-        folder / "report.csv",
-        folder / "comparisons.csv",
-        folder / "recommendation.json",
-        named("models/*/*/history.csv"),
-        named("predictions/*/*/*.npz"),
-        list(zip(named("samples.csv"), named("host.json"), strict=True)),
-        folder / "data/test.npz",
-        folder / "data/summary.json",
-        text,
-        next(iter(named("scenarios.csv")), None),
-        next(iter(named("robustness.csv")), None),
-        named("operators.csv"),
+        report=folder / "report.csv",
+        comparisons=folder / "comparisons.csv",
+        recommendation=folder / "recommendation.json",
+        histories=named("models/*/*/history.csv"),
+        predictions=named("predictions/*/*/*.npz"),
+        timings=list(zip(named("samples.csv"), named("host.json"), strict=True)),
+        test=folder / "data/test.npz",
+        summary=folder / "data/summary.json",
+        config=text,
+        scenarios=next(iter(named("scenarios.csv")), None),
+        robustness=next(iter(named("robustness.csv")), None),
+        operators=named("operators.csv"),
     )
 
 
@@ -130,23 +130,10 @@ def _parts(path: Path, text: str) -> Parts:
     charts, library, code = found[0], "</script>\n<script>".join(found[1:-1]), found[-1]
     # The policy allows the scripts by their hashes; the scripts themselves are compared below.
     for script in (library, code.partition("</script>")[0]):
-        head = head.replace(policy_hash(script), "'script'")
+        head = head.replace(script_hash(script), "script")
     generator = re.search(r'<meta name="generator" content="([^"]*)">\n', head)
     lines = PICTURE.sub(_pixels, head.replace(generator[0], "") if generator else head).splitlines()
     return Parts(lines, charts, library, code, html.unescape(generator[1]) if generator else "unknown")
-
-
-def policy_hash(script: str) -> str:
-    """Return the word by which a page's Content-Security-Policy allows a script.
-
-    Args:
-        script: Its text.
-
-    Returns:
-        The entry.
-    """
-    digest = hashlib.sha256(script.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
 
 def _pixels(found: re.Match[str]) -> str:

@@ -48,14 +48,14 @@ def render_page(inputs: PageInputs) -> tuple[str, list[Figure]]:
         The text, and the figures.
     """
     document = build_document(
-        inputs.report,
-        inputs.comparisons,
-        inputs.recommendations,
-        inputs.timings,
-        inputs.hosts,
-        inputs.summary,
-        len(inputs.test.labels),
-        inputs.robustness,
+        report=inputs.report,
+        comparisons=inputs.comparisons,
+        decided=inputs.recommendations,
+        timings=inputs.timings,
+        hosts=inputs.hosts,
+        summary=inputs.summary,
+        test_images=len(inputs.test.labels),
+        robustness=inputs.robustness,
     )
     places = [section.environment for section in document.sections]
     shown = model_shown(inputs.predictions, places)
@@ -107,7 +107,7 @@ def render(inputs: PageInputs, document: Document, drawn: dict[str, list[Figure]
         code=code,
         style=resource(environment, "page.css"),
         # Only these two scripts may run and nothing may be fetched, whatever a file of results contains.
-        script_hashes=[_hash(library), _hash(code)],
+        script_hashes=[script_hash(library), script_hash(code)],
         document=document,
         scenarios=[] if inputs.scenarios is None else scenario_views(inputs.scenarios, inputs.report),
         operators=[] if inputs.operators is None else operator_tables(inputs.operators),
@@ -120,7 +120,15 @@ def render(inputs: PageInputs, document: Document, drawn: dict[str, list[Figure]
     )
 
 
-def _hash(script: str) -> str:
+def script_hash(script: str) -> str:
+    """Return the hash by which the page's Content-Security-Policy allows a script.
+
+    Args:
+        script: Its text.
+
+    Returns:
+        The hash, without the quotes that the policy puts around it.
+    """
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
 
 

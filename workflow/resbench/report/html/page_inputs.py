@@ -49,6 +49,7 @@ class PageInputs(NamedTuple):
 
 
 def read_page_inputs(
+    *,
     report: Path,
     comparisons: Path,
     recommendation: Path,
@@ -91,19 +92,19 @@ def read_page_inputs(
             raise ResbenchError(f"{path}: not of the images in {test}; evaluate the model on them")
     tables = [read_timings(samples, host) for samples, host in timings]
     return PageInputs(
-        read_report(report),
-        read_comparisons(comparisons),
-        pd.concat([read_history(path) for path in histories], ignore_index=True),
-        evaluated,
-        [table for table, _ in tables],
-        [host for _, host in tables],
-        split,
-        read_summary(summary),
-        _read_config(config),
-        read_recommendations(recommendation),
-        read_scenarios(scenarios) if scenarios else None,
-        read_robustness(robustness) if robustness else None,
-        pd.concat([read_operators(path) for path in operators], ignore_index=True) if operators else None,
+        report=read_report(report),
+        comparisons=read_comparisons(comparisons),
+        histories=pd.concat([read_history(path) for path in histories], ignore_index=True),
+        predictions=evaluated,
+        timings=[table for table, _ in tables],
+        hosts=[host for _, host in tables],
+        test=split,
+        summary=read_summary(summary),
+        config=_read_config(config),
+        recommendations=read_recommendations(recommendation),
+        scenarios=read_scenarios(scenarios) if scenarios else None,
+        robustness=read_robustness(robustness) if robustness else None,
+        operators=pd.concat([read_operators(path) for path in operators], ignore_index=True) if operators else None,
     )
 
 
