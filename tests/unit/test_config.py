@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from resbench import config as configuration
 from resbench.benchmark.presets import LATENCY_PRESETS
 from resbench.cli import app
+from resbench.common.errors import installing
 from resbench.common.variants import variant_names
 from resbench.config import Configuration, choice
 from resbench.data.datasets import DATASETS
@@ -154,7 +155,7 @@ def test_what_is_missing_here_is_a_line_for_each_key(monkeypatch: pytest.MonkeyP
     benchmark = {"providers": ["cpu", {"name": "cuda"}], "skip_unavailable": False, "scenarios": "smoke"}
     assert configuration.missing_here(benchmark) == [
         "config: benchmark.providers: cuda: no NVIDIA GPU here",
-        "config: benchmark.scenarios: install the extra `scenarios` (LoadGen), or set null",
+        f"config: benchmark.scenarios: LoadGen is not installed; {installing('scenarios')}",
     ]
     assert configuration.missing_here(benchmark | {"skip_unavailable": True, "scenarios": None}) == []
 

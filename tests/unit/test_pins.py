@@ -78,6 +78,14 @@ def test_every_extra_that_a_message_names_is_there() -> None:
     assert set(EXTRAS.values()) <= set(extras)
 
 
+def test_nobody_is_told_to_install_resbench_from_a_package_index() -> None:
+    """It is on none: from a checkout, or from its repository."""
+    texts = [*ROOT.glob("workflow/**/*.py"), *ROOT.glob("docs/*.md"), ROOT / "README.md"]
+    told = [line for path in texts for line in path.read_text().splitlines() if re.search(r"install '?resbench", line)]
+    assert [line for line in told if "@ git+" not in line] == []
+    assert told
+
+
 def test_only_the_gpu_lock_brings_cuda() -> None:
     cuda = [{name for name in pins(lock) if re.search("nvidia|cuda|cudnn|tensorrt", name)} for lock in LOCKS]
     assert cuda[0] == set()

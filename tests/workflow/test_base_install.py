@@ -64,7 +64,10 @@ def test_what_measures_and_reports_runs_in_the_base_install(spoiled: Tree, hidde
 def test_a_command_that_needs_more_names_the_extra(spoiled: Tree, hidden: Path) -> None:
     result = run(spoiled.folder, hidden, "resbench variants")
     assert result.returncode == 1
-    assert re.fullmatch(r"resbench: error: \w+ is not installed; run pip install 'resbench\[train\]'\n", result.stderr)
+    assert re.fullmatch(
+        r"resbench: error: \w+ is not installed; run pip install '\.\[train\]' in a checkout of resbench\n",
+        result.stderr,
+    )
 
 
 @pytest.mark.skipif(not BASE, reason="BASE_PYTHON names no environment with the base install")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from resbench.cli import benchmark, data, deploy, networks, report, results
-from resbench.common.errors import ResbenchError
+from resbench.common.errors import ResbenchError, installing
 from resbench.common.progress import say
 
 # In the order of `resbench --help`.
@@ -73,5 +73,5 @@ def main() -> Any:
         extra = EXTRAS.get((error.name or "").partition(".")[0])
         if debug or extra is None:
             raise
-        say(f"resbench: error: {error.name} is not installed; run pip install 'resbench[{extra}]'")
+        say(f"resbench: error: {error.name} is not installed; {installing(extra)}")
         sys.exit(1)

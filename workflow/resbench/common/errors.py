@@ -10,6 +10,18 @@ class ResbenchError(Exception):
     """
 
 
+def installing(extra: str) -> str:
+    """Return how an optional dependency is installed: from a checkout, since no package index has resbench.
+
+    Args:
+        extra: Its name in pyproject.toml.
+
+    Returns:
+        The end of a message.
+    """
+    return f"run pip install '.[{extra}]' in a checkout of resbench"
+
+
 def one_line(error: BaseException) -> str:
     """Return a library's error message as one line.
 

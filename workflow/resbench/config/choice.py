@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 from typing import Any
 
+from resbench.common.errors import installing
 from resbench.common.modules import run_module
 from resbench.config.model import option_text
 from resbench.runtime.providers import PROVIDERS
@@ -47,7 +48,7 @@ def missing_here(benchmark: dict[str, Any]) -> list[str]:
         if reason := _unavailable(name):
             lines.append(f"config: benchmark.providers: {name}: {reason}")
     if benchmark["scenarios"] and not find_spec("mlperf_loadgen"):
-        lines.append("config: benchmark.scenarios: install the extra `scenarios` (LoadGen), or set null")
+        lines.append(f"config: benchmark.scenarios: LoadGen is not installed; {installing('scenarios')}")
     return lines
 
 

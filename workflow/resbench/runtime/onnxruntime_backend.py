@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from resbench.common.errors import one_line
+from resbench.common.errors import installing, one_line
 from resbench.common.system import has_nvidia_gpu
 from resbench.runtime.backend import Backend, LoadError, Runtime, Session, Tensor
 from resbench.runtime.providers import Provider
@@ -92,7 +92,7 @@ class OnnxRuntimeBackend:
                 "run on a GPU machine, or use --provider cpu"
             )
         if provider.native_name not in ort.get_available_providers():
-            return f"this build of onnxruntime lacks it; install resbench[{provider.extra}]"
+            return f"this build of onnxruntime lacks it; {installing(provider.extra)}"
         return None
 
     def open(self, model: Path, provider: Provider, threads: int, options: Mapping[str, str]) -> Session:

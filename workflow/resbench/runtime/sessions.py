@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resbench import IMAGE_SHAPE
-from resbench.common.errors import ResbenchError, one_line
+from resbench.common.errors import ResbenchError, installing, one_line
 from resbench.common.progress import Progress
 from resbench.common.system import available_cores
 from resbench.runtime.backend import LoadError, Session, Tensor, load_backend
@@ -54,7 +54,7 @@ def missing(provider: str) -> str | None:
     try:
         return load_backend(record).unavailable(record)
     except ImportError:
-        return f"its runtime is not installed; install resbench[{record.extra or 'cpu'}]"
+        return f"its runtime is not installed; {installing(record.extra or 'cpu')}"
 
 
 def check_provider(provider: str, options: Mapping[str, str] | None = None) -> None:
@@ -109,7 +109,7 @@ def _refusal(record: Provider, error: LoadError, *, given: bool) -> str:
         options = ", and check the values of --provider-option" if given else ""
         name = load_backend(record).runtime().name
         return f"not a model that loads in {name} ({error}); make it with `resbench export`{options}"
-    return f"does not run on {record.name} ({error}); install resbench[{record.extra}], or use --provider cpu"
+    return f"does not run on {record.name} ({error}); {installing(record.extra)}, or use --provider cpu"
 
 
 def provider_share(nodes: dict[str, int], provider: str) -> float:
