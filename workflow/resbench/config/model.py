@@ -229,7 +229,7 @@ class Pathvars(Section):
     """Where files go."""
 
     results: Folder = "results"
-    """folder of all outputs"""
+    """folder of all outputs; each experiment needs one of its own"""
     logs: Folder = "logs"
     """folder of the jobs' logs"""
     benchmarks: Folder = "benchmarks"
