@@ -15,8 +15,8 @@ from resbench.data.digits import write_digits_archive
 from resbench.data.pictures import read_image
 from resbench.data.store import Split, load_split, save_split
 from resbench.deploy.bundle import write_bundle
+from resbench.report.collate import ReportFiles, collate_report
 from resbench.report.recommendation import Deployment
-from resbench.report.table import ReportFiles, collate_report
 
 IMAGES = 32
 PICTURE = "photo.png"

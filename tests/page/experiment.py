@@ -11,8 +11,8 @@ from resbench.benchmark.columns import SAMPLE_COLUMNS, SCENARIO_COLUMNS
 from resbench.benchmark.predictions import Predictions
 from resbench.data.datasets import DATASETS
 from resbench.data.store import Split, save_split
+from resbench.report.collate import ReportFiles, collate_report
 from resbench.report.html.page_inputs import PageInputs, read_page_inputs
-from resbench.report.table import ReportFiles, collate_report
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 SETTINGS = [(1, 1), (32, 1)]

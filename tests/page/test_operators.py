@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 from experiment import Experiment
 from resbench.common.errors import ResbenchError
-from resbench.report.html.operator_view import LAYERS, operator_tables
 from resbench.report.html.page import write_page
+from resbench.report.operator_tables import LAYERS, operator_tables
 from resbench.report.stage_files import read_operators
 
 COLUMNS = "model,variant,seed,precision,provider,batch_size,threads,layer,operator,share"

@@ -13,7 +13,7 @@ import pytest
 from experiment import CALLS, ENVIRONMENT, HOST, ROUNDS, SETTINGS, SPEED, Experiment
 from PIL import Image
 from resbench.common.errors import ResbenchError
-from resbench.report.compared import ACCURACY, LATENCY, PRECISION, PUBLISHED, comparison_tables
+from resbench.report.comparison_tables import ACCURACY, LATENCY, PRECISION, PUBLISHED, comparison_tables
 from resbench.report.environments import environments
 from resbench.report.html.figures import pareto
 from resbench.report.html.page import write_page

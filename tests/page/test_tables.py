@@ -9,11 +9,11 @@ from experiment import CALLS, ENVIRONMENT, ROUNDS, Experiment
 from resbench.common.errors import ResbenchError
 from resbench.report.environments import Environment, environments
 from resbench.report.html.page import write_page
-from resbench.report.html.scenario_view import scenario_views
-from resbench.report.latencies import latency_table
-from resbench.report.measured import measured_table
+from resbench.report.latency_table import latency_table
+from resbench.report.main_table import main_table
 from resbench.report.prose import UNPAIRED, describe_corruptions
 from resbench.report.robustness import read_robustness, write_robustness
+from resbench.report.scenario_tables import scenario_tables
 
 
 def lines(table, row=0):
@@ -40,24 +40,24 @@ def test_intervals_and_published_values_stand_under_the_measured_ones(host):
         latency_p50_ms=17.04,
     )
     rows = rows.assign(latency_p50_low_ms=17.03, latency_p50_high_ms=17.04)
-    found = lines(measured_table(rows, "here", [], published=True))
+    found = lines(main_table(rows, "here", [], published=True))
     assert found["Accuracy"] == ["72.00", "70.10 – 74.40", "SD 1.50", "published 63.88"]
     assert found["Loss"] == ["0.9000", "published 1.4769"]
     assert found["p50"] == ["17.0", "17.0"]
     assert "Threads" not in found  # one number: the caption has it
-    found = lines(measured_table(rows.assign(accuracy_low=np.nan), "here", [], published=False))
+    found = lines(main_table(rows.assign(accuracy_low=np.nan), "here", [], published=False))
     assert (found["Accuracy"], found["Loss"]) == (["72.00", "SD 1.50"], ["0.9000"])
 
 
 def test_the_recommendation_comes_first(host):
-    table = measured_table(host.rows, "here", [("pool", "int8", 32, 1)], published=True)
+    table = main_table(host.rows, "here", [("pool", "int8", 32, 1)], published=True)
     assert [row.chosen for row in table.rows] == [True] + [False] * 11
     assert [lines(table)[title][0] for title in ("Variant", "Precision", "Batch")] == ["pool", "int8", "32"]
     assert [lines(table, n)["Variant"][0] for n in (1, 3, 5)] == ["basic", "pool", "bottleneck"]
 
 
 def test_agreement_names_what_it_is_with(host):
-    table = measured_table(host.rows, "here", [], published=False)
+    table = main_table(host.rows, "here", [], published=False)
     found = {lines(table, n)["Precision"][0]: lines(table, n)["Agreement"] for n in range(len(table.rows))}
     assert found["fp32"] == ["100.00", "with Keras", "max. 3.0\u00a0×\u00a010⁻⁷"]
     assert found["int8"][1] == "with fp32"
@@ -100,7 +100,7 @@ def test_few_calls_leave_dashes_and_untimed_models_no_row(host):
 
 def test_scenarios_are_shown_next_to_resbench_s_p90(experiment: Experiment):
     inputs = experiment.inputs()
-    (view,) = scenario_views(inputs.scenarios, inputs.report)
+    (view,) = scenario_tables(inputs.scenarios, inputs.report)
     assert view.table.caption == f"LoadGen 6.0.17, preset smoke, with the CPU provider on {ENVIRONMENT}, on 1 thread"
     assert view.refusals == ["basic int8, Server: Reduce target QPS to improve latency."]
     ours = inputs.report.loc[0, "latency_p90_ms"]
@@ -118,17 +118,17 @@ def test_scenarios_are_shown_next_to_resbench_s_p90(experiment: Experiment):
 def test_scenarios_of_another_place_are_not_compared_and_gaps_are_dashes(experiment: Experiment):
     inputs = experiment.inputs()
     for elsewhere in ({"host": "another"}, {"threads": 2.0}, {"provider": "cuda"}):
-        (view,) = scenario_views(inputs.scenarios.assign(**elsewhere), inputs.report)
+        (view,) = scenario_tables(inputs.scenarios.assign(**elsewhere), inputs.report)
         assert lines(view.table)["resbench's p90"] == ["–"]
     only = inputs.scenarios[inputs.scenarios["scenario"] == "Offline"]
-    (view,) = scenario_views(only, inputs.report)
+    (view,) = scenario_tables(only, inputs.report)
     assert (lines(view.table)["SingleStream"], lines(view.table)["Server"]) == (["–"], ["–"])
     assert len(lines(view.table)["resbench's p90"]) == 1
     seeds = pd.concat([inputs.scenarios, inputs.scenarios.assign(seed="1")])
-    (view,) = scenario_views(seeds, inputs.report)
+    (view,) = scenario_tables(seeds, inputs.report)
     assert [lines(view.table, n)["Seed"] for n in (0, 6)] == [["0"], ["1"]]
     both = pd.concat([inputs.scenarios, inputs.scenarios.assign(preset="mlperf")])
-    assert [view.table.caption.split(", ")[1] for view in scenario_views(both, inputs.report)] == [
+    assert [view.table.caption.split(", ")[1] for view in scenario_tables(both, inputs.report)] == [
         "preset smoke",
         "preset mlperf",
     ]

@@ -18,11 +18,11 @@ from resbench.data.corruptions import corrupt_split
 from resbench.data.store import Split, load_split, save_split
 from resbench.deploy.bundle import write_bundle
 from resbench.export.metadata import read_metadata, write_metadata
+from resbench.report.collate import ReportFiles, collate_report
 from resbench.report.html.page import write_page
 from resbench.report.html.page_inputs import read_page_inputs
 from resbench.report.recommendation import Deployment
 from resbench.report.robustness import write_robustness
-from resbench.report.table import ReportFiles, collate_report
 from resbench.training.record import add_record
 from tiny_models import CLASSES, tiny_model
 

@@ -8,7 +8,7 @@ import pytest
 from resbench.benchmark.columns import SAMPLE_COLUMNS
 from resbench.common.errors import ResbenchError
 from resbench.data.datasets import DATASETS
-from resbench.report.table import ReportFiles, collate_report
+from resbench.report.collate import ReportFiles, collate_report
 
 LABELS = np.array([0, 1] * 50, np.uint8)
 PUBLISHED = {  # accuracy, loss, protocol, kind

@@ -74,7 +74,7 @@ STAGES = {
     "latency": Stage(("resbench.benchmark.latency",)),
     "profile": Stage(("resbench.benchmark.profile",)),
     "scenarios": Stage(("resbench.benchmark.scenarios",)),
-    "collate": Stage(("resbench.report.table",), ("report/templates/*",)),
+    "collate": Stage(("resbench.report.collate",), ("report/templates/*",)),
     "robustness": Stage(("resbench.report.robustness",)),
     "page": Stage(("resbench.report.html.page", "resbench.report.html.page_inputs"), ("report/html/templates/*",)),
     "bundle": Stage(("resbench.deploy.bundle",)),

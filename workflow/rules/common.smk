@@ -23,7 +23,7 @@ os.environ.setdefault("RESBENCH_VARIANTS", str(Path("variants").resolve()))  # n
 
 try:
     from resbench import config as configuration
-    from resbench.benchmark.elsewhere import measured_timings
+    from resbench.benchmark.measured_elsewhere import measured_timings
     from resbench.benchmark.presets import LATENCY_PRESETS
     from resbench.common.errors import ResbenchError
     from resbench.common.files import expand_home

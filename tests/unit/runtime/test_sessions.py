@@ -234,7 +234,7 @@ def test_output_that_is_no_probability_is_refused(tmp_path):
 NO_TENSORFLOW = """
 import sys
 from pathlib import Path
-import resbench.cli, resbench.benchmark.latency, resbench.benchmark.latency_worker, resbench.report.table
+import resbench.cli, resbench.benchmark.latency, resbench.benchmark.latency_worker, resbench.report.collate
 from resbench.benchmark.predictions import evaluate_model
 evaluate_model(Path("m.onnx"), Path("test.npz"), "cpu", Path("p.npz"), threads=1)
 print(sorted({"tensorflow", "keras", "tf2onnx", "jax", "torch"} & {*sys.modules}))

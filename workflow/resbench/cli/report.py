@@ -37,8 +37,8 @@ def collate(
     robustness: Robustness = None,
 ) -> None:
     """Collect all results in one table, compare the models and recommend one."""
+    from resbench.report.collate import ReportFiles, collate_report
     from resbench.report.recommendation import Deployment
-    from resbench.report.table import ReportFiles, collate_report
 
     timings = _timings(samples, host, measured)
     deployment = None
@@ -118,7 +118,7 @@ def page(
 
 
 def _timings(samples: list[Path], host: list[Path], measured: list[Path] | None) -> list[tuple[Path, Path]]:
-    from resbench.benchmark.elsewhere import measured_timings
+    from resbench.benchmark.measured_elsewhere import measured_timings
 
     if len(samples) != len(host):
         raise typer.BadParameter(

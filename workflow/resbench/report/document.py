@@ -9,11 +9,11 @@ import pandas as pd
 
 from resbench.data.datasets import titled
 from resbench.report.caveats import Caveat, caveats
-from resbench.report.compared import comparison_tables
+from resbench.report.comparison_tables import comparison_tables
 from resbench.report.environments import Environment, environments
 from resbench.report.format import span
-from resbench.report.latencies import latency_table
-from resbench.report.measured import measured_table
+from resbench.report.latency_table import latency_table
+from resbench.report.main_table import main_table
 from resbench.report.recommendation import Recommendations
 from resbench.report.robustness_tables import robustness_tables
 from resbench.report.tables import Heading, Table
@@ -124,7 +124,7 @@ def build_document(
 
 def _measured(place: Environment, published: bool) -> Table:
     chosen = {(*one.choice.key, *setting) for setting, one in place.recommendations.items()}
-    return measured_table(place.rows, place.description, chosen, published=published)
+    return main_table(place.rows, place.description, chosen, published=published)
 
 
 def _host(host: dict[str, Any]) -> Host:

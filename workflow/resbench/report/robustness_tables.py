@@ -8,7 +8,7 @@ from resbench.benchmark.predictions import MAIN_TEST_SET
 from resbench.data.corruptions import CORRUPTIONS
 from resbench.report.columns import COLUMNS as REPORT_COLUMNS
 from resbench.report.format import between, percent, points
-from resbench.report.measured import HEADINGS
+from resbench.report.main_table import HEADINGS
 from resbench.report.prose import provider_title
 from resbench.report.tables import BLANK, Cell, Heading, Row, Table, text_cell
 

@@ -12,8 +12,8 @@ from typing import Any
 from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import CHECKSUMS
 from resbench.data.datasets import NOT_VERIFIED
+from resbench.report.collate import ReportFiles, collate_report
 from resbench.report.recommendation import Deployment, read_recommendations
-from resbench.report.table import ReportFiles, collate_report
 from resbench.verify.faults import Fault, first, read
 
 ROBUSTNESS = "robustness.csv"  # a source of report.md, where there are further test sets

@@ -15,11 +15,11 @@ from resbench.report import format, prose
 from resbench.report.document import Document, build_document
 from resbench.report.environments import Environment
 from resbench.report.html.mistakes import confusions, data_uri, wrong_everywhere
-from resbench.report.html.operator_view import operator_tables
 from resbench.report.html.page_figures import page_figures
 from resbench.report.html.page_inputs import PageInputs
 from resbench.report.html.rendering import Figure, chart_library, chart_library_name, write_figures
-from resbench.report.html.scenario_view import scenario_views
+from resbench.report.operator_tables import operator_tables
+from resbench.report.scenario_tables import scenario_tables
 
 PAIRS, EXAMPLES = 6, 4  # pairs of classes that are confused most, and images of each
 MISTAKES = 24  # images that no model gets right
@@ -109,7 +109,7 @@ def render(inputs: PageInputs, document: Document, drawn: dict[str, list[Figure]
         # Only these two scripts may run and nothing may be fetched, whatever a file of results contains.
         script_hashes=[script_hash(library), script_hash(code)],
         document=document,
-        scenarios=[] if inputs.scenarios is None else scenario_views(inputs.scenarios, inputs.report),
+        scenarios=[] if inputs.scenarios is None else scenario_tables(inputs.scenarios, inputs.report),
         operators=[] if inputs.operators is None else operator_tables(inputs.operators),
         figures=drawn,
         specs={figure.name: figure.spec for group in drawn.values() for figure in group},

@@ -8,8 +8,8 @@ import pytest
 from report_files import LABELS, calls, rows_of
 from resbench.benchmark.columns import SAMPLE_COLUMNS
 from resbench.data.datasets import DATASETS
+from resbench.report.collate import ReportFiles, collate_report
 from resbench.report.columns import REPORT_COLUMNS
-from resbench.report.table import ReportFiles, collate_report
 from resbench.statistics.latency import FEWEST_FOR_P90, FEWEST_FOR_P99
 from scipy.stats import binom
 

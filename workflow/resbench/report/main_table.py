@@ -12,7 +12,7 @@ from resbench.report.tables import BLANK, Cell, Heading, Row, Table
 HEADINGS = {name: Heading(one.title, one.unit, one.meaning, is_text=name in TEXTS) for name, one in SHOWN.items()}
 
 
-def measured_table(
+def main_table(
     rows: pd.DataFrame, place: str, chosen: Collection[tuple[str, str, float, float]], *, published: bool
 ) -> Table:
     """Return the main table; columns that have no value, or the same value in all rows, are left out.

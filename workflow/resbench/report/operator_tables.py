@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from resbench.report.format import counted, percent, significant
-from resbench.report.measured import HEADINGS
+from resbench.report.main_table import HEADINGS
 from resbench.report.prose import provider_title, setting_text
 from resbench.report.tables import BLANK, Cell, Heading, Row, Table, text_cell
 

@@ -1,7 +1,7 @@
 """A folder of `resbench measure` gives the samples and the host of each provider."""
 
 import pytest
-from resbench.benchmark.elsewhere import measured_timings
+from resbench.benchmark.measured_elsewhere import measured_timings
 from resbench.common.errors import ResbenchError
 
 

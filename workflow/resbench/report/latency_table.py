@@ -2,7 +2,7 @@
 
 from resbench.report.environments import Environment
 from resbench.report.format import between, counted, significant
-from resbench.report.measured import HEADINGS
+from resbench.report.main_table import HEADINGS
 from resbench.report.tables import BLANK, Cell, Heading, Row, Table
 from resbench.statistics.latency import (
     FEWEST_FOR_P90,

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from resbench.report.format import change, counted, significant, span
-from resbench.report.measured import HEADINGS
+from resbench.report.main_table import HEADINGS
 from resbench.report.prose import provider_title
 from resbench.report.tables import BLANK, Cell, Heading, Row, Table, text_cell
 
@@ -25,20 +25,20 @@ class Scenarios(NamedTuple):
     refusals: list[str]
 
 
-def scenario_views(scenarios: pd.DataFrame, report: pd.DataFrame) -> list[Scenarios]:
-    """Return one view for each provider, host and number of threads that models ran on.
+def scenario_tables(scenarios: pd.DataFrame, report: pd.DataFrame) -> list[Scenarios]:
+    """Return the figures of each provider, host and number of threads that models ran on.
 
     Args:
         scenarios: Rows of scenarios.csv, no two of the same model, place and scenario.
         report: Rows of report.csv, whose p90 of single images is shown where it is of the same place.
 
     Returns:
-        The views.
+        The figures, one table each.
     """
-    return [_view(runs, report) for _, runs in scenarios.groupby(PLACE, sort=False)]
+    return [_table(runs, report) for _, runs in scenarios.groupby(PLACE, sort=False)]
 
 
-def _view(runs: pd.DataFrame, report: pd.DataFrame) -> Scenarios:
+def _table(runs: pd.DataFrame, report: pd.DataFrame) -> Scenarios:
     place = runs.iloc[0]
     caption = (
         f"LoadGen {place['loadgen']}, preset {place['preset']}, with the {provider_title(place['provider'])} provider "
