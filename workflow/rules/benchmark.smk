@@ -63,7 +63,7 @@ rule latency:
         ),
         options=lambda wildcards: provider_arguments([wildcards.provider]),
         predictions=repeated_arguments("predictions"),
-        notes=[argument for line in SKIPPED for argument in ("--note", line)],
+        notes=each("--note", SKIPPED),
     shell:
         r"""
         resbench latency {input.models:q} --data {input.test:q} --provider {wildcards.provider} \
@@ -74,16 +74,16 @@ rule latency:
 
 
 rule profile:
-    """Profile the models that are timed, in other processes than those that time them."""
+    """Profile the models that are timed, on the CPU, where ONNX Runtime's profiler runs, and in other processes."""
     input:
-        models=lambda wildcards: timed("<results>/onnx/{variant}/seed{seed}/{precision}.onnx", wildcards.provider),
+        models=timed("<results>/onnx/{variant}/seed{seed}/{precision}.onnx", BASE_PROVIDER.name),
         test="<results>/data/test.npz",
     output:
-        "<results>/profile/{provider}/operators.csv",
+        f"<results>/profile/{BASE_PROVIDER.name}/operators.csv",
     log:
-        "<logs>/profile/{provider}.log",
+        f"<logs>/profile/{BASE_PROVIDER.name}.log",
     benchmark:
-        "<benchmarks>/profile/{provider}.tsv"
+        f"<benchmarks>/profile/{BASE_PROVIDER.name}.tsv"
     conda:
         "../envs/resbench.yaml"
     threads: workflow.resource_settings.cores or config["benchmark"]["threads"][0]
@@ -133,7 +133,7 @@ rule scenarios:
         threads=config["benchmark"]["threads"][0],
         batch_size=max(config["benchmark"]["batch_sizes"]),
         p99_ms=config["benchmark"]["server_p99_ms"],
-        providers=[argument for name in config["benchmark"]["providers"] for argument in ("--provider", name)],
+        providers=each("--provider", config["benchmark"]["providers"]),
         options=provider_arguments(PROVIDER_OPTIONS),
     shell:
         r"""

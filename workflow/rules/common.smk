@@ -85,6 +85,9 @@ try:
     ]
 except ResbenchError as error:
     sys.exit(f"config: benchmark.measured_elsewhere: {error}")
+MEASURED = config["benchmark"]["providers"]
+SAMPLES = [f"<results>/latency/{name}/samples.csv" for name in MEASURED] + [samples for samples, _ in ELSEWHERE]
+HOSTS = [f"<results>/latency/{name}/host.json" for name in MEASURED] + [host for _, host in ELSEWHERE]
 
 
 wildcard_constraints:
@@ -121,7 +124,10 @@ def require_measurable():
 
 @functools.cache  # and only when a training is planned: each job parses the workflow again
 def training_cards():
-    """Return the number of GPUs of a training: 1 where the profile says that nodes have one, or this machine has one."""
+    """Return the number of GPUs of a training: 1 where the profile says that nodes have one, or this machine has one.
+
+    It is asked for just before the first training, so here a run ends that could not measure what it trains.
+    """
     require_measurable()
     of_nodes = (workflow.resource_settings.default_resources or {}).get("gpu_nodes")
     if config["training"]["device"] != "auto":
@@ -167,23 +173,24 @@ def arguments(settings, *names, defaults=None):
     return given
 
 
+def each(option, values):
+    """Return command-line arguments: each value after the option."""
+    return [argument for value in values for argument in (option, value)]
+
+
 def repeated_arguments(option):
     """Return the function that gives all inputs of a name as command-line arguments, each after its option."""
 
     def of_inputs(wildcards, input):
-        return [argument for path in getattr(input, option) for argument in (f"--{option}", path)]
+        return each(f"--{option}", getattr(input, option))
 
     return of_inputs
 
 
 def provider_arguments(providers):
     """Return command-line arguments for the options of providers."""
-    return [
-        argument
-        for provider in providers
-        for name, value in PROVIDER_OPTIONS.get(provider, {}).items()
-        for argument in ("--provider-option", f"{provider}.{name}={value}")
-    ]
+    options = [(provider, *option) for provider in providers for option in PROVIDER_OPTIONS.get(provider, {}).items()]
+    return each("--provider-option", [f"{provider}.{name}={value}" for provider, name, value in options])
 
 
 def timed(path, provider):
@@ -195,10 +202,6 @@ def timed(path, provider):
         precision=precisions_on(provider),
         provider=provider,
     )
-
-
-# ONNX Runtime's profiler runs on the CPU, whatever the measured providers.
-PROFILED = [BASE_PROVIDER.name] if config["benchmark"]["profile"] else []
 
 
 def all_predictions(ending=".npz"):

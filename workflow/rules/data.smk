@@ -41,9 +41,9 @@ rule download:
         sha256=SHA256 or "none",
         # The user's own file or folder may change. (Snakemake detects no change in a function of the outputs.)
         content=lambda wildcards: SHA256 or local_content(),
-        sources=lambda wildcards, input: [
-            argument for source in SOURCES for argument in ("--source", input.digits if source == "digits" else source)
-        ],
+        sources=lambda wildcards, input: each(
+            "--source", [input.digits if source == "digits" else source for source in SOURCES]
+        ),
     shell:
         r"""
         resbench download {output.archive:q} --sha256 {params.sha256:q} {params.sources:q} \

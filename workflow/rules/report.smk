@@ -8,10 +8,8 @@ rule collate:
             seed=config["seeds"],
         ),
         predictions=all_predictions(),
-        samples=expand("<results>/latency/{provider}/samples.csv", provider=config["benchmark"]["providers"])
-        + [pair[0] for pair in ELSEWHERE],
-        host=expand("<results>/latency/{provider}/host.json", provider=config["benchmark"]["providers"])
-        + [pair[1] for pair in ELSEWHERE],
+        samples=SAMPLES,
+        host=HOSTS,
         robustness=["<results>/robustness.csv"] if TEST_SETS else [],
     output:
         report=report(
@@ -68,13 +66,11 @@ rule page:
             seed=config["seeds"],
         ),
         predictions=all_predictions(),
-        samples=expand("<results>/latency/{provider}/samples.csv", provider=config["benchmark"]["providers"])
-        + [pair[0] for pair in ELSEWHERE],
-        host=expand("<results>/latency/{provider}/host.json", provider=config["benchmark"]["providers"])
-        + [pair[1] for pair in ELSEWHERE],
+        samples=SAMPLES,
+        host=HOSTS,
         scenarios=["<results>/scenarios.csv"] if config["benchmark"]["scenarios"] else [],
         robustness=["<results>/robustness.csv"] if TEST_SETS else [],
-        operators=expand("<results>/profile/{provider}/operators.csv", provider=PROFILED),
+        operators=[f"<results>/profile/{BASE_PROVIDER.name}/operators.csv"] if config["benchmark"]["profile"] else [],
         test="<results>/data/test.npz",
         summary="<results>/data/summary.json",
     output:

@@ -1,3 +1,9 @@
+TEST_SET_FILES = [
+    *expand("<results>/data/test_sets/{test_set}.npz", test_set=EXTRA_TEST_SETS),
+    *expand("<results>/data/corrupted/{test_set}.npz", test_set=CORRUPTED_TEST_SETS),
+]
+
+
 localrules:
     extraset,
 
@@ -50,7 +56,7 @@ if CORRUPTED_TEST_SETS:
             mem_mb=2000,
         params:
             code=code_digest("corrupt"),
-            outputs=lambda wildcards, output: [argument for path in output for argument in ("--output", path)],
+            outputs=lambda wildcards, output: each("--output", output),
         shell:
             "resbench corrupt --data {input.test:q} {params.outputs:q} 2>{log:q}"
 
@@ -59,10 +65,7 @@ rule evaluate_test_sets:
     """Run a model over all further test sets and write its predictions."""
     input:
         model="<results>/onnx/{variant}/seed{seed}/{precision}.onnx",
-        data=[
-            *expand("<results>/data/test_sets/{test_set}.npz", test_set=EXTRA_TEST_SETS),
-            *expand("<results>/data/corrupted/{test_set}.npz", test_set=CORRUPTED_TEST_SETS),
-        ],
+        data=TEST_SET_FILES,
     output:
         predictions=expand(
             "<results>/predictions/{{variant}}/seed{{seed}}/{{precision}}-{{provider}}/{test_set}.npz",
@@ -83,9 +86,7 @@ rule evaluate_test_sets:
         code=lambda wildcards: code_digest("evaluate", providers=(wildcards.provider,)),
         options=lambda wildcards: provider_arguments([wildcards.provider]),
         data=repeated_arguments("data"),
-        predictions=lambda wildcards, output: [
-            argument for path in output.predictions for argument in ("--predictions", path)
-        ],
+        predictions=lambda wildcards, output: each("--predictions", output.predictions),
     shell:
         r"""
         resbench evaluate {input.model:q} {params.data:q} --provider {wildcards.provider} {params.options:q} \
@@ -96,10 +97,7 @@ rule evaluate_test_sets:
 rule robustness:
     """Collect the accuracy of every model on further test sets."""
     input:
-        data=[
-            *expand("<results>/data/test_sets/{test_set}.npz", test_set=EXTRA_TEST_SETS),
-            *expand("<results>/data/corrupted/{test_set}.npz", test_set=CORRUPTED_TEST_SETS),
-        ],
+        data=TEST_SET_FILES,
         predictions=lambda wildcards: [
             *all_predictions(),
             *[path for test_set in TEST_SETS for path in all_predictions(f"/{test_set}.npz")],
