@@ -122,6 +122,14 @@ TAMPERED = {
         edit("data/source.json", "photos", "pictures"),
         "data/source.json: names another source or",
     ),
+    "a source that is a list": (
+        lambda folder: (folder / "data/source.json").write_text("[]"),
+        "data/source.json: not what `resbench download --record` writes",
+    ),
+    "a parity file that is a text": (
+        lambda folder: (folder / "onnx/pool/seed0/parity.json").write_text('"pool"'),
+        "onnx/pool/seed0/parity.json: not what `resbench export --parity` writes",
+    ),
     "the contact sheet": (
         lambda folder: ImageOps.invert(Image.open(folder / "data/samples.png")).save(folder / "data/samples.png"),
         "data/samples.png: does not show the images of data/train.npz",

@@ -127,10 +127,9 @@ def _require_check(variant: str, checked: Path | None) -> None:
     Which other precisions will be made is not known then; `resbench check` says whether they can be.
     """
     if checked:
-        from resbench.common.files import read_json
+        from resbench.common.files import read_object
 
-        figures = read_json(checked)
-        if not isinstance(figures, dict) or figures.get("variant") != variant:
+        if read_object(checked, f"check {variant} --figures").get("variant") != variant:
             raise ResbenchError(f"{checked}: not what `resbench check {variant} --figures` writes; check it again")
         return
     if failure := run_module("resbench", "check", variant, "--precision", FP32).message:

@@ -156,6 +156,25 @@ def read_json(path: Path) -> Any:
         ) from error
 
 
+def read_object(path: Path, command: str) -> dict[str, Any]:
+    """Read a JSON file whose content is an object.
+
+    Args:
+        path: The file.
+        command: The sub-command and option that write such a file, for the message: `export --parity`.
+
+    Returns:
+        The object.
+
+    Raises:
+        ResbenchError: It is not an object, or see `read_json`.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise ResbenchError(f"{path}: not what `resbench {command}` writes; run it again")
+    return content
+
+
 def _integer(text: str) -> int:
     value = int(text)
     if abs(value) > LARGEST_INTEGER:

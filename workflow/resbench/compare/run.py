@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from resbench.benchmark.predictions import load_predictions
 from resbench.common.errors import ResbenchError, one_line, printable
-from resbench.common.files import read_json
+from resbench.common.files import read_object
 from resbench.export.metadata import read_graph, read_metadata
-from resbench.report.inputs import TIMED_KEY, Key, read_timings, timed_calls_of
+from resbench.report.inputs import TIMED_KEY, Key, read_summary, read_timings, timed_calls_of
 from resbench.statistics.intervals import Hits
 from resbench.statistics.latency import round_minima
 
@@ -124,11 +124,11 @@ def read_run(folder: Path, name: Path | None = None) -> Run:
         minima=minima,
         hosts=hosts,
         parity={
-            (path.parents[1].name, path.parent.name.removeprefix("seed")): _json_object(path)
+            (path.parents[1].name, path.parent.name.removeprefix("seed")): read_object(path, "export --parity")
             for path in sorted(folder.glob("onnx/*/seed*/parity.json"))
         },
         calibrations=sorted({_calibration(path) for path in folder.glob("onnx/*/seed*/int8.onnx")}),
-        summary=_json_object(folder / "data/summary.json") if (folder / "data/summary.json").exists() else {},
+        summary=read_summary(folder / "data/summary.json") if (folder / "data/summary.json").exists() else {},
     )
 
 
@@ -234,10 +234,3 @@ def _without_host(key: Key) -> Key:
 
 def _by_round(calls: pd.DataFrame) -> dict[int, float]:
     return dict(zip(np.unique(calls["round"]).tolist(), round_minima(calls).tolist(), strict=True))
-
-
-def _json_object(path: Path) -> dict[str, Any]:
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise ResbenchError(f"{path}: no JSON object; run the stage that writes this file again")
-    return content

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resbench.common.errors import ResbenchError
-from resbench.common.files import atomic, read_json, sha256, write_json
+from resbench.common.files import atomic, read_object, sha256, write_json
 from resbench.data.archive import read_archive
 from resbench.data.origin import Origin
 from resbench.data.store import Split, write_arrays
@@ -68,8 +68,8 @@ def convert_archive(
 def _source(record: Path | None) -> str | None:
     if record is None:
         return None
-    content = read_json(record)
-    if not isinstance(content, dict) or not isinstance(content.get("source"), str):
+    content = read_object(record, "download --record")
+    if not isinstance(content.get("source"), str):
         raise ResbenchError(f"{record}: has no source; delete it and run `resbench download` again")
     return str(content["source"])
 

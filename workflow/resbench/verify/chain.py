@@ -1,6 +1,7 @@
 """Check the chain of hashes: data → trained model → fp32 graph → int8 and fp16 → predictions."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from PIL import Image
 
 from resbench.benchmark.predictions import load_predictions
 from resbench.common.errors import ResbenchError, one_line, printable
-from resbench.common.files import read_json, sha256
+from resbench.common.files import read_object, sha256
 from resbench.data.contact_sheet import contact_sheet
 from resbench.data.corruptions import parse_name
 from resbench.data.store import load_split
@@ -65,7 +66,7 @@ def check_chain(folder: Path) -> Iterator[Fault]:
         return
     yield from _check_data(folder / "data", summary)
     for parity in sorted(folder.glob("onnx/*/*/parity.json")):
-        facts = read(_read_facts, parity)
+        facts = read(partial(read_object, command="export --parity"), parity)
         if isinstance(facts, Fault):
             yield facts
             continue
@@ -92,7 +93,7 @@ def _check_data(data: Path, summary: dict[str, Any]) -> Iterator[Fault]:
             yield Fault(path, f"was changed or replaced: it has another hash than in {data / 'summary.json'} ({key})")
     source, sheet = data / "source.json", data / "samples.png"
     if source.is_file():
-        facts = read(_read_facts, source)
+        facts = read(partial(read_object, command="download --record"), source)
         if isinstance(facts, Fault):
             yield facts
         elif any(facts.get(key) != summary.get(key) for key in ("source", "sha256")):
@@ -186,13 +187,6 @@ def _check_owners(folder: Path) -> Iterator[Fault]:
             labels[images] = np.empty(0, np.uint8) if isinstance(split, Fault) else split.labels
         if len(labels[images]) and not np.array_equal(stored.labels, labels[images]):
             yield Fault(path, f"has other labels than {images}")
-
-
-def _read_facts(path: Path) -> dict[str, Any]:
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise ResbenchError(f"{path}: not what `resbench export --parity` writes")
-    return content
 
 
 def _read_metadata(path: Path) -> dict[str, str]:
