@@ -14,7 +14,7 @@ from resbench.benchmark.presets import LATENCY_PRESETS
 from resbench.cli import app
 from resbench.common.errors import installing
 from resbench.common.variants import variant_names
-from resbench.config import Configuration, choice
+from resbench.config import Configuration, available_providers
 from resbench.data.datasets import DATASETS
 from resbench.export.precisions import CALIBRATION_METHODS
 from resbench.runtime.providers import PROVIDERS
@@ -142,7 +142,7 @@ def test_providers_are_chosen_with_their_options_as_texts() -> None:
 
 
 def test_an_unavailable_provider_is_left_out_only_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "_unavailable", lambda name: "" if name == "cpu" else "no NVIDIA GPU here")
+    monkeypatch.setattr(available_providers, "_unavailable", lambda name: "" if name == "cpu" else "no NVIDIA GPU here")
     entries = ["cuda", "cpu"]
     assert list(configuration.choose_providers({"providers": entries, "skip_unavailable": False})[0]) == entries
     chosen = configuration.choose_providers({"providers": entries, "skip_unavailable": True})
@@ -150,8 +150,8 @@ def test_an_unavailable_provider_is_left_out_only_on_request(monkeypatch: pytest
 
 
 def test_what_is_missing_here_is_a_line_for_each_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "_unavailable", lambda name: "" if name == "cpu" else "no NVIDIA GPU here")
-    monkeypatch.setattr(choice, "find_spec", lambda name: None)
+    monkeypatch.setattr(available_providers, "_unavailable", lambda name: "" if name == "cpu" else "no NVIDIA GPU here")
+    monkeypatch.setattr(available_providers, "find_spec", lambda name: None)
     benchmark = {"providers": ["cpu", {"name": "cuda"}], "skip_unavailable": False, "scenarios": "smoke"}
     assert configuration.missing_here(benchmark) == [
         "config: benchmark.providers: cuda: no NVIDIA GPU here",
