@@ -86,7 +86,7 @@ def test_what_does_not_belong_together_is_refused(run, tmp_path):
     model = run / "onnx/pool/seed0/fp32.onnx"
     alone = tiny_model(tmp_path / "alone.onnx", variant="alone")
     refused(tmp_path, [model, alone], r"alone\.onnx: not of the same test images")
-    refused(tmp_path, [tmp_path], "no results folder, bundle or .onnx file")
+    refused(tmp_path, [tmp_path], "not a results folder, bundle or .onnx file")
     refused(tmp_path, [run / "onnx/basic/seed1/fp16.onnx"], "none of the models is in fp32 or int8")
     refused(tmp_path, [model, model], "same variant, seed and precision")
     (run / "predictions/pool/seed0/fp32-cpu.npz").unlink()

@@ -179,7 +179,7 @@ def test_other_test_images_are_refused(old, tmp_path):
 
 
 def test_a_folder_without_predictions_is_refused(old, tmp_path):
-    with pytest.raises(ResbenchError, match="no results folder"):
+    with pytest.raises(ResbenchError, match="not a results folder"):
         read_run(tmp_path)
 
 

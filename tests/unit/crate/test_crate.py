@@ -197,7 +197,7 @@ def test_no_finished_run_is_one_line(tmp_path):
     done = invoke("pack", tmp_path, "-o", tmp_path / "run.crate.zip")
     assert done.exit_code == 1
     assert isinstance(done.exception, ResbenchError)
-    assert "is no finished run" in str(done.exception)
+    assert "is not a finished run" in str(done.exception)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -226,8 +226,8 @@ HOSTILE = {
     "a link": (link, "'latency' is a link or a special file"),
     "a path outside": (lambda archive: archive.writestr("../outside", ""), "'../outside' points outside the archive"),
     "an absolute path": (lambda archive: archive.writestr("/tmp/outside", ""), "points outside the archive"),
-    "a drive": (lambda archive: archive.writestr("C:/outside", ""), "holds a file whose name is no plain path"),
-    "a line break": (lambda archive: archive.writestr("a\nb", ""), "holds a file whose name is no plain path"),
+    "a drive": (lambda archive: archive.writestr("C:/outside", ""), "holds a file whose name is not a plain path"),
+    "a line break": (lambda archive: archive.writestr("a\nb", ""), "holds a file whose name is not a plain path"),
     "a bomb": (bomb, "unpacks to more than"),
     "a file twice": (twice, "holds SHA256SUMS twice"),
     "a file as a folder": (
@@ -261,7 +261,8 @@ def test_a_hostile_crate_is_one_line_and_leaves_nothing(kind, command, tmp_path,
 def test_another_file_is_one_line(content, tmp_path):
     path = tmp_path / "run.crate.zip"
     path.write_bytes(content)
-    with pytest.raises(ResbenchError, match=r"run\.crate\.zip: (no zip archive|ends too early)"), results_folder(path):
+    said = r"run\.crate\.zip: (not a zip archive|ends too early)"
+    with pytest.raises(ResbenchError, match=said), results_folder(path):
         pass
 
 

@@ -275,7 +275,7 @@ def test_a_foreign_model_gets_its_names_from_a_file(tmp_path, capsys):
     assert predict_images(model, [image], labels=tmp_path / "labels.txt")
     assert ": Schiff 100.0 %" in capsys.readouterr().out
     (tmp_path / "labels.txt").write_text("Katze\nHund\n")
-    with pytest.raises(ResbenchError, match=r"has 2 names, but the model has 3 classes; write one name a line"):
+    with pytest.raises(ResbenchError, match=r"has 2 names, but the model has 3 classes; write one name per line"):
         predict_images(model, [image], labels=tmp_path / "labels.txt")
     with pytest.raises(ResbenchError, match="cannot be read as text"):
         predict_images(model, [image], labels=image)

@@ -100,7 +100,7 @@ def test_outputs_are_probabilities_or_refused(outputs, fine):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("def build(classes:\n", r"broken\.py: line 1 is no Python"),
+        ("def build(classes:\n", r"broken\.py: line 1 is not Python"),
         ("import nothing_of_that_name\n", r"broken\.py: cannot be imported \(line 1: ModuleNotFoundError"),
         ("WIDTH = 3\n", r"broken\.py: has no function build\(classes\)"),
         ("def build(classes):\n    return 1 / 0\n", r"broken\.py: build\(10\) fails \(line 2: ZeroDivisionError"),

@@ -26,7 +26,7 @@ def test_a_valid_record_is_read_completely(tmp_path):
     [
         (b"[" * 200_000, "recursion"),
         (b" " * (MAX_RECORD + 1), "has more than"),
-        (b"[1]", "is no object"),
+        (b"[1]", "is not an object"),
         (b"{}", "has no valid 'variant'"),
         (b"\xff", "utf"),
         (b"", "Expecting value"),

@@ -265,7 +265,7 @@ ON_THE_PAGE = {
     "a script": (edit(PAGE, "</script>\n</body>", "alert(1)</script>\n</body>"), f"{PAGE}: its script is not"),
     "a script in the text": (edit(PAGE, "</main>", "<script>alert(1)</script></main>"), f"{PAGE}: line"),
     "a picture": (edit(PAGE, "base64,iVBORw0KGgo", "base64,iVBORw1KGgo"), f"{PAGE}: line"),
-    "no page": (lambda folder: (folder / PAGE).write_text("nothing"), f"{PAGE}: is no page that"),
+    "no page": (lambda folder: (folder / PAGE).write_text("nothing"), f"{PAGE}: is not a page that"),
     "a history": (edit_csv(HISTORY, 1, "loss", "1.0"), f"{PAGE}: chart learning-loss"),
     "a scenario": (edit_csv("scenarios.csv", 1, "p90_ms", "1"), f"{PAGE}: line"),
     "the configuration's epochs": (
@@ -276,7 +276,7 @@ ON_THE_PAGE = {
         edit(PAGE, "seeds:\n- 0\n", "seeds:\n- 1\n"),
         f"{PAGE}: its configuration has seeds [1]",
     ),
-    "another figure": (add("figures/more.svg"), "figures/more.svg: is no figure of the page"),
+    "another figure": (add("figures/more.svg"), "figures/more.svg: is not a figure of the page"),
 }
 
 
@@ -473,7 +473,7 @@ def test_aliases_in_the_page_s_configuration_are_not_expanded(run_page):
     levels = "".join(f"a{number}: &a{number} [*a{number - 1}, *a{number - 1}]\n" for number in range(1, 40))
     edit(PAGE, "seeds:\n- 0\n", f"seeds:\n- 0\na0: &a0 [x]\n{levels}")(run_page)
     (fault,) = check_page(run_page, list(read_checksums(run_page / "SHA256SUMS.page")), pytest.fail)
-    assert "its configuration is no YAML of a run (it has aliases" in str(fault)
+    assert "its configuration is not YAML of a run (it has aliases" in str(fault)
 
 
 def test_a_source_outside_of_the_folder_is_checked_too(run):
@@ -529,7 +529,7 @@ def test_a_bundle_s_hashes_cannot_lead_out_of_it(run):
 
 
 def test_no_finished_run_is_one_line(tmp_path):
-    with pytest.raises(ResbenchError, match="is no finished run"):
+    with pytest.raises(ResbenchError, match="is not a finished run"):
         faults(tmp_path)
 
 

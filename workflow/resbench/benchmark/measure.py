@@ -120,7 +120,9 @@ def find_sources(path: Path, provider: Provider) -> list[Source]:
         if in_results and in_results[0] == "onnx" and in_results[1].is_file():
             return [_of_results(model.parents[3], path, provider)]
         return [Source(path)]
-    raise ResbenchError(f"{path}: no results folder, bundle or .onnx file; name what `resbench export` or bundle wrote")
+    raise ResbenchError(
+        f"{path}: not a results folder, bundle or .onnx file; name what `resbench export` or bundle wrote"
+    )
 
 
 def _seed(folder: Path) -> int:

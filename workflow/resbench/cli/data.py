@@ -26,7 +26,9 @@ def download(
         list[str] | None,
         typer.Option(help="URL, file:// URL or path, tried in the order given.  Default: the dataset's."),
     ] = None,
-    record: Annotated[Path | None, typer.Option(help="File for the source that delivered, .json.")] = None,
+    record: Annotated[
+        Path | None, typer.Option(help="JSON file to write: the source that was used, and the archive's hash.")
+    ] = None,
     min_rate: Annotated[float, typer.Option(help="Leave a source that is slower than this, in kB/s.")] = 200.0,
     window: Annotated[float, typer.Option(help="Seconds over which the rate is measured.")] = 20.0,
 ) -> None:

@@ -76,7 +76,7 @@ def require_writable(path: Path) -> None:
         path: The file.
 
     Raises:
-        ResbenchError: The nearest of its folders that exists is no folder, or is read-only.
+        ResbenchError: The nearest of its folders that exists is not a folder, or is read-only.
     """
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir():

@@ -87,11 +87,12 @@ def read_run(folder: Path, name: Path | None = None) -> Run:
         The run.
 
     Raises:
-        ResbenchError: It is no results folder, a file of it is unreadable, or its predictions are of several test sets.
+        ResbenchError: It is not a results folder, a file of it is unreadable, or its predictions are of several test
+            sets.
     """
     paths = sorted(folder.glob("predictions/*/seed*/*.npz"))
     if not paths:
-        raise ResbenchError(f"{folder}: no results folder; it has no predictions/VARIANT/seedN/*.npz")
+        raise ResbenchError(f"{folder}: not a results folder; it has no predictions/VARIANT/seedN/*.npz")
     images = {
         f"{split} images": _arrays_digest(path)
         for split in ("train", "test")
@@ -177,7 +178,7 @@ def graph_digest(path: Path) -> str:
         64 hex digits.
 
     Raises:
-        ResbenchError: It is no ONNX file.
+        ResbenchError: It is not an ONNX file.
     """
     model = read_graph(path)
     del model.metadata_props[:]

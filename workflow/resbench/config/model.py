@@ -74,7 +74,7 @@ NOT_EMPTY = Field(min_length=1, json_schema_extra={"uniqueItems": True})
 PROTOCOL_TITLES = "; ".join(f"`{record.name}`: {record.summary}" for record in PROTOCOLS.values())
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
-Folder = Annotated[str, Matching("^[^<>{}]+$", "is no folder: it may not be empty nor hold < > { }")]
+Folder = Annotated[str, Matching("^[^<>{}]+$", "is not a folder name: it must not be empty or contain <, >, { or }")]
 # Variants are files instead of records: the JSON Schema has no list of them.
 Variant = Annotated[str, BeforeValidator(_variant)]
 Precision = Annotated[str, one_of(PRECISIONS)]
@@ -89,7 +89,7 @@ class Section(BaseModel):
 class ExtraTestSet(Section):
     """A further test set."""
 
-    name: Annotated[str, Matching("^[A-Za-z0-9][A-Za-z0-9_.-]*$", "is no name of letters, digits, points and dashes")]
+    name: Annotated[str, Matching("^[A-Za-z0-9][A-Za-z0-9_.-]*$", "may contain only letters, digits, '_', '.' and '-'")]
     path: Text
     labels: Text | None = None
 

@@ -36,12 +36,12 @@ def pack_results(
         author: Who ran it, such as `Ada Lovelace <https://orcid.org/0000-0000-0000-0000>`.
 
     Raises:
-        ResbenchError: The folder holds no finished run, a file is not the one that its checksums name, or one that the
-            crate needs is missing.
+        ResbenchError: The folder does not hold a finished run, a file is not the one that its checksums name, or one
+            that the crate needs is missing.
     """
     sums = sorted(results.glob(f"{CHECKSUMS}*"))
     if results / CHECKSUMS not in sums:
-        raise ResbenchError(f"{results / CHECKSUMS}: no such file; {results} is no finished run")
+        raise ResbenchError(f"{results / CHECKSUMS}: no such file; {results} is not a finished run")
     hosts = [host for path in sorted(results.glob("latency/*/host.json")) if isinstance(host := read_json(path), dict)]
     packages = {str(name) for host in hosts for name in _mapping(host.get("packages"))}
     lock = lock_file(packages)

@@ -30,8 +30,8 @@ def results_folder(path: Path) -> Iterator[Path]:
         The folder.
 
     Raises:
-        ResbenchError: A file is no crate, or is damaged or hostile: links, paths that lead outside, a name that occurs
-            twice, or more data than a crate can hold.
+        ResbenchError: A file is not a crate, or is damaged or hostile: links, paths that lead outside, a name that
+            occurs twice, or more data than a crate can hold.
     """
     if not path.is_file():
         yield path
@@ -49,7 +49,7 @@ def _unpack(path: Path, folder: Path) -> None:
     """Unpack a crate into an empty folder."""
     with path.open("rb") as stream:
         if stream.read(len(MAGIC)) != MAGIC:
-            raise ResbenchError(f"{path}: no zip archive; name a results folder, or what `resbench pack` wrote")
+            raise ResbenchError(f"{path}: not a zip archive; name a results folder, or what `resbench pack` wrote")
     try:
         for entry in zip_entries(path, Budget(max(SMALLEST, EXPANSION * path.stat().st_size))):
             target = _place(folder, entry.name)
@@ -71,5 +71,5 @@ def _place(folder: Path, name: str) -> Path:
     """Return where a member goes; its name leads nowhere else on any system."""
     parts = name.split("/")
     if not all(part and part == part.strip() and part.isprintable() and not set(part) & set("\\:") for part in parts):
-        raise ArchiveError(f"holds a file whose name is no plain path: {printable(ascii(name[:80]))}")
+        raise ArchiveError(f"holds a file whose name is not a plain path: {printable(ascii(name[:80]))}")
     return folder.joinpath(*parts)

@@ -138,7 +138,7 @@ def read_labels(path: Path, count: int) -> tuple[str, ...]:
         The names.
 
     Raises:
-        ResbenchError: The file is missing or no text, or does not name `count` classes.
+        ResbenchError: The file is missing or not text, or does not name `count` classes.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()  # Windows marks its texts
@@ -146,10 +146,12 @@ def read_labels(path: Path, count: int) -> tuple[str, ...]:
         raise ResbenchError(f"{path}: cannot be read as text ({one_line(error)})") from error
     names = tuple(line.strip() for line in lines)
     if len(names) != count:
-        raise ResbenchError(f"{path}: has {len(names)} names, but the model has {count} classes; write one name a line")
+        raise ResbenchError(
+            f"{path}: has {len(names)} names, but the model has {count} classes; write one name per line"
+        )
     for number, name in enumerate(names, 1):
         if not name or not name.isprintable():
-            raise ResbenchError(f"{path}: line {number} is empty or no text; write one name a line")
+            raise ResbenchError(f"{path}: line {number} is empty or not text; write one name per line")
     return names
 
 

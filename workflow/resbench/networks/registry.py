@@ -20,7 +20,10 @@ COUNTED = frozenset({"Conv2D", "DepthwiseConv2dNative", "MatMul", "BatchMatMulV2
 
 
 def variant(name: str) -> ModuleType:
-    """Return a variant's module: `build(classes)`, and optionally REFERENCE, a `Reference`.
+    """Return a variant's module: `build(classes)`, and optionally REFERENCE and WARM_UP.
+
+    REFERENCE is a `Reference`. WARM_UP is true where training must begin with a low learning rate, which protocols that
+    always do ignore.
 
     A variant in the user's folder may import modules from that folder.
 
@@ -40,7 +43,7 @@ def variant(name: str) -> ModuleType:
 
 
 def imported(name: str) -> ModuleType:
-    """Return the module of a variant's file, or of another file beside the variants.
+    """Return the module of a variant's file, or another module in a folder of variants.
 
     Args:
         name: Name of the file, without its suffix.
@@ -59,7 +62,7 @@ def imported(name: str) -> ModuleType:
     try:
         return importlib.import_module(f"resbench.networks.variants.{name}")
     except SyntaxError as error:
-        raise ResbenchError(f"{error.filename}: line {error.lineno} is no Python ({error.msg}); correct it") from error
+        raise ResbenchError(f"{error.filename}: line {error.lineno} is not Python ({error.msg}); correct it") from error
     except (Exception, SystemExit) as error:  # whatever the file does
         raise ResbenchError(f"{file}: cannot be imported ({describe_error(error, file)}); correct it") from error
 
@@ -89,7 +92,7 @@ def reference(name: str) -> Reference | None:
         The figures; None where there are none.
 
     Raises:
-        ResbenchError: There is no variant of that name, or its REFERENCE is no `Reference`.
+        ResbenchError: There is no variant of that name, or its REFERENCE is not a `Reference`.
     """
     module = variant(name)
     published = getattr(module, "REFERENCE", None)

@@ -31,7 +31,7 @@ from resbench.training.settings import POLICIES
 
 EXECUTION_SECONDS = 1.0  # how long one execution should take: progress and Ctrl-C wait for its end
 MOST_STEPS = 200  # in one execution
-EXPECTED = 10  # images of a class in a part of mixed images, of which by chance (e^-10) there are not none
+EXPECTED = 10  # a random part in which 10 images of a class are expected has none with probability e^-10
 HISTORY_COLUMNS = (
     "epoch",
     "loss",

@@ -51,7 +51,7 @@ def read_record(model_path: Path) -> dict[str, Any]:
                 raise ValueError(f"{RECORD} has more than {MAX_RECORD:,} bytes")
             record = json.loads(archive.read(RECORD))
         if not isinstance(record, dict):
-            raise ValueError(f"{RECORD} is no object")
+            raise ValueError(f"{RECORD} is not an object")
         wrong = [name for name, kinds in NEEDED.items() if type(record.get(name)) not in kinds]
         if wrong:
             raise ValueError(f"{RECORD} has no valid {wrong[0]!r}")

@@ -100,7 +100,7 @@ def _inputs(folder: Path, sources: list[str]) -> PageInputs:
             raise ValueError("it has aliases, which no page has")  # a few of them expand to gigabytes
         text = json.dumps(yaml.safe_load(configuration))
     except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise ResbenchError(f"its configuration is no YAML of a run ({one_line(error)})") from error
+        raise ResbenchError(f"its configuration is not YAML of a run ({one_line(error)})") from error
     return read_page_inputs(
         report=folder / "report.csv",
         comparisons=folder / "comparisons.csv",
@@ -126,7 +126,7 @@ def _parts(path: Path, text: str) -> Parts:
     head, _, scripts = text.partition(SPECS)
     found = scripts.split("</script>\n<script>")
     if len(found) < 3:
-        raise ResbenchError(f"{path}: is no page that `resbench page` of this version writes")
+        raise ResbenchError(f"{path}: is not a page that `resbench page` of this version writes")
     charts, library, code = found[0], "</script>\n<script>".join(found[1:-1]), found[-1]
     # The policy allows the scripts by their hashes; the scripts themselves are compared below.
     for script in (library, code.partition("</script>")[0]):
@@ -152,7 +152,7 @@ def _differences(path: Path, stored: Parts, expected: Parts) -> Iterator[Fault]:
     try:
         both = [json.loads(parts.charts) for parts in (stored, expected)]
     except (ValueError, RecursionError):
-        yield Fault(path, "the data of its charts are no JSON")
+        yield Fault(path, "the data of its charts are not JSON")
     else:
         for place, one, other in json_differences(*both):
             yield Fault(path, f"chart {place} is {one}, but {other} follows from the raw files")
@@ -189,4 +189,4 @@ def _figures(folder: Path, names: set[str], sources: list[str]) -> Iterator[Faul
         yield Fault(folder / FIGURES / name, f"is not named in {folder / PAGE_CHECKSUMS}")
     for path in sorted((folder / FIGURES).glob("*")):
         if path.name not in names and not path.name.startswith("."):
-            yield Fault(path, "is no figure of the page")
+            yield Fault(path, "is not a figure of the page")

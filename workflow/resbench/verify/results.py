@@ -41,7 +41,7 @@ def verify_results(
         The faults.
 
     Raises:
-        ResbenchError: There is no finished run of this version.
+        ResbenchError: There is not a finished run of this version.
     """
 
     def renamed(text: str) -> str:
@@ -56,7 +56,7 @@ def _faults(folder: Path, images: int, threads: int | None, note: Note, *, outsi
     """Yield the faults of a results folder; outside: whether timings may lie outside of it."""
     sums = folder / CHECKSUMS
     if not sums.is_file():
-        raise ResbenchError(f"{sums}: no such file; {folder} is no finished run, or one of an older version")
+        raise ResbenchError(f"{sums}: no such file; {folder} is not a finished run, or one of an older version")
     sources = {CHECKSUMS: read_checksums(sums, outside=outside)}
     for name, result in OPTIONAL.items():
         if (folder / name).is_file():
