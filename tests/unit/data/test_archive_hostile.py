@@ -67,10 +67,10 @@ def raw_entries():
 # The gzip stream
 
 
-@pytest.mark.parametrize("keep", [0, 1, 9, 10, 11, 100, 5_000, -1, -4, -8, -9, -600])
+@pytest.mark.parametrize("keep", [1, 9, 10, 11, 100, 5_000, -1, -4, -8, -9, -600])
 def test_truncated(refused, keep):
     whole = valid_archive()
-    assert "truncated" in refused(whole[:keep]) or keep == 0
+    assert "truncated" in refused(whole[:keep])
 
 
 @pytest.mark.parametrize(
