@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from resbench.common.markdown import replace_between, table
+from resbench.common.markdown import table
 from resbench.report import columns, recommendation
 from resbench.report.format import percent, significant
 from resbench.report.schema import read_report
@@ -35,6 +35,27 @@ class File(NamedTuple):
     def current(self) -> str:
         """Return the file as it should be."""
         return self.make()
+
+
+def replace_between(text: str, name: str, content: str) -> str:
+    """Replace what stands between the markers `<!-- NAME -->` and `<!-- /NAME -->`, each on a line of its own.
+
+    Args:
+        text: Text with both markers.
+        name: Name of the markers.
+        content: What to put between them.
+
+    Returns:
+        The new text.
+
+    Raises:
+        ValueError: The text does not have both markers exactly once.
+    """
+    markers = [f"<!-- {name} -->\n", f"<!-- /{name} -->\n"]
+    if [text.count(marker) for marker in markers] != [1, 1]:
+        raise ValueError(f"the markers {' and '.join(map(str.strip, markers))} must stand in the text once each")
+    before, rest = text.split(markers[0])
+    return f"{before}{markers[0]}{content.strip()}\n{markers[1]}{rest.split(markers[1])[1]}"
 
 
 def results_table() -> str:

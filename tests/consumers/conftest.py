@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from resbench.benchmark.columns import SAMPLE_COLUMNS
-from resbench.benchmark.predictions import evaluate_model, load_predictions
+from resbench.benchmark.predictions import evaluate_test_sets, load_predictions
 from resbench.data.convert import convert_archive
 from resbench.data.digits import write_digits_archive
 from resbench.data.pictures import read_image
@@ -56,7 +56,7 @@ def models(tmp_path_factory) -> Path:
     export_model(model, folder / "test.npz", fp32, folder / "parity.json", threads=2)
     quantize_model(fp32, folder / "train.npz", "int8", int8, images=64, method="minmax", seed=0, threads=2)
     for path in (fp32, int8):
-        evaluate_model(path, folder / "test.npz", "cpu", path.with_suffix(".npz"), threads=2)
+        evaluate_test_sets(path, [(folder / "test.npz", path.with_suffix(".npz"))], "cpu", threads=2)
     return folder
 
 

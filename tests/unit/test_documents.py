@@ -6,8 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from documents import PARTS
-from resbench.common.markdown import replace_between
+from documents import PARTS, replace_between
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "workflow/resbench"

@@ -15,7 +15,7 @@ from resbench.benchmark.columns import SAMPLE_COLUMNS
 from resbench.benchmark.latency import measure_latency, schedule
 from resbench.benchmark.latency_worker import Timing, peak_rss_mb, time_calls, warm_up
 from resbench.benchmark.plan import INPUTS, LatencyRequest, TimedSetting, rotate
-from resbench.benchmark.predictions import evaluate_model
+from resbench.benchmark.predictions import evaluate_test_sets
 from resbench.benchmark.presets import LATENCY_PRESETS
 from resbench.benchmark.rounds import Rounds
 from resbench.common.errors import ResbenchError
@@ -43,7 +43,7 @@ def measured(tmp_path_factory, images):
     models = [tiny_model(folder / f"{name}.onnx", variant=name) for name in ("pool", "basic")]
     predictions = [folder / f"{model.stem}.npz" for model in models]
     for model, path in zip(models, predictions, strict=True):
-        evaluate_model(model, images, "cpu", path, threads=1)
+        evaluate_test_sets(model, [(images, path)], "cpu", threads=1)
     timings = []
     with pytest.MonkeyPatch.context() as patch:
         run = latency.run_fresh
@@ -236,7 +236,7 @@ def test_bad_models_and_data_are_refused(tmp_path):
 
 def test_a_model_with_other_outputs_than_predicted_is_not_timed(tmp_path, images):
     model, stored = tiny_model(tmp_path / "m.onnx"), tmp_path / "p.npz"
-    evaluate_model(model, images, "cpu", stored, threads=1)
+    evaluate_test_sets(model, [(images, stored)], "cpu", threads=1)
     with np.load(stored) as arrays:
         content = dict(arrays)
     content["probabilities"] = content["probabilities"][:, ::-1].copy()
@@ -247,7 +247,7 @@ def test_a_model_with_other_outputs_than_predicted_is_not_timed(tmp_path, images
 
 def test_predictions_must_be_of_these_models_and_images(tmp_path, images):
     models = [tiny_model(tmp_path / f"{name}.onnx", variant=name) for name in ("a", "b")]
-    evaluate_model(models[0], images, "cpu", tmp_path / "a.npz", threads=1)
+    evaluate_test_sets(models[0], [(images, tmp_path / "a.npz")], "cpu", threads=1)
     given = {"data": images, "predictions": [tmp_path / "a.npz"]}
     refused(tmp_path, models, r"b\.onnx: none of the --predictions are of it", **given)
     refused(tmp_path, models[1:], r"a\.npz: of none of these models", **given)
@@ -412,7 +412,7 @@ def test_interruption_kills_the_process_and_leaves_nothing(tmp_path, interruptio
 
 def test_openvino_is_timed_as_onnx_runtime_is(tmp_path, images):
     model, stored = tiny_model(tmp_path / "m.onnx"), tmp_path / "p.npz"
-    evaluate_model(model, images, "openvino", stored, threads=1)
+    evaluate_test_sets(model, [(images, stored)], "openvino", threads=1)
     samples, path = tmp_path / "samples.csv", tmp_path / "host.json"
     measure_latency([model], smoke("openvino", batch_sizes=[2]), samples, path, data=images, predictions=[stored])
     host = read_json(path)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from resbench.benchmark.measure import find_sources, measure_models
 from resbench.benchmark.plan import LatencyRequest
-from resbench.benchmark.predictions import evaluate_model, load_predictions, save_predictions
+from resbench.benchmark.predictions import evaluate_test_sets, load_predictions, save_predictions
 from resbench.common.errors import ResbenchError
 from resbench.common.files import read_json
 from resbench.data.store import Split, save_split
@@ -33,7 +33,7 @@ def run(tmp_path):
         folder.mkdir(parents=True, exist_ok=True)
         tiny_model(folder / f"{precision}.onnx", variant=variant, seed=seed, precision=precision)
         stored = root / "predictions" / variant / f"seed{seed}" / f"{precision}-cpu.npz"
-        evaluate_model(folder / f"{precision}.onnx", root / "data/test.npz", "cpu", stored, threads=1)
+        evaluate_test_sets(folder / f"{precision}.onnx", [(root / "data/test.npz", stored)], "cpu", threads=1)
     return root
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from resbench.benchmark.predictions import evaluate_model, load_predictions
+from resbench.benchmark.predictions import evaluate_test_sets, load_predictions
 from resbench.common.errors import ResbenchError
 from resbench.common.files import sha256
 from resbench.data.store import Split, save_split
@@ -24,7 +24,7 @@ def data(tmp_path):
 
 def test_evaluate_keeps_every_probability_and_says_the_accuracy(tmp_path, data, capsys):
     model, out = tiny_model(tmp_path / "m.onnx", seed="2"), tmp_path / "deep" / "p.npz"
-    evaluate_model(model, data, "cpu", out, threads=1)
+    evaluate_test_sets(model, [(data, out)], "cpu", threads=1)
     found = load_predictions(out)
     assert found[2:] == (model.stat().st_size, "pool", "2", "fp32", "cpu", sha256(model), "test")
     assert found.probabilities.shape == (600, 3)
@@ -42,9 +42,9 @@ def test_loss_of_a_certain_mistake_is_finite_as_in_keras():
     assert loss == pytest.approx((-np.log(1e-7) - np.log(0.75)) / 2)
 
 
-def refused(match, out, *args, **kwargs):
+def refused(match, out, model, data, provider, **kwargs):
     with pytest.raises(ResbenchError, match=match):
-        evaluate_model(*args, out, **kwargs)
+        evaluate_test_sets(model, [(data, out)], provider, **kwargs)
     assert not [path for path in out.parent.iterdir() if path.name.startswith((out.name, f".{out.stem}"))]
 
 

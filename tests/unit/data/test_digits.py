@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from data_helpers import run_cli
 from resbench.common.files import sha256
-from resbench.data.archive import read_archive
 from resbench.data.convert import convert_archive
 from resbench.data.datasets import DATASETS, identify
 from resbench.data.digits import NAMES, write_digits_archive
@@ -64,7 +63,4 @@ def test_same_bytes_from_the_command_line(folder, tmp_path):
 
 def test_the_archive_is_the_one_of_the_record(folder):
     """Elsewhere, with other versions of Python, numpy or scikit-learn, a failure here means: pin the new hash."""
-    record = DATASETS["digits"]
-    assert identify(sha256(folder / "digits.tar")) is record
-    assert read_archive(folder / "digits.tar").layout == record.layout
-    assert len(load_split(folder / "test.npz").classes) == record.classes
+    assert identify(sha256(folder / "digits.tar")) is DATASETS["digits"]

@@ -13,7 +13,7 @@ from huggingface_hub import ModelCard
 from report_files import Results, calls
 from resbench.benchmark.measure import measure_models
 from resbench.benchmark.plan import LatencyRequest
-from resbench.benchmark.predictions import evaluate_model
+from resbench.benchmark.predictions import evaluate_test_sets
 from resbench.common.errors import ResbenchError
 from resbench.common.files import atomic_folder, read_json, sha256
 from resbench.data.corruptions import corrupt_split
@@ -46,7 +46,7 @@ class Inputs:
         for precision, scale in (("fp32", 10.0), ("int8", 3.0)):
             self.models.append(tiny_model(folder / f"{precision}.onnx", precision=precision, scale=scale))
             self.predictions.append(folder / f"{precision}.npz")
-            evaluate_model(self.models[-1], self.test, "cpu", self.predictions[-1], threads=1)
+            evaluate_test_sets(self.models[-1], [(self.test, self.predictions[-1])], "cpu", threads=1)
         self.report, self.recommendation = folder / "out/report.csv", folder / "out/recommendation.json"
         self.collate()
 
@@ -169,7 +169,7 @@ def test_the_card_shows_what_this_precision_loses_on_other_images(inputs, tmp_pa
         )
         for model in inputs.models:
             predictions.append(tmp_path / name / f"{model.stem}-cpu" / f"{name}.npz")
-            evaluate_model(model, spoilt, "cpu", predictions[-1], threads=1)
+            evaluate_test_sets(model, [(spoilt, predictions[-1])], "cpu", threads=1)
     write_robustness(tmp_path / "robustness.csv", predictions)
     card = (inputs.bundle(tmp_path / "pool", tmp_path / "robustness.csv") / "README.md").read_text()
     section = card.partition("## On other images")[2].partition("## Latency")[0]
@@ -247,7 +247,7 @@ def test_what_does_not_belong_together_is_one_line(inputs, tmp_path):
     inputs.refused(r"int8\.onnx: none of the --predictions is of this file")
     inputs.predictions = predictions
     other = tiny_model(tmp_path / "other.onnx", seed="1", precision="int8")
-    evaluate_model(other, inputs.test, "cpu", tmp_path / "other.npz", threads=1)
+    evaluate_test_sets(other, [(inputs.test, tmp_path / "other.npz")], "cpu", threads=1)
     inputs.models, inputs.predictions = [fp32, other], [predictions[0], tmp_path / "other.npz"]
     inputs.refused("of another variant or seed")
     inputs.models, inputs.predictions = [fp32], predictions

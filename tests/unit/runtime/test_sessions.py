@@ -235,8 +235,8 @@ NO_TENSORFLOW = """
 import sys
 from pathlib import Path
 import resbench.cli, resbench.benchmark.latency, resbench.benchmark.latency_worker, resbench.report.collate
-from resbench.benchmark.predictions import evaluate_model
-evaluate_model(Path("m.onnx"), Path("test.npz"), "cpu", Path("p.npz"), threads=1)
+from resbench.benchmark.predictions import evaluate_test_sets
+evaluate_test_sets(Path("m.onnx"), [(Path("test.npz"), Path("p.npz"))], "cpu", threads=1)
 print(sorted({"tensorflow", "keras", "tf2onnx", "jax", "torch"} & {*sys.modules}))
 """
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from resbench.benchmark.latency import measure_latency
 from resbench.benchmark.plan import LatencyRequest, identify_all
-from resbench.benchmark.predictions import Predictions, evaluate_model, load_predictions
+from resbench.benchmark.predictions import Predictions, evaluate_test_sets, load_predictions
 from resbench.common.errors import ResbenchError
 from resbench.common.files import atomic_folder, sha256, write_json
 from resbench.common.progress import say
@@ -174,7 +174,7 @@ def _evaluate(
     stored = load_predictions(source.predictions)
     if stored.model_sha256 != sha256(source.model):
         raise ResbenchError(f"{source.predictions}: of another file than {source.model}; evaluate it again")
-    evaluate_model(source.model, source.images, provider.name, path, threads=None, options=dict(options))
+    evaluate_test_sets(source.model, [(source.images, path)], provider.name, threads=None, options=dict(options))
     same, difference = _compare(source.model, load_predictions(path), stored)
     exact = identity.precision in ("", "fp32")
     if same < LEAST_AGREEMENT or (exact and not difference <= provider.tolerance):

@@ -47,31 +47,6 @@ class Predictions(NamedTuple):
         return self.probabilities.argmax(axis=1) == self.labels
 
 
-def evaluate_model(
-    model: Path,
-    data: Path,
-    provider: str,
-    predictions_path: Path,
-    *,
-    threads: int | None,
-    options: dict[str, str] | None = None,
-) -> None:
-    """Run a model over one test set; see `evaluate_test_sets`.
-
-    Args:
-        model: The .onnx file.
-        data: Images, .npz.
-        provider: A name in `PROVIDERS`.
-        predictions_path: File to write, .npz.
-        threads: Threads that one call may use; None takes all cores.
-        options: Options of the provider, by the runtime's names.
-
-    Raises:
-        ResbenchError: See `evaluate_test_sets`.
-    """
-    evaluate_test_sets(model, [(data, predictions_path)], provider, threads=threads, options=options)
-
-
 def evaluate_test_sets(
     model: Path,
     test_sets: list[tuple[Path, Path]],
@@ -121,7 +96,7 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
 
 
 def load_predictions(path: Path) -> Predictions:
-    """Read what `evaluate_model` wrote.
+    """Read what `evaluate_test_sets` wrote.
 
     Args:
         path: The file.

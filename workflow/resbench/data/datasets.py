@@ -22,8 +22,6 @@ class Dataset:
         sources: Where its archive is, tried in this order: addresses, or `digits` for the archive that
             `resbench digits` writes.
         sha256: Hash of that archive, 64 hex digits; None where any archive is accepted.
-        layout: How the archive is organised, a name in `resbench.data.layouts`; None where any layout is accepted.
-        classes: Number of classes; None where it is read from the archive.
         licence: Terms under which weights learned from it may be distributed, as sentences for the model card.
         has_references: Whether the accuracies published for the networks were measured on it.
         hub: Its name on the Hugging Face Hub, for the model card; None where it is not there.
@@ -33,8 +31,6 @@ class Dataset:
     title: str
     sources: tuple[str, ...]
     sha256: str | None
-    layout: str | None
-    classes: int | None
     licence: str
     has_references: bool = False
     hub: str | None = None
@@ -53,8 +49,6 @@ CUSTOM = Dataset(
     title="your own images",
     sources=(),
     sha256=None,
-    layout=None,
-    classes=None,
     licence="The terms of these images decide whether weights learned from them may be distributed.",
 )
 
@@ -69,8 +63,6 @@ _RECORDS = (
             "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
         ),
         sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
-        layout="cifar10-python",
-        classes=10,
         licence=_CIFAR_LICENCE.format(title="CIFAR-10"),
         has_references=True,
         hub="uoft-cs/cifar10",
@@ -83,8 +75,6 @@ _RECORDS = (
             "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
         ),
         sha256="85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
-        layout="cifar100-python",
-        classes=100,
         licence=_CIFAR_LICENCE.format(title="CIFAR-100"),
         hub="uoft-cs/cifar100",
     ),
@@ -93,8 +83,6 @@ _RECORDS = (
         title="handwritten digits (scikit-learn)",
         sources=("digits",),
         sha256="a485442348a2b2e4c93870cb5c415a99c63a7cc8fb4b2469efbbfcd71a834123",
-        layout="cifar10-binary",
-        classes=10,
         licence="The images are of UCI's Optical Recognition of Handwritten Digits, under CC BY 4.0.",
     ),
     CUSTOM,
