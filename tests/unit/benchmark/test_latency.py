@@ -400,6 +400,7 @@ def test_interruption_kills_the_process_and_leaves_nothing(tmp_path, interruptio
     while not workers and time.monotonic() < deadline:
         time.sleep(0.05)
         workers = [child for child in psutil.Process(parent.pid).children() if child.name() == "sleep"]
+    time.sleep(0.5)  # until the parent has left Popen(), which forgets the process if a signal comes before its end
     parent.send_signal(interruption)
     _, error = parent.communicate(timeout=10)
     assert workers
