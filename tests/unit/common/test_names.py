@@ -2,7 +2,7 @@
 
 import pytest
 from resbench.common.errors import ResbenchError
-from resbench.common.names import look_up
+from resbench.common.names import look_up, suggestion
 
 
 def test_a_known_name_gives_its_record() -> None:
@@ -19,3 +19,8 @@ def test_a_known_name_gives_its_record() -> None:
 def test_an_unknown_name_is_refused_with_a_suggestion(name: str, message: str) -> None:
     with pytest.raises(ResbenchError, match=message):
         look_up("protocol", name, {"notebook": 1, "onecycle": 2})
+
+
+@pytest.mark.parametrize("name", ["resnet21", "resnet2"])
+def test_of_names_with_as_many_common_letters_the_one_with_the_same_beginning_is_suggested(name: str) -> None:
+    assert "did you mean resnet20?" in suggestion(name, ["resnet110", "resnet20", "resnet32"])

@@ -1,6 +1,7 @@
 """Records and files that are found by a name, and the message where there is none of that name."""
 
 import difflib
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -52,5 +53,9 @@ def suggestion(name: Any, known: Sequence[str]) -> str:
     Returns:
         A similar name, where there is one, and all known names.
     """
-    close = difflib.get_close_matches(str(name), known, 1)
-    return (f"; did you mean {close[0]}?" if close else "") + f" (known: {', '.join(known)})"
+    text = str(name)
+    close = difflib.get_close_matches(text, known, len(known) or 1)
+    alike = {one: difflib.SequenceMatcher(None, one, text).ratio() for one in close}
+    # Of resnet20 and resnet32, which have as many letters of resnet21, the one with the same beginning.
+    best = max(close, key=lambda one: (alike[one], len(os.path.commonprefix([one, text]))), default="")
+    return (f"; did you mean {best}?" if best else "") + f" (known: {', '.join(known)})"

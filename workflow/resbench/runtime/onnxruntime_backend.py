@@ -89,7 +89,7 @@ class OnnxRuntimeBackend:
         if provider.needs_gpu and not has_nvidia_gpu():
             return (
                 "no NVIDIA GPU here (no /dev/nvidia*, and nvidia-smi lists none); "
-                "run on a GPU machine, or use --provider cpu"
+                "run on a GPU machine, or measure on the provider cpu"
             )
         if provider.native_name not in ort.get_available_providers():
             return f"this build of onnxruntime lacks it; {installing(provider.extra)}"

@@ -109,7 +109,7 @@ def _refusal(record: Provider, error: LoadError, *, given: bool) -> str:
         options = ", and check the values of --provider-option" if given else ""
         name = load_backend(record).runtime().name
         return f"not a model that loads in {name} ({error}); make it with `resbench export`{options}"
-    return f"does not run on {record.name} ({error}); {installing(record.extra)}, or use --provider cpu"
+    return f"does not run on {record.name} ({error}); {installing(record.extra)}, or measure on the provider cpu"
 
 
 def provider_share(nodes: dict[str, int], provider: str) -> float:
