@@ -1,7 +1,6 @@
 """Records and files that are found by a name, and the message where there is none of that name."""
 
 import difflib
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -54,8 +53,11 @@ def suggestion(name: Any, known: Sequence[str]) -> str:
         A similar name, where there is one, and all known names.
     """
     text = str(name)
-    close = difflib.get_close_matches(text, known, len(known) or 1)
-    alike = {one: difflib.SequenceMatcher(None, one, text).ratio() for one in close}
-    # Of resnet20 and resnet32, which have as many letters of resnet21, the one with the same beginning.
-    best = max(close, key=lambda one: (alike[one], len(os.path.commonprefix([one, text]))), default="")
+
+    def likeness(one: str) -> tuple[float, int]:
+        matcher = difflib.SequenceMatcher(None, one, text)
+        # Of resnet20 and resnet32, which have as many letters of resnet21, the one with more of them in a row.
+        return matcher.ratio(), matcher.find_longest_match().size
+
+    best = max(difflib.get_close_matches(text, known, len(known) or 1), key=likeness, default="")
     return (f"; did you mean {best}?" if best else "") + f" (known: {', '.join(known)})"
