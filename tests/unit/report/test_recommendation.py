@@ -88,13 +88,21 @@ def test_the_only_model_is_recommended():
     assert recommend([untimed], [], None).recommendations == []
 
 
-@pytest.mark.parametrize("precision", ["fastest", "fp32"])
-def test_the_only_eligible_model_is_not_called_the_only_one(precision):
+@pytest.mark.parametrize(("precision", "others"), [("fastest", "eligible"), ("fp32", "fp32")])
+def test_the_only_eligible_model_is_not_called_the_only_one(precision, others):
     rows = [model("pool", "fp32", 0.73, 10.0), model("pool", "int8", 0.728, 9.9, SMALL)]
     found = decide(rows, precision=precision)
     expected = [Code.ONLY_ELIGIBLE, Code.PRECISION_NOT_FASTER]
     assert codes(found.findings) == ([Code.OVERRIDE] if precision != "fastest" else []) + expected
-    assert "No other model is eligible. pool int8 is not shown to be faster than fp32" in text_of(found)
+    assert f"There are no other {others} models. pool int8 is not shown to be faster than fp32" in text_of(found)
+
+
+def test_models_of_a_precision_that_was_asked_for_are_not_called_eligible():
+    """int8 loses 8 points, so that the rule would not take it."""
+    rows = [model("pool", "fp32", 0.93, 10.0), model("pool", "int8", 0.85, 4.0, SMALL)]
+    found = decide([*rows, model("deep", "int8", 0.80, 5.0, SMALL)], precision="int8")
+    assert "85.00 %, the highest of the int8 models." in text_of(found).replace(" (95 % CI 84.00 to 86.00)", "")
+    assert "eligible" not in text_of(found)
 
 
 def test_a_more_accurate_model_that_is_not_eligible_is_no_secret():

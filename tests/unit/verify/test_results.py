@@ -20,6 +20,7 @@ from resbench.common.files import read_checksums, sha256, write_checksums
 from resbench.report.html.page import script_hash
 from resbench.report.html.rendering import chart_library, chart_library_name
 from resbench.training.record import add_record, read_record
+from resbench.verify.bundles import check_bundles
 from resbench.verify.page import check_page
 from resbench.verify.results import verify_results
 from resbench.verify.scenarios import check_scenarios
@@ -521,6 +522,16 @@ def test_arrays_of_a_bundle_are_compared_whatever_packed_them(run):
     files = [path for path in sorted((run / BUNDLE).rglob("*")) if path.is_file() and path.name[0] not in "S."]
     write_checksums(run / BUNDLE / "SHA256SUMS", files)
     assert faults(run) == []
+
+
+def test_without_the_runtime_that_bundles_are_made_with_their_hashes_are_checked(run, monkeypatch):
+    monkeypatch.setattr("resbench.verify.bundles.missing", lambda provider: "no runtime")
+    notes = []
+    assert list(check_bundles(run, ["robustness.csv"], notes.append)) == []
+    assert notes == ["verify: bundles are not made again, only their hashes are checked: no runtime"]
+    edit(f"{BUNDLE}/labels.txt", "cat", "cow")(run)
+    (fault,) = check_bundles(run, ["robustness.csv"], notes.append)
+    assert "labels.txt: was changed or replaced" in str(fault)
 
 
 def test_a_bundle_s_hashes_cannot_lead_out_of_it(run):

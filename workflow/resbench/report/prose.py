@@ -76,7 +76,10 @@ def describe_recommendation(recommendation: Recommendation) -> list[str]:
     Returns:
         One sentence for each finding.
     """
-    return [_finding(finding, recommendation.choice) for finding in recommendation.findings]
+    choice, findings = recommendation.choice, recommendation.findings
+    asked = any(finding.code is Code.OVERRIDE for finding in findings)  # then the models are of one precision
+    considered = f"{choice.precision} models" if asked else "eligible models"
+    return [_finding(finding, choice, considered) for finding in findings]
 
 
 def describe_precision(precision: Precision) -> str:
@@ -268,19 +271,19 @@ def known(value: Any) -> bool:
     return value is not None and value != "" and not pd.isna(value)
 
 
-def _finding(finding: Finding, subject: Candidate) -> str:
-    """Return one finding about the recommended model, or about a precision of a network, as a sentence."""
+def _finding(finding: Finding, subject: Candidate, considered: str = "eligible models") -> str:
+    """Return one finding about the recommended model of those considered, or about a precision of a network."""
     model, accuracy, latency = finding.model, finding.accuracy, finding.latency
     if model is None:
-        rest = "was measured" if finding.code is Code.ONLY_MODEL else "is eligible"
-        return f"{_accuracy_of(subject)}. {_latency_of(subject)}. No other model {rest}."
+        rest = "No other model was measured" if finding.code is Code.ONLY_MODEL else f"There are no other {considered}"
+        return f"{_accuracy_of(subject)}. {_latency_of(subject)}. {rest}."
     margin = accuracy_margin(ACCURACY_MARGIN)
     skill, speed = (one and describe_measured(one) for one in (accuracy, latency))
     what = {
-        Code.MOST_ACCURATE: f"{_accuracy_of(subject)}, the highest of the eligible models",
-        Code.WITHIN_MARGIN: f"{_accuracy_of(subject)}, less than {margin} below the highest of the eligible models",
+        Code.MOST_ACCURATE: f"{_accuracy_of(subject)}, the highest of the {considered}",
+        Code.WITHIN_MARGIN: f"{_accuracy_of(subject)}, less than {margin} below the highest of the {considered}",
         Code.FASTEST: _latency_of(subject),
-        Code.AS_FAST_AND_SMALLER: f"{_latency_of(subject)}; of the eligible models within {margin} that are as fast, "
+        Code.AS_FAST_AND_SMALLER: f"{_latency_of(subject)}; of the {considered} within {margin} that are as fast, "
         "none has a smaller file",
     }
     if finding.code in what:
@@ -290,7 +293,7 @@ def _finding(finding: Finding, subject: Candidate) -> str:
         return f"{what[finding.code]}. {against} {skill or speed}."
     return {
         Code.FASTER_LESS_ACCURATE: f"{model.name} is faster, but its accuracy is {margin} or more below the highest of "
-        f"the eligible models. Compared with {model.name}, the recommended model is {skill}, and {speed}.",
+        f"the {considered}. Compared with {model.name}, the recommended model is {skill}, and {speed}.",
         Code.PRECISION_FASTER: f"Compared with fp32, {model.name} is {speed}; {skill}.",
         Code.PRECISION_NOT_FASTER: f"{model.name} is not shown to be faster than fp32: {speed}; {skill}.",
         Code.PRECISION_LESS_ACCURATE: f"{model.name} loses {margin} or more compared with fp32: {skill}; {speed}.",

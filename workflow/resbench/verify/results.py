@@ -81,7 +81,7 @@ def _faults(folder: Path, images: int, threads: int | None, note: Note, *, outsi
     if PAGE_CHECKSUMS in sources:
         yield from _guarded(folder / PAGE, check_page(folder, list(sources[PAGE_CHECKSUMS]), note))
     yield from _guarded(folder / "predictions", check_predictions(folder, images, threads, note))
-    yield from _guarded(folder / "model_repository", check_bundles(folder, list(sources[CHECKSUMS])))
+    yield from _guarded(folder / "model_repository", check_bundles(folder, list(sources[CHECKSUMS]), note))
 
 
 def _guarded(path: Path, faults: Iterator[Fault]) -> Iterator[Fault]:
