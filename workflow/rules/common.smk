@@ -112,12 +112,13 @@ def local_content():
 
 @functools.cache
 def require_measurable():
-    """Stop before the first training where what measures the models later is missing on this machine.
+    """Stop before the first training where what measures its models in this run is missing on this machine.
 
     On a cluster the nodes may have it, and with --sdm the environments of the jobs.
     """
-    here = workflow.is_main_process and workflow.local_exec and not workflow.dryrun
-    if here and not workflow.deployment_settings.deployment_method:
+    here = workflow.is_main_process and workflow.local_exec and not workflow.dryrun and not workflow.touch
+    measures = any(job.rule.name.endswith(("evaluate", "scenarios")) for job in workflow.dag.needrun_jobs())
+    if here and measures and not workflow.deployment_settings.deployment_method:
         if lines := configuration.missing_here(config["benchmark"]):
             raise ResbenchError("\n".join(lines))
 

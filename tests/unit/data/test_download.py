@@ -349,6 +349,7 @@ def test_all_failed_names_each_and_the_ways_on(server, dest, tmp_path):
         ("https://user:secret@host/a", "https://host/a"),
         ("https://user:se@cret@host:8443/a", "https://host:8443/a"),
         ("https://secret@host?token=secret", "https://host"),
+        ("https://user:se#cr?et@host/a", "https://host/a"),
         ("HTTPS://host/@scope/a.zip?token=secret#part", "HTTPS://host/@scope/a.zip"),
         ("ftp://user:secret@host/a", "ftp://host/a"),
         ("photos/who?#1 @home", "photos/who?#1 @home"),

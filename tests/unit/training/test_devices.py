@@ -146,3 +146,11 @@ def test_a_lock_file_may_be_read_by_every_account(start, machine, tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "resbench-gpu0.lock").stat().st_mode & 0o777 == 0o444
+
+
+def test_a_link_in_place_of_a_lock_file_is_refused(start, machine, tmp_path):
+    list_cards(machine, 0)
+    (tmp_path / "resbench-gpu0.lock").symlink_to(tmp_path / "elsewhere")
+    _, error = start().process.communicate(timeout=PATIENCE_S)
+    assert "resbench-gpu0.lock: cannot be opened" in error
+    assert not (tmp_path / "elsewhere").exists()

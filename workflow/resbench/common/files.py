@@ -78,7 +78,7 @@ def require_writable(path: Path) -> None:
     Raises:
         ResbenchError: The nearest of its folders that exists is not a folder, or is read-only.
     """
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    folder = next(parent for parent in path.absolute().parents if os.path.exists(parent))
     if not folder.is_dir():
         raise ResbenchError(f"{path}: {folder} is not a folder; name another file")
     if not os.access(folder, os.W_OK | os.X_OK):

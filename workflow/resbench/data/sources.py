@@ -193,5 +193,5 @@ def without_password(source: str) -> str:
     Returns:
         The source without user name and password and, of a web address, without its query, which may hold a token.
     """
-    shown = re.sub(r"(?<=://)[^/?#]*@", "", source)  # a password may hold an @, too
+    shown = re.sub(r"(?<=://)[^/]*@", "", source)  # a password may hold @, ? and #, too
     return re.split(r"[?#]", shown)[0] if re.match("https?://", shown, re.IGNORECASE) else shown

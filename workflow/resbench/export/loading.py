@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,7 +45,8 @@ def _own_parts(name: str) -> dict[str, Any]:
     own = variant(name)
     files = {path.resolve() for path in variant_files(name)}
     if not files <= set(_loaded_files().values()):
-        own.build(2)  # which imports further modules
+        with suppress(Exception):  # loading says what is missing
+            own.build(10)  # which imports further modules
     modules = [module for module, path in _loaded_files().items() if path in files]
     # The variant's own last: of two parts of one name, its own counts.
     values = [value for module in (*modules, own) for value in vars(module).values() if _is_a_part(value)]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from resbench.common.errors import ResbenchError
 from resbench.common.memory import keep_freed_memory
@@ -73,7 +74,7 @@ def _free_card(indices: list[str]) -> Iterator[str]:
     waiting = False
     while True:
         for card in indices:
-            with _lock_file(card).open("rb") as file:  # closing it gives the lock back
+            with _open_lock(card) as file:  # closing it gives the lock back
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
@@ -86,11 +87,17 @@ def _free_card(indices: list[str]) -> Iterator[str]:
         time.sleep(POLL_S)
 
 
-def _lock_file(card: str) -> Path:
-    """Return the file whose lock a card's job holds: the first account to need it makes it, and all may lock it."""
+def _open_lock(card: str) -> BinaryIO:
+    """Open the file whose lock a card's job holds: the first account to need it makes it, and all may lock it."""
     path = Path(tempfile.gettempdir()) / f"resbench-gpu{card}.lock"
-    with suppress(FileExistsError):
-        handle = os.open(path, os.O_CREAT | os.O_EXCL)
-        os.fchmod(handle, 0o444)  # whatever the umask
-        os.close(handle)
-    return path
+    if not path.exists():
+        with tempfile.NamedTemporaryFile(dir=path.parent) as new, suppress(FileExistsError):
+            os.fchmod(new.fileno(), 0o444)  # before another account sees it
+            os.link(new.name, path)
+    try:
+        # Whatever another account put there is neither followed nor waited for.
+        return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+    except OSError as error:
+        raise ResbenchError(
+            f"{path}: cannot be opened ({error.strerror}); have it deleted, or choose a card by CUDA_VISIBLE_DEVICES"
+        ) from error
