@@ -488,6 +488,12 @@ def test_a_source_outside_of_the_folder_is_checked_too(run):
     assert any("elsewhere/samples.csv: was changed" in line for line in faults(run))
 
 
+def write_bundle_hashes(folder):
+    """Write the hashes of a bundle's files anew, as who changed them would."""
+    files = [path for path in sorted((folder / BUNDLE).rglob("*")) if path.is_file() and path.name[0] not in "S."]
+    write_checksums(folder / BUNDLE / "SHA256SUMS", files)
+
+
 def store_check(folder):
     """Store the predictions of a bundle's check again with one probability changed."""
     change_probability(folder / BUNDLE / "check/predictions.npz", 0, 1e-4)
@@ -507,9 +513,7 @@ def store_check(folder):
 )
 def test_a_changed_bundle_is_named_though_its_hashes_were_written_anew(run, tamper, said):
     tamper(run)
-    bundle = run / BUNDLE
-    files = [path for path in sorted(bundle.rglob("*")) if path.is_file() and path.name[0] not in "S."]
-    write_checksums(bundle / "SHA256SUMS", files)
+    write_bundle_hashes(run)
     found = faults(run)
     assert [line.startswith(f"{BUNDLE}/{said}") for line in found] == [True], found
 
@@ -519,8 +523,7 @@ def test_arrays_of_a_bundle_are_compared_whatever_packed_them(run):
     with np.load(path) as arrays:
         content = dict(arrays)
     np.savez(path, **content)
-    files = [path for path in sorted((run / BUNDLE).rglob("*")) if path.is_file() and path.name[0] not in "S."]
-    write_checksums(run / BUNDLE / "SHA256SUMS", files)
+    write_bundle_hashes(run)
     assert faults(run) == []
 
 

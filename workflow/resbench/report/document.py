@@ -127,15 +127,18 @@ def _measured(place: Environment, published: bool) -> Table:
     return main_table(place.rows, place.description, chosen, published=published)
 
 
+def _gpus(gpus: list[Any]) -> str:
+    return ", ".join(str(gpu.get("name")) for gpu in gpus if isinstance(gpu, dict))
+
+
 def _host(host: dict[str, Any]) -> Host:
-    git, packages = host.get("git"), host.get("packages")
-    gpus = gpus if isinstance(gpus := host.get("gpus"), list) else []
+    git, packages, gpus = host.get("git"), host.get("packages"), host.get("gpus")
     facts = {
         "Provider": host.get("provider"),
         "Processor": host.get("processor"),
         "Cores": host.get("cores_available"),
         "Memory": f"{host['memory_gb']} GB" if host.get("memory_gb") else None,
-        "GPU": ", ".join(str(gpu.get("name")) for gpu in gpus if isinstance(gpu, dict)),
+        "GPU": _gpus(gpus) if isinstance(gpus, list) else None,
         "System": host.get("os"),
         "Python": host.get("python"),
         "Packages": ", ".join(f"{k} {v}" for k, v in packages.items()) if isinstance(packages, dict) else None,

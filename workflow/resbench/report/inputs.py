@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from resbench.benchmark.columns import SAMPLE_COLUMNS
 from resbench.benchmark.predictions import load_predictions
 from resbench.common.errors import ResbenchError, one_line, printable
-from resbench.common.files import read_json
+from resbench.common.files import read_json, read_object
 from resbench.runtime.providers import BASE_PROVIDER
 from resbench.statistics.metrics import agreement
 
@@ -142,10 +142,7 @@ def read_summary(path: Path) -> dict[str, Any]:
     Raises:
         ResbenchError: It is not a JSON object.
     """
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise ResbenchError(f"{path}: not what `resbench convert --summary` writes; convert the archive again")
-    return content
+    return read_object(path, "convert --summary")
 
 
 def timed_calls(inputs: Inputs) -> Iterator[tuple[Key, pd.DataFrame]]:

@@ -15,7 +15,7 @@ from resbench.deploy.bundle import write_bundle
 from resbench.report.recommendation import read_recommendations
 from resbench.runtime.providers import BASE_PROVIDER
 from resbench.runtime.sessions import missing
-from resbench.verify.faults import Fault, Note, check_files, first, read
+from resbench.verify.faults import Fault, Note, check_files, file_hash, first, read
 from resbench.verify.tables import ROBUSTNESS, line_faults, read_text
 
 UNNAMED = (CHECKSUMS, ".snakemake_timestamp")  # files of a bundle that its hashes do not name
@@ -59,8 +59,9 @@ def check_bundles(folder: Path, sources: list[str], note: Note) -> Iterator[Faul
             yield Fault(bundle, f"{recommendation} recommends no precision of this network")
             continue
         model, precision = bundle / "1/model.onnx", place.precisions[bundle.name].model.precision
+        bundled = file_hash(model)
         graphs = sorted(folder.glob(f"onnx/{bundle.name}/*/{precision}.onnx"))
-        same = [graph for graph in graphs if model.is_file() and sha256(graph) == sha256(model)]
+        same = [graph for graph in graphs if bundled and file_hash(graph) == bundled]
         if not same:
             yield Fault(model, f"is not {bundle.name} in {precision}, which {recommendation} recommends")
         elif not lacking:

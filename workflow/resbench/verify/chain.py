@@ -11,14 +11,14 @@ from PIL import Image
 
 from resbench.benchmark.predictions import load_predictions
 from resbench.common.errors import ResbenchError, one_line, printable
-from resbench.common.files import read_object, sha256
+from resbench.common.files import read_object
 from resbench.data.contact_sheet import contact_sheet
 from resbench.data.corruptions import parse_name
 from resbench.data.store import load_split
 from resbench.export.metadata import metadata_texts, read_graph, read_metadata
 from resbench.report.inputs import read_summary
 from resbench.training.record import read_record
-from resbench.verify.faults import Fault, read
+from resbench.verify.faults import Fault, file_hash, read
 
 LETTERS = 0.005  # share of a contact sheet's values that letters may change
 
@@ -76,20 +76,20 @@ def check_chain(folder: Path) -> Iterator[Fault]:
                 yield Fault(parity, f"is of other images than {folder / 'data/summary.json'} ({key})")
         model, fp32 = folder / "models" / place / "model.keras", parity.with_name("fp32.onnx")
         for key, path in {"keras_sha256": model, "onnx_sha256": fp32}.items():
-            if facts.get(key) != _hash(path):
+            if facts.get(key) != file_hash(path):
                 yield Fault(path, f"is missing, or not the file of which {parity} holds the hash ({key})")
         yield from _check_record(model, parity, facts)
         yield from _check_figures(fp32, parity, facts)
         yield from _check_place(parity, place, facts)
         for graph in sorted(parity.parent.glob("*.onnx")):
-            yield from _check_graph(graph, place, _hash(fp32))
+            yield from _check_graph(graph, place, file_hash(fp32))
     yield from _check_owners(folder)
 
 
 def _check_data(data: Path, summary: dict[str, Any]) -> Iterator[Fault]:
     for name, key in {"train.npz": "train_sha256", "test.npz": "test_sha256", "archive": "sha256"}.items():
         path = data / name
-        if path.is_file() and _hash(path) != summary.get(key):
+        if path.is_file() and file_hash(path) != summary.get(key):
             yield Fault(path, f"was changed or replaced: it has another hash than in {data / 'summary.json'} ({key})")
     source, sheet = data / "source.json", data / "samples.png"
     if source.is_file():
@@ -173,7 +173,7 @@ def _check_owners(folder: Path) -> Iterator[Fault]:
         if run.removesuffix(".npz") != f"{stored.precision}-{stored.provider}":
             yield Fault(path, f"is of {stored.precision} on {stored.provider}, which its name does not say")
         graph = folder / "onnx" / place / f"{stored.precision}.onnx"
-        if _hash(graph) != stored.model_sha256:
+        if file_hash(graph) != stored.model_sha256:
             yield Fault(path, f"is of another file than {graph}")
         elif stored.model_bytes != (size := graph.stat().st_size):
             yield Fault(path, f"model_bytes is {stored.model_bytes}, but {graph} has {size} bytes")
@@ -191,7 +191,3 @@ def _check_owners(folder: Path) -> Iterator[Fault]:
 
 def _read_metadata(path: Path) -> dict[str, str]:
     return read_metadata(read_graph(path))
-
-
-def _hash(path: Path) -> str | None:
-    return sha256(path) if path.is_file() else None

@@ -29,6 +29,18 @@ class Fault(NamedTuple):
         return printable(f"{self.path}: {self.what}")
 
 
+def file_hash(path: Path) -> str | None:
+    """Return the SHA-256 of a file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its hash; None where there is no file.
+    """
+    return sha256(path) if path.is_file() else None
+
+
 def check_files(folder: Path, expected: Mapping[str, str], sums: str = CHECKSUMS) -> Iterator[Fault]:
     """Yield the files of a folder that are missing, or have another hash than expected.
 
