@@ -41,7 +41,8 @@ def models(tmp_path_factory) -> Path:
     """A folder with test.npz, and fp32.onnx and int8.onnx of a short training on handwritten digits."""
     from resbench.export.onnx import export_model
     from resbench.export.quantize import quantize_model
-    from resbench.training.job import Job, run_job
+    from resbench.training.job import run_job
+    from resbench.training.plan import Job
 
     folder = tmp_path_factory.mktemp("models")
     write_digits_archive(folder / "digits.tar")

@@ -79,7 +79,7 @@ def test_trains_saves_reloads_and_exports(name, photos, one_step, tmp_path):
     as large as the papers say."""
     from resbench.export.onnx import export_model
     from resbench.export.quantize import quantize_model
-    from resbench.training.job import Job
+    from resbench.training.plan import Job
 
     model, onnx_path = tmp_path / "model.keras", tmp_path / "fp32.onnx"
     one_step(

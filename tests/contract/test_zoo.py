@@ -24,6 +24,7 @@ from resbench.export.onnx import LARGEST_DIFFERENCE
 from resbench.export.quantize import ends, to_int8
 from resbench.networks import registry
 from resbench.training import job, loop
+from resbench.training.plan import Job
 
 IMAGES = 16
 
@@ -81,7 +82,7 @@ def exported(tmp_path_factory, images):
 
 
 def train_one_step(name: str, folder: Path) -> None:
-    description = job.Job(variant=name, protocol="notebook", seed=0, epochs=1, batch_size=IMAGES)
+    description = Job(variant=name, protocol="notebook", seed=0, epochs=1, batch_size=IMAGES)
     place = folder / name
     # Tracing a large network takes longer than one step of it does; grouped convolutions are not trained untraced.
     tf.config.run_functions_eagerly(name in zoo.APPLICATIONS)

@@ -12,7 +12,8 @@ from resbench.common.files import read_json, write_json
 from resbench.data.store import Split, save_split
 from resbench.export import check
 from resbench.export import onnx as export
-from resbench.training.job import Job, run_job
+from resbench.training.job import run_job
+from resbench.training.plan import Job
 from resbench.version import __version__
 
 

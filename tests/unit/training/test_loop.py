@@ -13,7 +13,8 @@ from resbench.common.progress import Progress
 from resbench.data.store import Split, save_split
 from resbench.training import job, loop
 from resbench.training.adam import FusedAdam
-from resbench.training.job import split
+from resbench.training.images import missing_class, split
+from resbench.training.plan import Job
 from resbench.training.protocols import PROTOCOLS
 
 
@@ -168,9 +169,16 @@ def test_whatever_tensorflow_fails_at_is_one_line(monkeypatch, tmp_path):
     def fail(*_):
         raise tf.errors.UnimplementedError(None, None, "no kernel\n[[node]]")
 
-    monkeypatch.setattr(job, "_run", fail)
+    monkeypatch.setattr(job, "load_images", fail)
     with pytest.raises(ResbenchError, match=r"^pool: TensorFlow failed \(no kernel \[\[node\]\]\); try --no-xla"):
-        job.run_job(job.Job("pool", "notebook", 0, 1), *[tmp_path / "x"] * 3, test_path=None, checkpoints_folder=None)
+        job.run_job(
+            Job("pool", "notebook", 0, 1),
+            tmp_path / "train.npz",
+            tmp_path / "model.keras",
+            tmp_path / "history.csv",
+            test_path=None,
+            checkpoints_folder=None,
+        )
 
 
 @pytest.mark.parametrize("warm_up", [False, True])
@@ -198,11 +206,11 @@ def test_a_part_that_lacks_a_class_is_refused(tmp_path):
     """Sorted by class, the first images are of one class only; of mixed images, a few may lack one by chance."""
     mixed = random_split(80)._replace(labels=np.arange(80, dtype=np.uint8) % 2, classes=np.array(["cat", "dog"]))
     ordered = mixed._replace(labels=np.sort(mixed.labels))
-    assert [job.missing_class(mixed, part) for part in split(mixed, 60, 20)] == [None, None]
-    assert [job.missing_class(ordered, part) for part in split(ordered, None, 20)] == [None, "cat"]
-    assert job.missing_class(ordered, split(ordered, 8, 0)[0]) is None
+    assert [missing_class(mixed, part) for part in split(mixed, 60, 20)] == [None, None]
+    assert [missing_class(ordered, part) for part in split(ordered, None, 20)] == [None, "cat"]
+    assert missing_class(ordered, split(ordered, 8, 0)[0]) is None
     save_split(tmp_path / "train.npz", ordered)
-    description = job.Job("pool", "notebook", 0, 1, limit=40)
+    description = Job("pool", "notebook", 0, 1, limit=40)
     with pytest.raises(ResbenchError, match=r"train\.npz: sorted by class, .* lack class 'dog'; mix the images"):
         job.run_job(
             description,

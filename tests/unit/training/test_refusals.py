@@ -8,6 +8,7 @@ import pytest
 from resbench.common.errors import ResbenchError
 from resbench.data.store import Split, save_split
 from resbench.training import job
+from resbench.training.plan import Job
 
 FILES = {"model": "model.keras", "history": "history.csv", "test": "test.npz", "checkpoints": "saved"}
 
@@ -30,7 +31,7 @@ def train(tmp_path, monkeypatch):
 
     def run(**names):
         paths = {name: Path(text) for name, text in (FILES | names).items()}
-        description = job.Job(variant="resnet20", protocol="notebook", seed=1, epochs=1)
+        description = Job(variant="resnet20", protocol="notebook", seed=1, epochs=1)
         job.run_job(
             description,
             Path("train.npz"),

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from keras import layers
 from resbench.data.store import Split, save_split
-from resbench.training import checkpoints, job
+from resbench.training import checkpoints, job, plan
+from resbench.training.plan import Job
 from resbench.training.record import read_record
 
 
@@ -37,7 +38,7 @@ def train(tmp_path, monkeypatch):
     def run(name, folder=None):
         keras.utils.clear_session()  # layers are numbered as in a new process
         model = tmp_path / f"{name}.keras"
-        description = job.Job(variant="random", protocol="notebook", seed=1, epochs=3, batch_size=8)
+        description = Job(variant="random", protocol="notebook", seed=1, epochs=3, batch_size=8)
         history = tmp_path / f"{name}.csv"
         job.run_job(description, tmp_path / "train.npz", model, history, test_path=None, checkpoints_folder=folder)
         return keras.models.load_model(model, compile=False)
@@ -76,9 +77,9 @@ def test_other_code_does_not_continue_a_training(train, tmp_path, monkeypatch, c
 def test_another_card_and_number_of_threads_continue_a_training(train, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(checkpoints.Folder, "remove", lambda self: None)
     train("first", tmp_path / "saved")
-    monkeypatch.setattr(job, "_device_name", lambda: "NVIDIA A100")
+    monkeypatch.setattr(plan, "_device_name", lambda: "NVIDIA A100")
     threads = SimpleNamespace(get_intra_op_parallelism_threads=lambda: 5)
-    monkeypatch.setattr(job.tf.config, "threading", threads)
+    monkeypatch.setattr(plan.tf.config, "threading", threads)
     train("second", tmp_path / "saved")
     assert "resumed after epoch 2" in capsys.readouterr().err
     record = read_record(tmp_path / "second.keras")

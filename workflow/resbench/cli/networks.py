@@ -73,7 +73,8 @@ def train(
 
     _require_check(variant, checked)
     with claim_device(device, threads):
-        from resbench.training.job import Job, run_job
+        from resbench.training.job import run_job
+        from resbench.training.plan import Job
 
         job = Job(
             variant=variant,

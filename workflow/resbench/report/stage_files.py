@@ -8,14 +8,13 @@ import pandas as pd
 from resbench.benchmark.columns import OPERATOR_COLUMNS, SCENARIO_COLUMNS
 from resbench.common.errors import ResbenchError
 from resbench.report.csv_files import read_table
+from resbench.training.columns import HISTORY_COLUMNS
 
 SCENARIO_TEXTS = (
     *("model", "variant", "seed", "precision", "provider", "host"),
     *("scenario", "preset", "verdict", "reason", "loadgen"),
 )
 OPERATOR_TEXTS = ("model", "variant", "seed", "precision", "provider", "layer", "operator")
-HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "images_per_second", "seconds"]
-HISTORY_COLUMNS += ["validation_loss", "validation_accuracy", "test_loss", "test_accuracy"]
 
 
 def read_history(path: Path) -> pd.DataFrame:
