@@ -75,10 +75,10 @@ def test_given_values_stay() -> None:
         ),
         ("training: {epochs: ten}", "config: training.epochs: 'ten' is not an integer or null"),
         ("training: {epochs: 10.0}", "config: training.epochs: 10.0 is not an integer or null"),
-        ("training: {epochs: true}", "config: training.epochs: True is not an integer or null"),
+        ("training: {epochs: true}", "config: training.epochs: true is not an integer or null"),
         ("training: {epochs: 0}", "config: training.epochs: 0 is less than 1"),
         ("training: {batch_size: many}", "config: training.batch_size: 'many' is not an integer or null"),
-        ("training:", "config: training: None is not a mapping"),
+        ("training:", "config: training: null is not a mapping"),
         ("variants: {basic: {}}", "config: variants: {'basic': {}} is not a list"),
         ("variants: []", "config: variants: is empty"),
         (
@@ -96,12 +96,31 @@ def test_given_values_stay() -> None:
         ("training: {xla: 1}", "config: training.xla: 1 is not true or false or null"),
         (
             "training: {on: 1}",
-            "config: training.True: unknown key (known: protocol, epochs, batch_size, limit,"
+            "config: training.true: unknown key (known: protocol, epochs, batch_size, limit,"
             " validation, device, xla, mixed_precision)",
         ),
         ("precisions: [int8]", "config: precisions: ['int8'] lacks fp32, from which the other precisions are made"),
         ("benchmark: {server_p99_ms: 0}", "config: benchmark.server_p99_ms: 0 is not more than 0.0"),
         ("data: {name: ''}", "config: data.name: is empty"),
+        ("data: {name: 12}", "config: data.name: 12 is not a text or null; put it in quotes"),
+        ("data: {sources: [no]}", "config: data.sources: false is not a text; put it in quotes"),
+        ("data: {sources: a.tar}", "config: data.sources: 'a.tar' is not a list or null; write [a.tar]"),
+        ("seeds: 0", "config: seeds: 0 is not a list; write [0]"),
+        ("seeds: [1e3]", "config: seeds: '1e3' is not an integer but a text; in a file, write 1000"),
+        ("seeds: ['nan']", "config: seeds: 'nan' is not an integer"),
+        (
+            "benchmark: {server_p99_ms: '0.5'}",
+            "config: benchmark.server_p99_ms: '0.5' is not a number but a text; in a file, write 0.5",
+        ),
+        (
+            "training: {null: 1}",
+            "config: training.null: unknown key (known: protocol, epochs, batch_size, limit,"
+            " validation, device, xla, mixed_precision)",
+        ),
+        (
+            "data: {extra_test_sets: [{name: a, path: b}, {name: a, path: b}]}",
+            "config: data.extra_test_sets: ['a', 'a'] names something twice",
+        ),
         (
             "benchmark: {providers: [rocm]}",
             "config: benchmark.providers: 'rocm' is unknown (known: cpu, cuda, tensorrt, openvino)",

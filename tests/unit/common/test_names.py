@@ -24,3 +24,8 @@ def test_an_unknown_name_is_refused_with_a_suggestion(name: str, message: str) -
 @pytest.mark.parametrize("name", ["resnet21", "resnet2"])
 def test_of_names_with_as_many_common_letters_the_one_with_more_in_a_row_is_suggested(name: str) -> None:
     assert "did you mean resnet20?" in suggestion(name, ["resnet110", "resnet20", "resnet32"])
+
+
+def test_capital_letters_hide_no_similar_name() -> None:
+    assert "did you mean CIFAR10?" in suggestion("cifar10", ["CIFAR10", "digits"])
+    assert "did you mean gpu?" in suggestion("GPU", ["auto", "gpu", "cpu"])

@@ -52,12 +52,12 @@ def suggestion(name: Any, known: Sequence[str]) -> str:
     Returns:
         A similar name, where there is one, and all known names.
     """
-    text = str(name)
+    text, names = str(name).lower(), {one.lower(): one for one in known}
 
     def likeness(one: str) -> tuple[float, int]:
         matcher = difflib.SequenceMatcher(None, one, text)
         # Of resnet20 and resnet32, which have as many letters of resnet21, the one with more of them in a row.
         return matcher.ratio(), matcher.find_longest_match().size
 
-    best = max(difflib.get_close_matches(text, known, len(known) or 1), key=likeness, default="")
-    return (f"; did you mean {best}?" if best else "") + f" (known: {', '.join(known)})"
+    best = max(difflib.get_close_matches(text, names, len(names) or 1), key=likeness, default="")
+    return (f"; did you mean {names[best]}?" if best else "") + f" (known: {', '.join(known)})"

@@ -1,5 +1,6 @@
 """Metadata of the configuration's texts; their messages name the known values."""
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,6 +24,18 @@ def refusal(message: str) -> PydanticCustomError:
     return PydanticCustomError("refused", "{message}", {"message": message})
 
 
+def shown(value: Any) -> str:
+    """Return a value of a configuration as messages show it: null, true and false as YAML writes them.
+
+    Args:
+        value: The value.
+
+    Returns:
+        The text.
+    """
+    return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
+
+
 def known(value: Any, names: Iterable[str]) -> Any:
     """Check that a value is one of some names.
 
@@ -37,7 +50,7 @@ def known(value: Any, names: Iterable[str]) -> Any:
         PydanticCustomError: It is none of them; the message suggests one.
     """
     if value not in names:
-        raise refusal(f"{value!r} is unknown{suggestion(value, list(names))}")
+        raise refusal(f"{shown(value)} is unknown{suggestion(value, list(names))}")
     return value
 
 

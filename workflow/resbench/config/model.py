@@ -17,7 +17,7 @@ from pydantic import (
 from resbench.benchmark.presets import LATENCY_PRESETS, SCENARIO_PRESETS
 from resbench.common.errors import ResbenchError
 from resbench.common.variants import variant_file, variant_names
-from resbench.config.fields import Matching, known, one_of, refusal
+from resbench.config.fields import Matching, known, one_of, refusal, shown
 from resbench.data.datasets import DATASETS
 from resbench.export.precisions import CALIBRATION_METHODS, FP32, PRECISIONS
 from resbench.runtime.providers import PROVIDERS
@@ -55,7 +55,7 @@ def _with_fp32(values: list[str]) -> list[str]:
 
 def _scalar(value: Any) -> Any:
     if not isinstance(value, str | int | float):
-        raise refusal(f"{value!r} is not a text, a number, true or false")
+        raise refusal(f"{shown(value)} is not a text, a number, true or false")
     return value
 
 
@@ -113,7 +113,7 @@ class Data(Section):
     """a source slower than this many kB/s is left for the next"""
     window_s: Count = 20
     """seconds over which that rate is measured"""
-    extra_test_sets: Annotated[list[ExtraTestSet], DISTINCT, AfterValidator(_distinct_names)] = []
+    extra_test_sets: Annotated[list[ExtraTestSet], AfterValidator(_distinct_names)] = []
     """further images of the same classes, `{name: cifar10.1, path: cifar10.1_v6_data.npy}`: a folder of pictures, an
     archive, or a .npy file (with `labels: FILE` where these are not next to it) → `robustness.csv`"""
     corruptions: Annotated[list[Annotated[int, Field(ge=1, le=5)]], DISTINCT] = []

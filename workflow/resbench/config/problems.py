@@ -1,6 +1,7 @@
 """What is wrong with a configuration: one line for each problem, naming its key."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from resbench.common.names import suggestion
+from resbench.config.fields import shown
 from resbench.config.model import Configuration, ExtraTestSet, ProviderWithOptions
 
 # What each of pydantic's type errors asks for.
@@ -76,13 +78,14 @@ def _duplicates(node: yaml.Node, prefix: str) -> Iterator[str]:
 
 def _line(problem: ErrorDetails) -> str:
     """Return pydantic's error as one line, with the dotted key."""
-    path = [part for part in problem["loc"] if isinstance(part, str) and part[:1] not in "<["]
-    key, value, limits = ".".join(path), problem["input"], problem.get("ctx", {})
+    loc, value, limits = problem["loc"], problem["input"], problem.get("ctx", {})
+    if problem["type"] == "invalid_key":  # a number, or a word such as `on` that YAML reads as true
+        loc = (*loc[:-1], shown(value))
+    path = [part for part in loc if isinstance(part, str) and part[:1] not in "<["]
+    key = ".".join(path)
     match problem["type"]:
-        case "extra_forbidden":
+        case "extra_forbidden" | "invalid_key":
             return f"{key}: unknown key{suggestion(path[-1], _keys(path[:-1]))}"
-        case "invalid_key":  # a number, or a word such as `on` that YAML reads as true
-            return f"{'.'.join([*path, str(value)])}: unknown key{suggestion(value, _keys(path))}"
         case "missing":
             return f"{key}: is missing"
         case "too_short" | "string_too_short":
@@ -94,8 +97,25 @@ def _line(problem: ErrorDetails) -> str:
         case "less_than_equal":
             return f"{key}: {value!r} is more than {limits['le']}"
         case kind if kind in KINDS:
-            return f"{key}: {value!r} is not {KINDS[kind]}{' or null' if _takes_null(path) else ''}"
+            or_null = " or null" if isinstance(loc[-1], str) and _takes_null(path) else ""
+            return f"{key}: {shown(value)} is not {KINDS[kind]}{or_null}{_remedy(kind, value)}"
     return f"{key}: {problem['msg']}"
+
+
+def _remedy(kind: str, value: Any) -> str:
+    """Return what to write instead of a value of another type, where that is clear; else nothing."""
+    if not isinstance(value, str | int | float):
+        return ""
+    if kind == "string_type":
+        return "; put it in quotes"
+    if kind == "list_type":
+        return f"; write [{value if isinstance(value, str) else shown(value)}]"
+    if kind in ("int_type", "float_type") and isinstance(value, str):  # in quotes, or as 1e3, which YAML reads as text
+        with suppress(ValueError, OverflowError):
+            number = float(value)
+            if kind == "float_type" or number == int(number):
+                return f" but a text; in a file, write {number:.15g}"
+    return ""
 
 
 def _section(path: list[str]) -> type[BaseModel]:
