@@ -11,7 +11,7 @@ SOUND |= {"provider": "cpu", "host": "h", "accuracy_mean": 0.7}
 def titles(hosts=({"name": "h"},), departure=None, **changes):
     comparisons = pd.DataFrame({"first": ["pool", "pool"], "verdict": ["better", "undecided"]})
     if departure:
-        comparisons.loc[1, ["verdict", "reason", "found", "required"]] = "not_comparable", *departure
+        comparisons.loc[1, ["verdict", "reason", "actual", "required"]] = "not_comparable", *departure
     return [(c.title, c.grave) for c in caveats(pd.DataFrame([SOUND | changes]), comparisons, hosts)]
 
 

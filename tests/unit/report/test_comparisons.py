@@ -80,7 +80,7 @@ def test_one_seed_is_not_compared_with_one_of_several(results):
     results.time(calls("pool", [1.0]))
     row = results.compare()[0]
     assert float(row["estimate"]) == pytest.approx(-0.08)
-    assert [row[name] for name in ("verdict", "reason", "found", "required", "seeds")] == [
+    assert [row[name] for name in ("verdict", "reason", "actual", "required", "seeds")] == [
         "undecided",
         "seeds",
         "1",
@@ -221,7 +221,7 @@ def test_too_few_rounds_or_none_in_common_give_no_verdict(results):
     results.time(rounds("pool", [1.0, 1.0]) + rounds("deep", [3.0, 3.0]))
     (row,) = named(results.compare(), metric="latency")
     assert (row["estimate"], row["low"], row["p_value"], row["p_adjusted"]) == (f"{1 / 3:.6g}", "", "", "")
-    assert (row["verdict"], row["reason"], row["found"], row["required"]) == ("undecided", "few_rounds", "2", "3")
+    assert (row["verdict"], row["reason"], row["actual"], row["required"]) == ("undecided", "few_rounds", "2", "3")
     results.timings.clear()
     results.time(calls("pool", [1.0], number=1) + calls("deep", [1.0], number=2))
     assert named(results.compare(), metric="latency") == []
@@ -259,12 +259,12 @@ def test_published_accuracy_is_not_compared_with_another_protocol(results, varia
     results.time(calls(variant, [1.0]))
     (row,) = results.compare(dataset)
     assert row["verdict"] == "not_comparable"
-    assert (row["reason"], row["found"], row["required"]) == reason
+    assert (row["reason"], row["actual"], row["required"]) == reason
     assert (row["estimate"], row["low"], row["high"]) == ("", "", "")
 
 
 @pytest.mark.parametrize(
-    ("reason", "found", "required", "said"),
+    ("reason", "actual", "required", "said"),
     [
         ("epochs", "1", "10", "1 epoch instead of 10"),
         ("epochs", "2", "10", "2 epochs instead of 10"),
@@ -274,8 +274,8 @@ def test_published_accuracy_is_not_compared_with_another_protocol(results, varia
         ("protocol", "onecycle", "he2015", "the protocol onecycle instead of he2015"),
     ],
 )
-def test_a_departure_in_words(reason, found, required, said):
-    assert describe_departure({"reason": reason, "found": found, "required": required}) == said
+def test_a_departure_in_words(reason, actual, required, said):
+    assert describe_departure({"reason": reason, "actual": actual, "required": required}) == said
 
 
 def test_the_protocol_of_deep_networks_in_full_is_comparable(results):

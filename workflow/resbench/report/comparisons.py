@@ -20,7 +20,7 @@ COMPARISON_COLUMNS = [
     *("metric", "kind", "first", "first_precision", "second", "second_precision", "provider", "batch_size", "threads"),
     "host",
     *("seeds", "estimate", "low", "high", "p_value", "p_adjusted", "margin", "p_equivalence", "verdict"),
-    *("seeds_needed", "reason", "found", "required"),
+    *("seeds_needed", "reason", "actual", "required"),
 ]
 FAMILY = ("metric", "kind", "provider", "host")  # and the two precisions, in either order
 
@@ -61,7 +61,7 @@ def comparison_rows(inputs: Inputs, dataset: str) -> list[Row]:
     where the interval lies within the margin (p_equivalence < 5 %), else `better` or `worse` where p_adjusted is below
     5 %, else `undecided`; for published accuracies p is replaced by whether the interval excludes 0, and a target,
     which has no margin, is reached where no part of the interval is below 0. seeds_needed: so many seeds of each would
-    show a difference of accuracies; None where that is unknown or more than 100. reason: see `Reason`; found and
+    show a difference of accuracies; None where that is unknown or more than 100. reason: see `Reason`; actual and
     required are the values it is about.
 
     Args:
@@ -105,7 +105,7 @@ def _accuracy(inputs: Inputs) -> Iterator[Row]:
         if difference is None:
             estimate = float(_correct(one).mean() - _correct(other).mean())
             row |= {"estimate": estimate, "p_value": None, "verdict": Verdict.UNDECIDED}
-            yield row | {"reason": Reason.SEEDS, "found": str(len(one)), "required": str(len(other))}
+            yield row | {"reason": Reason.SEEDS, "actual": str(len(one)), "required": str(len(other))}
             continue
         yield row | {"difference": difference} | difference._asdict()
 
@@ -130,7 +130,7 @@ def _latency_within(table: pd.DataFrame, inputs: Inputs) -> Iterator[Row]:
         row |= dict(zip(("batch_size", "threads", "host"), first[3:], strict=True))
         if row["low"] is None:
             row |= {"verdict": Verdict.UNDECIDED, "reason": Reason.FEW_ROUNDS}
-            row |= {"found": str(len(rounds)), "required": str(FEWEST_ROUNDS)}
+            row |= {"actual": str(len(rounds)), "required": str(FEWEST_ROUNDS)}
         yield row
 
 

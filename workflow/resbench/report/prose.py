@@ -155,7 +155,7 @@ def describe_departure(row: Row) -> str:
     Returns:
         The text.
     """
-    actual, required = row["found"], row["required"]
+    actual, required = row["actual"], row["required"]
     return {
         Reason.DATASET: f"the images are {actual}, not {required}",
         Reason.PROTOCOL: f"the protocol {actual} instead of {required}",

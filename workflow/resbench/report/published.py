@@ -37,12 +37,12 @@ class Departure(NamedTuple):
 
     Attributes:
         reason: What differs.
-        found: Its value in the run.
+        actual: Its value in the run.
         required: Its required value.
     """
 
     reason: Reason
-    found: str
+    actual: str
     required: str
 
 

@@ -83,7 +83,7 @@ COMPARISONS = pa.DataFrameSchema(
         "verdict": _column(str, pa.Check.isin(list(Verdict)), may_be_empty=False),
         "seeds_needed": _column("Int64", pa.Check.in_range(3, 100)),
         "reason": _column(str, pa.Check.isin(list(Reason))),
-        "found": _column(str),
+        "actual": _column(str),
         "required": _column(str),
     },
     checks=[
@@ -121,7 +121,8 @@ COMPARISONS = pa.DataFrameSchema(
             error="what is comparable, and only that, must have an estimate",
         ),
         pa.Check(
-            lambda table: table["reason"].isna() == table["found"].isna(), error="a reason must have a value in `found`"
+            lambda table: table["reason"].isna() == table["actual"].isna(),
+            error="a reason must have a value in `actual`",
         ),
         pa.Check(
             lambda table: (table["metric"] == "accuracy") | (table["estimate"] > 0), error="a ratio must be above 0"
