@@ -193,7 +193,7 @@ def test_the_latency_chart_says_which_networks_it_leaves_out(tmp_path, count, sh
     places = environments(inputs.report, inputs.recommendations, inputs.timings)
     chart, _ = page_figures(inputs, places, [])["latency"]
     calls = shown * len(SPEED) * ROUNDS * CALLS
-    part = f" Only networks with a colour of their own: {shown} of {count}." if shown < count else ""
+    part = f" Only variants with a colour of their own: {shown} of {count}." if shown < count else ""
     assert chart.description == f"Distribution of {calls:,} timed calls, a row for each model, the fastest first.{part}"
     assert chart.caption.endswith(f"in a process of its own.{part}")
     rows = {row["model"] for data in chart.spec["datasets"].values() for row in data}

@@ -160,7 +160,7 @@ def test_page_of_other_images_warns_and_shows_nothing_published(good, dataset):
 def test_page_of_a_shorter_training_says_so(results, change):
     results.model("pool", 0, right=73, **change)
     results.time(calls("pool", [10.0]))
-    assert "> **Warning: Shortened training.** The networks saw " in results.collate("CIFAR-10 (JPEG copies)")[1]
+    assert "> **Warning: Shortened training.** The models were " in results.collate("CIFAR-10 (JPEG copies)")[1]
 
 
 def test_page_of_another_protocol_says_so_once(results):

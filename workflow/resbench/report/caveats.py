@@ -75,7 +75,7 @@ def _training(report: pd.DataFrame) -> list[Caveat]:
     return [
         Caveat(
             "Shortened training",
-            f"The networks saw {span(row['train_images'] for row in short)} training images for {span(epochs)} "
+            f"The models were trained on {span(row['train_images'] for row in short)} images for {span(epochs)} "
             f"{'epoch' if max(epochs) == 1 else 'epochs'}; {wanted}. "
             "Published accuracies are not comparable, and with more training the order may change.",
             grave=True,
@@ -114,10 +114,10 @@ def _seeds(report: pd.DataFrame) -> list[Caveat]:
         return []
     number = int(seeds.min())
     text = (
-        "Each network was trained once. How much its accuracy varies with the seed is not measured: intervals and "
+        "Each variant was trained once. How much its accuracy varies with the seed is not measured: intervals and "
         "tests consider only the choice of test images."
         if number == 1
-        else f"Each network was trained {number} times: too few to know precisely how much training runs differ."
+        else f"Each variant was trained {number} times: too few to know precisely how much training runs differ."
     )
     return [Caveat("One seed" if number == 1 else f"{number} seeds", text, grave=False)]
 

@@ -347,7 +347,7 @@ COLUMNS = [
     ),
     Column(
         "keras_accuracy_mean",
-        "test accuracy of the same networks in Keras, mean over seeds",
+        "test accuracy of the same models in Keras, mean over seeds",
         _mean(lambda export: export.keras_accuracy),
         unit="fraction",
         checks=(FRACTION,),

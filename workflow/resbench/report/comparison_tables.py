@@ -10,7 +10,7 @@ from resbench.report.format import between, p_value, points, ratio
 from resbench.report.prose import describe_comparison, provider_title, setting_text
 from resbench.report.tables import BLANK, Cell, Heading, Row, Table, text_cell
 
-ACCURACY = "Test accuracy, network against network"
+ACCURACY = "Test accuracy, variant against variant"
 PRECISION = "Test accuracy, precision against fp32"
 PUBLISHED = "Test accuracy, measured against published"
 LATENCY = "Latency"

@@ -225,7 +225,7 @@ def describe_rule() -> str:
     """
     point = accuracy_margin(ACCURACY_MARGIN)
     return (
-        "The rule: a precision below fp32 is eligible where it is shown to be faster than the same network's fp32 and "
+        "The rule: a precision below fp32 is eligible where it is shown to be faster than the same variant's fp32 and "
         f"loses less than {point}. Of the eligible models that are less than {point} below the most accurate of them, "
         f"take the fastest; of those shown to be as fast within {latency_margin(LATENCY_MARGIN)}, the smallest."
     )
@@ -239,12 +239,12 @@ def describe_verdicts() -> str:
     """
     gap, ratio = accuracy_margin(ACCURACY_MARGIN), latency_margin(LATENCY_MARGIN)
     return (
-        "All networks saw the same test images. Comparisons use that; overlapping intervals of two accuracies do not. "
+        "All models saw the same test images. Comparisons use that; overlapping intervals of two accuracies do not. "
         f"Each interval is of its own pair, at {100 * (1 - LEVEL):g} % confidence. Two models are as accurate where "
         f"that of their difference lies within ± {gap}, and as fast where that of their ratio lies within {ratio}; "
         f"otherwise p, Holm-adjusted for the number of pairs, decides: below {LEVEL:g} one is better, else the pair is "
         "undecided. Ratios are of the shortest calls in the same rounds. A published accuracy is of one run, so it is "
-        "compared with one more run of the same network, or, with one seed, with that model."
+        "compared with one more run of the same variant, or, with one seed, with that model."
     )
 
 

@@ -172,7 +172,7 @@ class Recommendation(Record):
     choice: Candidate
     findings: list[Finding]
     alternatives: list[Alternative]
-    precisions: dict[str, Precision] = Field(description="by network; that of the choice is the choice's")
+    precisions: dict[str, Precision] = Field(description="by variant; that of the choice is the choice's")
 
     @property
     def setting(self) -> tuple[int, int]:

@@ -18,7 +18,7 @@ CHANGES = {
         "Change from the test set", "points", "compared with the same models on the main test images; 95 % CI below it"
     ),
     "change_from_fp32": Heading(
-        "Change from fp32", "points", "compared with the same network in fp32 on the same images; 95 % CI below it"
+        "Change from fp32", "points", "compared with the same variant in fp32 on the same images; 95 % CI below it"
     ),
 }
 

@@ -89,7 +89,7 @@ def _learning(histories: pd.DataFrame, metric: str, palette: Palette) -> Figure:
         "",
         "Lines: training images, mean over seeds; bands: lowest to highest seed. "
         f"Large marks: the test images, measured once, at the end.{held_out}",
-        f"{title}: curves of {histories['variant'].nunique()} networks over {histories['epoch'].max():.0f} epochs.",
+        f"{title}: curves of {histories['variant'].nunique()} variants over {histories['epoch'].max():.0f} epochs.",
         figures.learning(histories, palette, metric),
     )
 
@@ -97,8 +97,8 @@ def _learning(histories: pd.DataFrame, metric: str, palette: Palette) -> Figure:
 def _latency(place: Environment, setting: Setting, palette: Palette) -> Figure:
     calls = place.calls_at(setting)
     drawn = figures.drawn(calls, palette)
-    networks, of_all = drawn["variant"].nunique(), calls["variant"].nunique()
-    part = f" Only networks with a colour of their own: {networks} of {of_all}." if networks < of_all else ""
+    shown, of_all = drawn["variant"].nunique(), calls["variant"].nunique()
+    part = f" Only variants with a colour of their own: {shown} of {of_all}." if shown < of_all else ""
     return Figure(
         _name("latency", place, setting),
         "Latency",
