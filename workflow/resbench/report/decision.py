@@ -26,6 +26,7 @@ from resbench.report.recommendation import (
     Deployment,
     Finding,
     Key,
+    Place,
     Precision,
     Priority,
     Recommendation,
@@ -51,42 +52,38 @@ def recommend(rows: Sequence[Row], comparisons: Sequence[Row], deployment: Deplo
     Raises:
         ResbenchError: No model was measured in the precision that the deployment asks for.
     """
-    places: dict[tuple[str, str, int, int], list[Candidate]] = {}
+    places: dict[Place, list[Candidate]] = {}
     for row in rows:
         if row["accuracy_mean"] is not None and row["latency_p50_ms"] is not None:
-            place = row["provider"], row["host"], int(row["batch_size"]), int(row["threads"])
+            place = Place(**{name: row[name] for name in Place.model_fields})
             places.setdefault(place, []).append(_candidate(row))
     if deployment is None and places:
-        provider, _, batch_size, threads = next(iter(places))
-        deployment = Deployment(provider=provider, batch_size=batch_size, threads=threads)
-    where = deployment and deployment.place
-    deployed = next((place for place in places if (place[0], *place[2:]) == where), None)
+        deployment = Deployment.model_validate(next(iter(places)).model_dump(exclude={"host"}))
+    deployed = deployment.first(places) if deployment else None
     decided = []
     for place, candidates in places.items():
-        provider, host, batch_size, threads = place
         wanted = deployment.precision if deployment and place == deployed else FASTEST
-        evidence = Evidence(comparisons, host, provider, batch_size, threads)
+        evidence = Evidence(comparisons, place)
         if wanted not in (FASTEST, *(candidate.precision for candidate in candidates)):
             there = ", ".join(dict.fromkeys(candidate.precision for candidate in candidates))
             raise ResbenchError(
-                f"deployment.precision: no {wanted} model was measured with provider {provider} in batches of "
-                f"{batch_size} on {counted(threads, 'thread')} of {host}; choose one of: {there}"
+                f"deployment.precision: no {wanted} model was measured with provider {place.provider} in batches of "
+                f"{place.batch_size} on {counted(place.threads, 'thread')} of {place.host}; choose one of: {there}"
             )
-        values = _decide(candidates, evidence, wanted)
-        decided.append(Recommendation(provider=provider, host=host, batch_size=batch_size, threads=threads, **values))
+        decided.append(Recommendation(**dict(place), **_decide(candidates, evidence, wanted)))
     return Recommendations(deployment=deployment, recommendations=decided)
 
 
 class Evidence:
     """The comparisons of one host, provider and setting, in both directions."""
 
-    def __init__(self, comparisons: Iterable[Row], host: str, provider: str, batch_size: int, threads: int) -> None:
+    def __init__(self, comparisons: Iterable[Row], place: Place) -> None:
         """Keep the comparisons of models with each other, without those with published accuracies."""
         self._comparisons: dict[tuple[str, Key, Key], Comparison] = {}
         for row in comparisons:
-            place = row["host"], row["batch_size"], row["threads"]
-            elsewhere = row["metric"] == "latency" and place != (host, batch_size, threads)
-            if row["provider"] != provider or elsewhere or row["kind"] in (Kind.PUBLISHED, Kind.TARGET):
+            timed = row["host"], row["batch_size"], row["threads"]
+            elsewhere = row["metric"] == "latency" and timed != (place.host, *place.setting)
+            if row["provider"] != place.provider or elsewhere or row["kind"] in (Kind.PUBLISHED, Kind.TARGET):
                 continue
             first, second = (row["first"], row["first_precision"]), (row["second"], row["second_precision"])
             comparison = Comparison.model_validate({name: row.get(name) for name in Comparison.model_fields})

@@ -1,9 +1,10 @@
 """recommendation.json: its records, which page, report.md, card and bundle read; `decision` makes them."""
 
 import json
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -162,22 +163,27 @@ class Precision(Record):
         return any(one.code in (Code.PRECISION_NOT_FASTER, Code.PRECISION_LESS_ACCURATE) for one in self.findings)
 
 
-class Recommendation(Record):
-    """The decision for one host, provider and setting."""
+class Place(Record):
+    """A host, provider and setting where models were measured."""
 
     provider: str
     host: str
     batch_size: int = Field(ge=1, description="images a call")
     threads: int = Field(ge=1, description="intra-op threads")
-    choice: Candidate
-    findings: list[Finding]
-    alternatives: list[Alternative]
-    precisions: dict[str, Precision] = Field(description="by variant; that of the choice is the choice's")
 
     @property
     def setting(self) -> tuple[int, int]:
         """Return (batch size, threads)."""
         return self.batch_size, self.threads
+
+
+class Recommendation(Place):
+    """The decision for one host, provider and setting."""
+
+    choice: Candidate
+    findings: list[Finding]
+    alternatives: list[Alternative]
+    precisions: dict[str, Precision] = Field(description="by variant; that of the choice is the choice's")
 
     def named(self) -> list[Candidate]:
         """Return the models that this recommendation names: the choice and the alternatives.
@@ -188,6 +194,9 @@ class Recommendation(Record):
         return [self.choice, *(alternative.model for alternative in self.alternatives)]
 
 
+AnyPlace = TypeVar("AnyPlace", bound=Place)
+
+
 class Deployment(Record):
     """Where bundles will run, and the precision that the configuration asks for; `fastest` leaves it to the rule."""
 
@@ -196,10 +205,17 @@ class Deployment(Record):
     threads: int = Field(ge=1)
     precision: str = FASTEST
 
-    @property
-    def place(self) -> tuple[str, int, int]:
-        """Return (provider, batch size, threads); on the first host that has all three, bundles run."""
-        return self.provider, self.batch_size, self.threads
+    def first(self, places: Iterable[AnyPlace]) -> AnyPlace | None:
+        """Return where bundles run: the first place with this provider, batch size and number of threads.
+
+        Args:
+            places: Where models were measured.
+
+        Returns:
+            One of them; None where there is no such place.
+        """
+        wanted = self.provider, self.batch_size, self.threads
+        return next((place for place in places if (place.provider, *place.setting) == wanted), None)
 
 
 class Rule(Record):
@@ -222,8 +238,7 @@ class Recommendations(Record):
         Returns:
             The recommendation; None where nothing was measured there.
         """
-        wanted = self.deployment and self.deployment.place
-        return next((one for one in self.recommendations if (one.provider, *one.setting) == wanted), None)
+        return self.deployment.first(self.recommendations) if self.deployment else None
 
     def at(self, provider: str, host: str, setting: tuple[float, float]) -> Recommendation | None:
         """Return the recommendation for a place and setting.
