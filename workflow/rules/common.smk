@@ -8,6 +8,7 @@ import re
 import sys
 from pathlib import Path
 
+from snakemake.exceptions import ResourceValidationError
 from snakemake.pathvars import Pathvars
 
 # In a checkout, the jobs run its own package, whatever is installed; elsewhere, the installed one.
@@ -120,7 +121,8 @@ def require_measurable():
     measures = any(job.rule.name.endswith(("evaluate", "scenarios")) for job in workflow.dag.needrun_jobs())
     if here and measures and not workflow.deployment_settings.deployment_method:
         if lines := configuration.missing_here(config["benchmark"]):
-            raise ResbenchError("\n".join(lines))
+            # The only error in a resource that Snakemake shows without its place in the code.
+            raise ResourceValidationError("\n".join(lines))
 
 
 @functools.cache  # and only when a training is planned: each job parses the workflow again

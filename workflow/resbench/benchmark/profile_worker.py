@@ -124,6 +124,9 @@ class Layers:
     def macs(self, node: NodeProto) -> int:
         """Return the multiply-adds for one image.
 
+        Of one operator of a file in any precision, by inferred shapes; `resbench.export.counts` counts a whole fp32
+        graph by the shapes of a run, loops and attention included, which is what the report's `macs` are.
+
         Args:
             node: A node of the file.
 

@@ -108,7 +108,8 @@ def multiply_adds(model: keras.Model) -> int:
     """Return the multiply-adds (MACs) of one image's forward pass, as TensorFlow's profiler counts them.
 
     Those of convolutions and matrix products count, as in He et al. (2015), not additions, normalisation and
-    activations. `resbench.export.counts` counts the exported graph; a test makes sure that both agree.
+    activations. `resbench.export.counts` counts the exported graph, which does not exist where variants are listed; a
+    test makes sure that both agree.
 
     Args:
         model: The network.
