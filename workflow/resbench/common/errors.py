@@ -22,6 +22,10 @@ def installing(extra: str) -> str:
     return f"run pip install '.[{extra}]' in a checkout of resbench"
 
 
+# File, line and signature of a function: of a failure on a GPU, hundreds of characters before the cause.
+_ORT_PLACE = r"/onnxruntime_src/\S+:\d+ .*?\) (?:\[with [^]]*\] )?"
+
+
 def one_line(error: BaseException) -> str:
     """Return a library's error message as one line.
 
@@ -29,11 +33,12 @@ def one_line(error: BaseException) -> str:
         error: What the library raised.
 
     Returns:
-        Its text without line breaks and without ONNX Runtime's prefix, at most 240 characters; its type where it has
-        none.
+        Its text without line breaks, ONNX Runtime's prefix and places in its source, at most 240 characters; its type
+        where it has none.
     """
     plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # Keras's bold letters
-    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", printable(" ".join(plain.split())))
+    text = re.sub(_ORT_PLACE, "", printable(" ".join(plain.split())))
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
     return (text if len(text) <= 240 else f"{text[:240]}…") or type(error).__name__
 
 
