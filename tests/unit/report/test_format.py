@@ -41,11 +41,7 @@ def test_small_values_are_powers_of_ten():
 def test_ratios_decimals_and_counts():
     assert [ratio(value) for value in (0.29876, 1.0, 12.345)] == ["0.299", "1.000", "12.3"]
     assert (decimals(4)(0.98823), decimals(0)(12345), decimals(2)(-0.5)) == ("0.9882", "12,345", "−0.50")
-    assert (counted(1, "thread"), counted(2.0, "thread"), counted(3, "bus", "buses")) == (
-        "1 thread",
-        "2 threads",
-        "3 buses",
-    )
+    assert (counted(1, "thread"), counted(2.0, "thread")) == ("1 thread", "2 threads")
 
 
 def test_a_long_label_loses_its_middle():

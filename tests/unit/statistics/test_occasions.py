@@ -61,7 +61,7 @@ def test_equivalence_is_the_interval_within_the_margin_and_p_the_interval_withou
 
 def test_too_few_rounds_show_nothing():
     few = np.ones(FEWEST_ROUNDS - 1)
-    assert compare_occasions(few, np.ones(10))[1:] == (None, None, None, None)
+    assert compare_occasions(few, np.ones(10), Spread(0.1, 10))[1:] == (None, None, None, None)
 
 
 def test_rounds_that_agree_exactly_leave_the_occasions():

@@ -231,7 +231,7 @@ def _accuracies(old: Run, new: Run) -> Iterator[Row]:
         if paired and _same_predictions(old, new, key, shared):
             yield row._replace(verdict=Verdict.EQUIVALENT, reason=Reason.SAME_BITS, low=0.0, high=0.0)
             continue
-        found = (compare_precisions if paired else compare_networks)(after, before, ACCURACY_MARGIN)
+        found = (compare_precisions if paired else compare_networks)(after, before)
         if found is None:
             yield row._replace(reason=Reason.OTHER_SEEDS)
             continue
@@ -250,7 +250,7 @@ def _same_predictions(old: Run, new: Run, key: Key, seeds: list[str]) -> bool:
 def _latencies(old: Run, new: Run, spread: Spread, across_versions: bool) -> Iterator[Row]:
     for key in [key for key in old.minima if key in new.minima]:
         before, after = old.minima[key], new.minima[key]
-        ratio = compare_occasions(after, before, spread, LATENCY_MARGIN)
+        ratio = compare_occasions(after, before, spread)
         row = _latency_row(key, occasion_latency(before), occasion_latency(after), ratio)
         provider = key[2]
         for reason, names in ((Reason.HARDWARE, HARDWARE), (Reason.VERSIONS, [] if across_versions else VERSIONS)):

@@ -16,7 +16,7 @@ from resbench.benchmark.predictions import load_predictions
 from resbench.common.errors import ResbenchError, one_line, printable
 from resbench.common.files import read_object
 from resbench.export.metadata import read_graph, read_metadata
-from resbench.report.inputs import TIMED_KEY, Key, read_summary, read_timings, timed_calls_of
+from resbench.report.inputs import TIMED_KEY, Key, read_summary, read_timings, timed_calls
 from resbench.statistics.intervals import Hits
 from resbench.statistics.latency import round_minima
 
@@ -206,7 +206,7 @@ def _latencies(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[Key, NDArr
                     "leave one of them out"
                 )
             hosts[provider] = host
-        minima |= {_without_host(key): round_minima(calls) for key, calls in timed_calls_of(table)}
+        minima |= {_without_host(key): round_minima(calls) for key, calls in timed_calls(table)}
     return hosts, minima
 
 
@@ -224,7 +224,7 @@ def read_minima(samples: Path, host: Path) -> dict[Key, dict[int, float]]:
         ResbenchError: A file is missing or damaged.
     """
     table, _ = read_timings(samples, host)
-    return {_without_host(key): _by_round(calls) for key, calls in timed_calls_of(table)}
+    return {_without_host(key): _by_round(calls) for key, calls in timed_calls(table)}
 
 
 def _without_host(key: Key) -> Key:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from resbench.report.inputs import Evaluation, Inputs, Key, evaluations_by_model, timed_calls_of
+from resbench.report.inputs import Evaluation, Inputs, Key, evaluations_by_model, timed_calls
 from resbench.report.published import TARGET, Reason, departure
 from resbench.statistics import accuracy as statistics
 from resbench.statistics.accuracy import Correct
@@ -99,7 +99,7 @@ def _accuracy(inputs: Inputs) -> Iterator[Row]:
                 continue
             one, other = ({seed: evaluations[seed] for seed in shared} for evaluations in (one, other))
             compare = statistics.compare_precisions
-        difference = compare(_correct(one), _correct(other), ACCURACY_MARGIN)
+        difference = compare(_correct(one), _correct(other))
         row = _names(kind, first, second) | {"metric": "accuracy", "margin": ACCURACY_MARGIN}
         row |= {"seeds": min(len(one), len(other))}
         if difference is None:
@@ -118,14 +118,14 @@ def _latency(inputs: Inputs) -> Iterator[Row]:
 def _latency_within(table: pd.DataFrame, inputs: Inputs) -> Iterator[Row]:
     minima = {
         key: dict(zip(np.unique(calls["round"]).tolist(), round_minima(calls), strict=True))
-        for key, calls in timed_calls_of(table)
+        for key, calls in timed_calls(table)
     }
     for kind, first, second in _pairs(minima, inputs):
         rounds = [number for number in minima[first] if number in minima[second]]
         if not rounds:
             continue
         one, other = (np.array([minima[key][number] for number in rounds]) for key in (first, second))
-        row = _names(kind, first, second) | latency_ratio(one, other, LATENCY_MARGIN)._asdict()
+        row = _names(kind, first, second) | latency_ratio(one, other)._asdict()
         row |= {"metric": "latency", "margin": LATENCY_MARGIN}
         row |= dict(zip(("batch_size", "threads", "host"), first[3:], strict=True))
         if row["low"] is None:

@@ -83,7 +83,7 @@ def entries(inputs: Inputs, dataset: str) -> list[Entry]:
     Returns:
         The entries.
     """
-    timed = dict(timed_calls(inputs))
+    timed = {key: calls for table in inputs.timings for key, calls in timed_calls(table)}
     evaluated = evaluations_by_model(inputs)
     untimed = set(evaluated) - {key[:3] for key in timed}
     variants = list(dict.fromkeys(export.variant for export in inputs.parity))

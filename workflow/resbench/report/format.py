@@ -110,18 +110,17 @@ def shortened(text: str, letters: int = 24) -> str:
     return text if len(text) <= letters else f"{text[: letters // 2 - 1]}…{text[-letters // 2 :]}"
 
 
-def counted(number: float, one: str, several: str = "") -> str:
+def counted(number: float, noun: str) -> str:
     """Return a number with its noun: (1, "thread") → 1 thread; (2, "thread") → 2 threads.
 
     Args:
         number: The number.
-        one: The noun in the singular.
-        several: The noun in the plural; empty adds an s.
+        noun: The noun in the singular, whose plural ends in s.
 
     Returns:
         The text.
     """
-    return f"{number:,.0f} {one if number == 1 else several or f'{one}s'}"
+    return f"{number:,.0f} {noun if number == 1 else f'{noun}s'}"
 
 
 def sentence(parts: Iterable[str]) -> str:

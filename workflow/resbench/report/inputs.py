@@ -145,21 +145,8 @@ def read_summary(path: Path) -> dict[str, Any]:
     return read_object(path, "convert --summary")
 
 
-def timed_calls(inputs: Inputs) -> Iterator[tuple[Key, pd.DataFrame]]:
+def timed_calls(table: pd.DataFrame) -> Iterator[tuple[Key, pd.DataFrame]]:
     """Yield the timed calls of each model, provider, setting and host.
-
-    Args:
-        inputs: The results.
-
-    Yields:
-        The values of `TIMED_KEY`, and the calls.
-    """
-    for table in inputs.timings:
-        yield from timed_calls_of(table)
-
-
-def timed_calls_of(table: pd.DataFrame) -> Iterator[tuple[Key, pd.DataFrame]]:
-    """Yield the timed calls of one table, in the same way.
 
     Args:
         table: What `read_timings` returned.

@@ -167,7 +167,7 @@ class Ratio(NamedTuple):
         estimate: Above 1 where the first is slower.
         low, high: Its 95 % interval.
         p_value: P-value of the hypothesis of no difference, a ratio of 1.
-        p_equivalence: P-value of the hypothesis of a ratio of 1 + margin or more, in either direction.
+        p_equivalence: P-value of the hypothesis of a ratio of 1 + LATENCY_MARGIN or more, in either direction.
 
     All but the estimate are None where the rounds are too few.
     """
@@ -179,18 +179,17 @@ class Ratio(NamedTuple):
     p_equivalence: float | None
 
 
-def latency_ratio(first: NDArray[np.float64], second: NDArray[np.float64], margin: float = LATENCY_MARGIN) -> Ratio:
+def latency_ratio(first: NDArray[np.float64], second: NDArray[np.float64]) -> Ratio:
     """Compare two models by their times in the same rounds.
 
     What slows a complete round down slows both models and cancels in the round's ratio. The estimate is the 20 %
     trimmed mean of the ratios on the log scale, so that one round in five may be disturbed, and the ratio is inverted
     when both change places. Its interval is Student's with the winsorized variance (Tukey & McLaughlin 1963; Yuen
     1974). Equivalence is two one-sided tests (Schuirmann 1987) at 2.5 % each: p_equivalence is below 5 % exactly where
-    the 95 % interval lies within [1 / (1 + margin), 1 + margin].
+    the 95 % interval lies within the margin, [1 / (1 + LATENCY_MARGIN), 1 + LATENCY_MARGIN].
 
     Args:
         first, second: ms, shape (rounds,), rounds ≥ 1, in the same order.
-        margin: Equivalence margin, a fraction of the shorter latency.
 
     Returns:
         The ratio of the first to the second; without interval and p-values where the rounds are too few.
@@ -199,7 +198,7 @@ def latency_ratio(first: NDArray[np.float64], second: NDArray[np.float64], margi
     if len(first) < FEWEST_ROUNDS:
         return Ratio(float(np.exp(mean)), None, None, None, None)
     half = stats.t.isf(LEVEL / 2, freedom) * error
-    distances = abs(mean), np.log1p(margin) - abs(mean)
+    distances = abs(mean), np.log1p(LATENCY_MARGIN) - abs(mean)
     p_value, p_equivalence = (_level(distance, error, freedom) for distance in distances)
     return Ratio(float(np.exp(mean)), float(np.exp(mean - half)), float(np.exp(mean + half)), p_value, p_equivalence)
 

@@ -58,12 +58,7 @@ def occasion_latency(minima: NDArray[np.float64]) -> float:
     return float(np.exp(trimmed_mean(np.log(minima)).mean))
 
 
-def compare_occasions(
-    first: NDArray[np.float64],
-    second: NDArray[np.float64],
-    spread: Spread = BETWEEN_OCCASIONS,
-    margin: float = LATENCY_MARGIN,
-) -> Ratio:
+def compare_occasions(first: NDArray[np.float64], second: NDArray[np.float64], spread: Spread) -> Ratio:
     """Compare two models, or one with itself, by their rounds on two occasions.
 
     The variance of the logarithm of the ratio has two parts: twice the variance between occasions, which was estimated
@@ -73,7 +68,6 @@ def compare_occasions(
     Args:
         first, second: Shortest call of each round in ms, shape (rounds,); the numbers of rounds may differ.
         spread: Between occasions.
-        margin: Within which latencies are equivalent, a fraction of the shorter one.
 
     Returns:
         The ratio of the first to the second; without interval and p-values where the rounds are too few.
@@ -92,5 +86,6 @@ def compare_occasions(
 
     half = half_width(LEVEL)
     low, high = np.exp([gap - half, gap + half]).tolist()
-    p_value, p_equivalence = (level_of(half_width, distance) for distance in (abs(gap), math.log1p(margin) - abs(gap)))
+    distances = abs(gap), math.log1p(LATENCY_MARGIN) - abs(gap)
+    p_value, p_equivalence = (level_of(half_width, distance) for distance in distances)
     return Ratio(float(np.exp(gap)), low, high, p_value, p_equivalence)
