@@ -12,7 +12,7 @@ from resbench.benchmark.predictions import Predictions
 from resbench.data.datasets import DATASETS
 from resbench.data.store import Split, save_split
 from resbench.report.collate import ReportFiles, collate_report
-from resbench.report.html.page_inputs import PageInputs, read_page_inputs
+from resbench.report.html.page_inputs import PageFiles, PageInputs, read_page_inputs
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 SETTINGS = [(1, 1), (32, 1)]
@@ -68,20 +68,19 @@ class Experiment:
         return self
 
     def inputs(self) -> PageInputs:
-        return read_page_inputs(
+        files = PageFiles(
             report=self.report,
             comparisons=self.comparisons,
             recommendation=self.recommendation,
+            summary=self.summary,
+            test=self.test,
             histories=self.histories,
             predictions=self.predictions,
             timings=self.timings,
-            test=self.test,
-            summary=self.summary,
-            config=json.dumps(
-                {"variants": list(self.networks), "seeds": self.seeds, "training": {"protocol": "notebook"}}
-            ),
             scenarios=self.scenarios,
         )
+        config = {"variants": list(self.networks), "seeds": self.seeds, "training": {"protocol": "notebook"}}
+        return read_page_inputs(files, json.dumps(config))
 
     def command(self, page: Path, figures: Path) -> list[str]:
         """Words after `resbench`."""

@@ -20,7 +20,7 @@ from resbench.deploy.bundle import write_bundle
 from resbench.export.metadata import read_metadata, write_metadata
 from resbench.report.collate import ReportFiles, collate_report
 from resbench.report.html.page import write_page
-from resbench.report.html.page_inputs import read_page_inputs
+from resbench.report.html.page_inputs import PageFiles, read_page_inputs
 from resbench.report.recommendation import Deployment
 from resbench.report.robustness import write_robustness
 from resbench.training.record import add_record
@@ -161,27 +161,22 @@ def write_scenarios(path):
 
 
 def write_report_page(folder, predictions, timings):
-    histories = [folder / f"models/{variant}/seed0/history.csv" for variant in NETWORKS]
-    tables = [folder / name for name in ("report.csv", "comparisons.csv", "recommendation.json")]
-    extra = [folder / "scenarios.csv", folder / "robustness.csv"]
-    test, summary = folder / "data/test.npz", folder / "data/summary.json"
-    config = json.dumps({"seeds": [0], "variants": list(NETWORKS), "training": {"epochs": 2, "note": "a <b> & 'c'"}})
-    inputs = read_page_inputs(
-        report=tables[0],
-        comparisons=tables[1],
-        recommendation=tables[2],
-        histories=histories,
+    files = PageFiles(
+        report=folder / "report.csv",
+        comparisons=folder / "comparisons.csv",
+        recommendation=folder / "recommendation.json",
+        summary=folder / "data/summary.json",
+        test=folder / "data/test.npz",
+        histories=[folder / f"models/{variant}/seed0/history.csv" for variant in NETWORKS],
         predictions=predictions,
         timings=[timings],
-        test=test,
-        summary=summary,
-        config=config,
-        scenarios=extra[0],
-        robustness=extra[1],
+        scenarios=folder / "scenarios.csv",
+        robustness=folder / "robustness.csv",
     )
-    write_page(folder / "report.html", folder / "figures", inputs)
-    sources = [*tables, summary, test, *histories, *predictions, *timings, *extra, folder / "report.html"]
-    write_checksums(folder / "SHA256SUMS.page", [*sources, *sorted((folder / "figures").iterdir())])
+    config = json.dumps({"seeds": [0], "variants": list(NETWORKS), "training": {"epochs": 2, "note": "a <b> & 'c'"}})
+    page, figures = folder / "report.html", folder / "figures"
+    write_page(page, figures, read_page_inputs(files, config))
+    write_checksums(folder / "SHA256SUMS.page", [*files.paths(), page, *sorted(figures.iterdir())])
 
 
 def write_latency(folder):

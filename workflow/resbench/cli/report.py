@@ -90,31 +90,23 @@ def page(
     """Write a page that loads nothing: the recommendation first, then the evidence."""
     from resbench.common.files import write_checksums
     from resbench.report.html.page import write_page
-    from resbench.report.html.page_inputs import read_page_inputs
+    from resbench.report.html.page_inputs import PageFiles, read_page_inputs
 
-    timings = _timings(samples, host, measured)
-    write_page(
-        page,
-        figures,
-        read_page_inputs(
-            report=report,
-            comparisons=comparisons,
-            recommendation=recommendation,
-            histories=history,
-            predictions=predictions,
-            timings=timings,
-            test=test,
-            summary=summary,
-            config=config,
-            scenarios=scenarios,
-            robustness=robustness,
-            operators=operators,
-        ),
+    files = PageFiles(
+        report=report,
+        comparisons=comparisons,
+        recommendation=recommendation,
+        summary=summary,
+        test=test,
+        histories=history,
+        predictions=predictions,
+        timings=_timings(samples, host, measured),
+        scenarios=scenarios,
+        robustness=robustness,
+        operators=operators or (),
     )
-    sources = [report, comparisons, recommendation, summary, test, *history, *predictions]
-    sources += [path for pair in timings for path in pair]
-    sources += [path for path in (scenarios, robustness, *(operators or [])) if path]
-    write_checksums(checksums, [*sources, page, *sorted(figures.iterdir())])
+    write_page(page, figures, read_page_inputs(files, config))
+    write_checksums(checksums, [*files.paths(), page, *sorted(figures.iterdir())])
 
 
 def _timings(samples: list[Path], host: list[Path], measured: list[Path] | None) -> list[tuple[Path, Path]]:

@@ -22,7 +22,7 @@ from resbench.common.errors import ResbenchError, one_line
 from resbench.common.files import CHECKSUMS
 from resbench.report.html.configuration import read_configuration
 from resbench.report.html.page import render_page, script_hash
-from resbench.report.html.page_inputs import PageInputs, read_page_inputs
+from resbench.report.html.page_inputs import PageFiles, PageInputs, read_page_inputs
 from resbench.report.html.rendering import chart_library_name
 from resbench.training.record import read_record
 from resbench.verify.faults import Fault, Note, first, read
@@ -101,20 +101,20 @@ def _inputs(folder: Path, sources: list[str]) -> PageInputs:
         text = json.dumps(yaml.safe_load(configuration))
     except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ResbenchError(f"its configuration is not YAML of a run ({one_line(error)})") from error
-    return read_page_inputs(
+    files = PageFiles(
         report=folder / "report.csv",
         comparisons=folder / "comparisons.csv",
         recommendation=folder / "recommendation.json",
+        summary=folder / "data/summary.json",
+        test=folder / "data/test.npz",
         histories=named("models/*/*/history.csv"),
         predictions=named("predictions/*/*/*.npz"),
         timings=list(zip(named("samples.csv"), named("host.json"), strict=True)),
-        test=folder / "data/test.npz",
-        summary=folder / "data/summary.json",
-        config=text,
         scenarios=next(iter(named("scenarios.csv")), None),
         robustness=next(iter(named("robustness.csv")), None),
         operators=named("operators.csv"),
     )
+    return read_page_inputs(files, text)
 
 
 def _parts(path: Path, text: str) -> Parts:
