@@ -47,42 +47,42 @@ def write_bundle(
     candidates = match(models, predictions)
     variant = next(iter(candidates.values())).identity.variant
     decision = read_decision(recommendation, variant)
-    precision = decision.precision.model.precision
+    place, precision = decision.place, decision.precision.model.precision
     if precision not in candidates:
         there = ", ".join(candidates)
         raise ResbenchError(
             f"{recommendation}: recommends {variant} in {precision}, of which no file is given: {there}"
         )
     deployed = candidates[precision]
-    measured = read_rows(report, variant, decision.place.provider, decision.place.host)
-    rows = [row for row in measured if row.precision in candidates]
-    times = [row for row in rows if row.precision == precision]
-    if decision.place.setting not in {row.setting for row in times}:
+    rows = [row for row in read_rows(report, variant, place.provider, place.host) if row.precision in candidates]
+    settings = {row.setting for row in rows if row.precision == precision}
+    if place.setting not in settings:
         raise ResbenchError(f"{report}: has no {variant} in {precision} where {recommendation} recommends it")
-    place = decision.place
     on_test_sets = read_test_set_results(robustness, variant, precision, place.provider) if robustness else []
     split = load_split(test)
     if not np.array_equal(split.labels, deployed.predictions.labels):
         raise ResbenchError(f"{test}: not the images of the --predictions; name the file that was evaluated")
-    classes = deployed.identity.classes
-    batch_sizes = sorted({row.batch_size for row in times})
+    classes, batch_sizes = deployed.identity.classes, sorted({batch_size for batch_size, _ in settings})
+    texts = {
+        "config.pbtxt": triton_config(folder.name, len(classes), provider(place.provider), place.threads, batch_sizes),
+        "labels.txt": "".join(f"{name}\n" for name in classes),
+        "README.md": render_card(deployed, candidates.get("fp32"), rows, decision, on_test_sets),
+    }
     with atomic_folder(folder) as temporary:
-        for name in (VERSION, "warmup"):
-            (temporary / name).mkdir()
-        shutil.copyfile(deployed.model, temporary / VERSION / "model.onnx")
-        (temporary / "warmup" / WARM_UP_IMAGE).write_bytes(split.images[0].tobytes())
-        texts = {
-            "config.pbtxt": triton_config(
-                folder.name, len(classes), provider(place.provider), place.threads, batch_sizes
-            ),
-            "labels.txt": "".join(f"{name}\n" for name in classes),
-            "README.md": render_card(deployed, candidates.get("fp32"), rows, decision, on_test_sets),
-        }
-        for name, text in texts.items():
-            (temporary / name).write_text(text, encoding="utf-8")
-        _write_check(temporary / "check", split, deployed.predictions)
-        files = {path: path for path in sorted(temporary.rglob("*")) if path.is_file()}
-        (temporary / CHECKSUMS).write_text(checksum_lines(files, temporary), encoding="utf-8")
+        _write_files(temporary, deployed, split, texts)
+
+
+def _write_files(folder: Path, deployed: EvaluatedModel, split: Split, texts: dict[str, str]) -> None:
+    """Write the model, an image that warms the server up, the texts by their names, a check, and hashes of all."""
+    for name in (VERSION, "warmup"):
+        (folder / name).mkdir()
+    shutil.copyfile(deployed.model, folder / VERSION / "model.onnx")
+    (folder / "warmup" / WARM_UP_IMAGE).write_bytes(split.images[0].tobytes())
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    _write_check(folder / "check", split, deployed.predictions)
+    files = {path: path for path in sorted(folder.rglob("*")) if path.is_file()}
+    (folder / CHECKSUMS).write_text(checksum_lines(files, folder), encoding="utf-8")
 
 
 def _write_check(folder: Path, split: Split, predictions: Predictions) -> None:
