@@ -32,6 +32,7 @@ def test_a_span_of_numbers():
     assert span([50_000, 5_000]) == "5,000 to 50,000"
     assert span([9.9, 10.1]) == "10"
     assert span([math.nan]) == "unknown"
+    assert [span(values, "seed") for values in ([1], [1, 3], [math.nan])] == ["1 seed", "1 to 3 seeds", "unknown seeds"]
 
 
 def test_small_values_are_powers_of_ten():

@@ -13,7 +13,7 @@ from resbench.common.files import sha256
 from resbench.common.markdown import escaped, table
 from resbench.data.datasets import titled
 from resbench.deploy.deployment import Decision, Measured, TestSetResult
-from resbench.report.format import between, percent, points, significant
+from resbench.report.format import between, counted, percent, points, significant
 from resbench.report.prose import (
     UNPAIRED,
     describe_corruptions,
@@ -187,7 +187,7 @@ def _accuracy(deployed: EvaluatedModel, fp32: EvaluatedModel | None, row: Measur
     rows = [
         ("this file", percent(accuracy), _interval(*wilson_interval(correct))),
         (
-            f"mean over {row.seeds} seed{'s' if row.seeds > 1 else ''}",
+            f"mean over {counted(row.seeds, 'seed')}",
             percent(row.accuracy_mean),
             _interval(row.accuracy_low, row.accuracy_high),
         ),

@@ -67,7 +67,6 @@ def _training(report: pd.DataFrame) -> list[Caveat]:
     ]
     if not short:
         return []
-    epochs = [row["epochs"] for row in short]
     wanted = "; ".join(
         f"the full run of {name} is {PROTOCOLS[name].train_images:,} for {PROTOCOLS[name].epochs}"
         for name in dict.fromkeys(row["protocol"] for row in short)
@@ -75,8 +74,8 @@ def _training(report: pd.DataFrame) -> list[Caveat]:
     return [
         Caveat(
             "Shortened training",
-            f"The models were trained on {span(row['train_images'] for row in short)} images for {span(epochs)} "
-            f"{'epoch' if max(epochs) == 1 else 'epochs'}; {wanted}. "
+            f"The models were trained on {span((row['train_images'] for row in short), 'image')} "
+            f"for {span((row['epochs'] for row in short), 'epoch')}; {wanted}. "
             "Published accuracies are not comparable, and with more training the order may change.",
             grave=True,
         )

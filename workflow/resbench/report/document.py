@@ -11,7 +11,7 @@ from resbench.data.datasets import titled
 from resbench.report.caveats import Caveat, caveats
 from resbench.report.comparison_tables import comparison_tables
 from resbench.report.environments import Environment, environments
-from resbench.report.format import span
+from resbench.report.format import counted, span
 from resbench.report.latency_table import latency_table
 from resbench.report.main_table import main_table
 from resbench.report.recommendation import Recommendations
@@ -103,13 +103,13 @@ def build_document(
     return Document(
         dataset=", ".join(datasets),
         experiment={
-            "variants": f"{report['variant'].nunique()}",
+            "variants": counted(report["variant"].nunique(), "variant"),
             "precisions": " and ".join(report["precision"].unique()),
             "protocols": " and ".join(report["protocol"].unique()),
-            "train_images": span(report["train_images"]),
-            "epochs": span(report["epochs"]),
-            "seeds": span(report["seeds"]),
-            "test_images": f"{test_images:,}",
+            "train_images": span(report["train_images"], "training image"),
+            "epochs": span(report["epochs"], "epoch"),
+            "seeds": span(report["seeds"], "seed"),
+            "test_images": counted(test_images, "test image"),
         },
         caveats=caveats(report, comparisons, hosts),
         sections=[Section(place, _measured(place, published), latency_table(place)) for place in places],

@@ -120,7 +120,7 @@ def counted(number: float, noun: str) -> str:
     Returns:
         The text.
     """
-    return f"{number:,.0f} {noun if number == 1 else f'{noun}s'}"
+    return _with_noun(f"{number:,.0f}", noun)
 
 
 def sentence(parts: Iterable[str]) -> str:
@@ -190,20 +190,23 @@ def between(low: str, high: str, link: str = "–") -> str:
     return low if low == high else f"{low} {link} {high}"
 
 
-def span(values: Iterable[float]) -> str:
-    """Return the range of some numbers: 5,000 to 50,000, or the number that all are equal to.
+def span(values: Iterable[float], noun: str = "") -> str:
+    """Return the range of some numbers: 5,000 to 50,000 images, or the number that all are equal to.
 
     Args:
         values: The numbers; NaN is left out.
+        noun: The noun in the singular, as in `counted`; empty for the numbers alone.
 
     Returns:
-        The text; `unknown` where there is none.
+        The text, with `unknown` where there is no number.
     """
     known = [value for value in values if not math.isnan(value)]
-    if not known:
-        return "unknown"
-    low, high = min(known), max(known)
-    return between(f"{low:,.0f}", f"{high:,.0f}", "to")
+    text = between(f"{min(known):,.0f}", f"{max(known):,.0f}", "to") if known else "unknown"
+    return _with_noun(text, noun) if noun else text
+
+
+def _with_noun(text: str, noun: str) -> str:
+    return f"{text} {noun if text == '1' else f'{noun}s'}"
 
 
 def _signed(text: str) -> str:
