@@ -29,25 +29,7 @@ def tradeoff(rows: pd.DataFrame, palette: Palette) -> Spec:
     Returns:
         The chart.
     """
-    points = pd.DataFrame(
-        {
-            "group": rows["variant"].map(palette.group),
-            "model": rows["variant"] + " " + rows["precision"],
-            "filled": rows["precision"] == "fp32",
-            "accuracy": 100 * rows["accuracy_mean"],
-            "accuracy_low": 100 * rows["accuracy_low"],
-            "accuracy_high": 100 * rows["accuracy_high"],
-            "latency": rows["latency_p50_ms"],
-            "latency_low": rows["latency_p50_low_ms"],
-            "latency_high": rows["latency_p50_high_ms"],
-            "Accuracy": rows["accuracy_mean"].map(percent) + " %" + _between(rows, "accuracy", percent),
-            "Loss": rows["loss_mean"].map(significant) + " nats",
-            "Latency (p50)": rows["latency_p50_ms"].map(significant) + " ms",
-            "Images per second": rows["throughput_ips"].map(significant),
-            "Parameters": rows["parameters"].map("{:,.0f}".format),
-            "Multiply-adds": (rows["macs"] / 1e6).map(significant) + " M",
-        }
-    ).reset_index(drop=True)
+    points = _points(rows, palette)
     points["front"] = pareto(points["latency"].to_numpy(), points["accuracy"].to_numpy())
     front = points[points["front"]].sort_values("latency")
     log = points["latency"].max() > 10 * points["latency"].min()
@@ -89,6 +71,29 @@ def tradeoff(rows: pd.DataFrame, palette: Palette) -> Spec:
         text = alt.Chart(named).mark_text(align="right" if back else "left", dx=-8 if back else 8, dy=-10 if up else 12)
         layers.append(text.encode(x=x, y=y, text="model:N").properties(name=f"names_{len(layers)}"))
     return _spec(alt.layer(*layers).properties(height=340))
+
+
+def _points(rows: pd.DataFrame, palette: Palette) -> pd.DataFrame:
+    """Return what points are drawn from and, in columns with a capital, what is shown of one that is pointed at."""
+    return pd.DataFrame(
+        {
+            "group": rows["variant"].map(palette.group),
+            "model": rows["variant"] + " " + rows["precision"],
+            "filled": rows["precision"] == "fp32",
+            "accuracy": 100 * rows["accuracy_mean"],
+            "accuracy_low": 100 * rows["accuracy_low"],
+            "accuracy_high": 100 * rows["accuracy_high"],
+            "latency": rows["latency_p50_ms"],
+            "latency_low": rows["latency_p50_low_ms"],
+            "latency_high": rows["latency_p50_high_ms"],
+            "Accuracy": rows["accuracy_mean"].map(percent) + " %" + _between(rows, "accuracy", percent),
+            "Loss": rows["loss_mean"].map(significant) + " nats",
+            "Latency (p50)": rows["latency_p50_ms"].map(significant) + " ms",
+            "Images per second": rows["throughput_ips"].map(significant),
+            "Parameters": rows["parameters"].map("{:,.0f}".format),
+            "Multiply-adds": (rows["macs"] / 1e6).map(significant) + " M",
+        }
+    ).reset_index(drop=True)
 
 
 def pareto(latency: NDArray[np.float64], accuracy: NDArray[np.float64]) -> NDArray[np.bool_]:
