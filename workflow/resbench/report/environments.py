@@ -90,9 +90,6 @@ def environments(report: pd.DataFrame, decided: Recommendations, timings: Sequen
         number = sum(other.provider == provider for other in listed) + 1
         label = f"{provider}-{number}" if number > 1 else str(provider)
         title = provider_title(str(provider)) + (f", {name}" if several else "")
-        environment = Environment(label, title, str(provider), str(name), rows, pd.concat(calls), settings, {})
-        for setting in settings:
-            if decision := decided.at(environment.provider, environment.name, setting):
-                environment.recommendations[setting] = decision
-        listed.append(environment)
+        own = {setting: one for setting in settings if (one := decided.at(str(provider), str(name), setting))}
+        listed.append(Environment(label, title, str(provider), str(name), rows, pd.concat(calls), settings, own))
     return sorted(listed, key=lambda one: deployed not in one.recommendations.values())
