@@ -115,13 +115,15 @@ def test_help_says_what_the_stage_does(stage: str) -> None:
     assert stage in STAGES or stage in elsewhere, "a stage whose bad input is not tested here"
 
 
+COLLATE = "collate --report r --comparisons c --recommendation j --markdown m --checksums k --summary s --parity p"
 WRONG_USAGE = {
     "no such stage": "nonsense",
     "nothing to convert": "convert",
     "no such provider": "evaluate x --provider tpu",
     "a seed below 0": "train pool --data a --seed -1 --model m --history h",
-    "timings without host": "collate --report r --comparisons c --recommendation j --markdown m --checksums k"
-    " --summary s --parity p --predictions p --samples a --samples b --host h",
+    "a batch size twice": "measure m --output o --batch-sizes 1,1",
+    "no such precision": f"{COLLATE} --predictions p --samples a --host h --precision fp64",
+    "timings without host": f"{COLLATE} --predictions p --samples a --samples b --host h",
 }
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -43,18 +44,27 @@ def test_partition_and_account_are_those_that_sbatch_reads(tree, monkeypatch) ->
     monkeypatch.setenv("SBATCH_PARTITION", "long")
     monkeypatch.setenv("SBATCH_ACCOUNT", "group-7")
     tree.machine = ("--profile", "profiles/slurm")
-    status, output = tree.snakemake("--dry-run")
+    # A resource of the user's own replaces none of latency's.
+    status, output = tree.snakemake("--dry-run", "--set-resources", "latency:constraint='epyc'")
     assert status == 0, output
     asked = re.findall(r"^rule (\w+):\n(?:    .*\n)*?    resources: (.*)", output, re.MULTILINE)
     assert {"train", "latency"} <= {name for name, _ in asked}
     assert all("slurm_partition=long, slurm_account=group-7" in resources for _, resources in asked)
     assert {name for name, resources in asked if "slurm_extra=--exclusive" in resources} == {"latency"}
+    assert "constraint=epyc" in dict(asked)["latency"]
+
+
+def test_from_the_second_attempt_on_a_job_has_twice_the_memory() -> None:
+    rules = (ROOT / "workflow/rules/common.smk").read_text()
+    functions: dict[str, Any] = {}
+    exec(re.search(r"^def memory\(.*?^    return .*?$", rules, re.MULTILINE | re.DOTALL)[0], functions)
+    assert [functions["memory"](4000)(None, attempt) for attempt in (1, 2, 3)] == [4000, 8000, 8000]
 
 
 def test_the_profile_speaks_of_rules_that_there_are() -> None:
     rules = re.findall(r"^rule (\w+):", "".join(path.read_text() for path in ROOT.glob("workflow/rules/*.smk")), re.M)
     profile = yaml.safe_load((ROOT / "profiles/slurm/profile.yaml").read_text())
-    assert {*profile["groups"], *profile["set-resources"]} <= set(rules)
+    assert set(profile["groups"]) <= set(rules)
 
 
 def test_every_stage_runs_and_tiny_ones_share_a_job(on_slurm) -> None:

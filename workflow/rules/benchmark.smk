@@ -14,7 +14,7 @@ rule evaluate:
     threads: 1
     resources:
         gpu=lambda wildcards: int(PROVIDERS[wildcards.provider].needs_gpu),
-        mem_mb=2000,
+        mem_mb=memory(2000),
     params:
         code=lambda wildcards: code_digest("evaluate", providers=(wildcards.provider,)),
         options=lambda wildcards: provider_arguments([wildcards.provider]),
@@ -46,10 +46,11 @@ rule latency:
     threads: workflow.resource_settings.cores or max(config["benchmark"]["threads"])
     resources:
         gpu=lambda wildcards: int(PROVIDERS[wildcards.provider].needs_gpu),
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=240,
         # Within its SLURM job, Snakemake gets all cores of the node; this limits it to the requested ones.
         cpus_per_task=max(config["benchmark"]["threads"]),
+        slurm_extra="--exclusive",  # of all options for sbatch this one decides what is measured
     params:
         code=lambda wildcards: code_digest("latency", providers=(wildcards.provider,)),
         # Not an output: a failed job's outputs are deleted, and the next attempt continues from here.
@@ -88,7 +89,7 @@ rule profile:
         "../envs/resbench.yaml"
     threads: workflow.resource_settings.cores or config["benchmark"]["threads"][0]
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=60,
         cpus_per_task=config["benchmark"]["threads"][0],
     params:
@@ -124,9 +125,11 @@ rule scenarios:
     threads: workflow.resource_settings.cores or max(config["benchmark"]["threads"])
     resources:
         gpu=int(any(PROVIDERS[name].needs_gpu for name in config["benchmark"]["providers"])),
-        mem_mb=2000,
-        runtime=720,
+        mem_mb=memory(2000),
+        # A killed one begins anew; in the official lengths a model takes at least half an hour.
+        runtime=lambda wildcards, input: max(720, 60 * len(input.models)),
         cpus_per_task=max(config["benchmark"]["threads"]),
+        slurm_extra="--exclusive",
     params:
         code=code_digest("scenarios", providers=tuple(PROVIDER_OPTIONS)),
         preset=config["benchmark"]["scenarios"] or "smoke",

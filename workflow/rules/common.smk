@@ -138,6 +138,15 @@ def training_cards():
     return int(cards(["index"]) != [] if of_nodes is None else of_nodes.value > 0)
 
 
+def memory(mb):
+    """Return the function that gives the memory of a job that runs a network, which may be any.
+
+    The attempt before may have been killed for it, so the second gets twice as much. No attempt gets more: it may only
+    take long.
+    """
+    return lambda wildcards, attempt: mb * min(attempt, 2)
+
+
 def precisions_on(provider):
     return [precision for precision in config["precisions"] if PROVIDERS[provider].supports(precision)]
 

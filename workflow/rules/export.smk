@@ -14,7 +14,7 @@ rule export:
         "../envs/resbench.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000),
     params:
         code=lambda wildcards: code_digest("export", variant=wildcards.variant),
     shell:
@@ -41,7 +41,7 @@ rule quantize:
         "../envs/resbench.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000),
     params:
         code=code_digest("quantize"),
         settings=lambda wildcards: (

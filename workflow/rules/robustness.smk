@@ -80,7 +80,7 @@ rule evaluate_test_sets:
     threads: 1
     resources:
         gpu=lambda wildcards: int(PROVIDERS[wildcards.provider].needs_gpu),
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=lambda wildcards, attempt: attempt * max(30, 10 * len(TEST_SETS)),
     params:
         code=lambda wildcards: code_digest("evaluate", providers=(wildcards.provider,)),

@@ -11,7 +11,7 @@ rule check:
         "../envs/resbench.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000),
         # As a resource: a changed parameter would run the check again, and with it the training.
         precisions=" ".join(f"--precision {name}" for name in config["precisions"]),
     params:
@@ -44,7 +44,7 @@ rule train:
     resources:
         device=config["training"]["device"],
         gpu=lambda wildcards: training_cards(),
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=720,
     params:
         code=lambda wildcards: code_digest("train", variant=wildcards.variant, protocol=config["training"]["protocol"]),

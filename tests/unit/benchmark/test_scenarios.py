@@ -60,6 +60,17 @@ def outcome(verdict):
     return Outcome(verdict, "", 1.0, 1.0, 1.0, 1.0, "6.0.17")
 
 
+def test_progress_is_shown_before_each_scenario(tmp_path, images, monkeypatch):
+    """In the official lengths, a scenario takes ten minutes."""
+    shown = []
+    monkeypatch.setattr(scenarios, "run_fresh", lambda *_: outcome("VALID")._asdict())
+    monkeypatch.setattr(scenarios.Progress, "update", lambda self, fraction, detail: shown.append(round(6 * fraction)))
+    models = [tiny_model(tmp_path / "m.onnx"), tiny_model(tmp_path / "n.onnx", seed="1")]
+    settings = {"preset": "mlperf", "threads": 1, "batch_size": 8, "bound_ms": 1.0}
+    measure_scenarios(models, ["cpu"], tmp_path / "scenarios.csv", data=images, **settings)
+    assert shown == [0, 1, 2, 3, 4, 5]
+
+
 @pytest.mark.parametrize("limit", [0.1, 3.0, 50.0, 99.0])
 def test_search_finds_the_highest_rate_that_is_valid(limit):
     rate, found = search_rate(lambda rate: outcome("VALID" if rate <= limit else "INVALID"), highest=100.0)

@@ -73,7 +73,6 @@ def measure_scenarios(
     progress = Progress("scenarios")
     rows: list[list[Any]] = []
     for done, (provider, model) in enumerate(pairs):
-        progress.update(done / len(pairs), str(model))
         job = Job(
             model=str(model),
             provider=provider,
@@ -84,7 +83,11 @@ def measure_scenarios(
         )
         # As in report.csv, with which the page joins these rows.
         identity, host = identities[model], describe_host(provider)["environment"]
-        for scenario, outcome in run_scenarios(job, images, SCENARIO_PRESETS[preset]).items():
+
+        def show(share: float, done: int = done, model: Path = model) -> None:
+            progress.update((done + share) / len(pairs), str(model))
+
+        for scenario, outcome in run_scenarios(job, images, SCENARIO_PRESETS[preset], show).items():
             rows.append(
                 [
                     *(model.with_suffix("").as_posix(), identity.variant, identity.seed, identity.precision, provider),
@@ -101,13 +104,14 @@ def measure_scenarios(
     say(f"{valid} of {len(rows)} runs are VALID by LoadGen")
 
 
-def run_scenarios(job: Job, images: bytes, sizes: dict[str, Size]) -> dict[str, Outcome]:
+def run_scenarios(job: Job, images: bytes, sizes: dict[str, Size], show: Callable[[float], None]) -> dict[str, Outcome]:
     """Run a model through all scenarios; Server at the rate that `search_rate` finds.
 
     Args:
         job: The model and where it runs.
         images: uint8 (N, 32, 32, 3), as bytes.
         sizes: Smallest size of each run.
+        show: Called before each scenario with the fraction of them that is done.
 
     Returns:
         The outcome of each scenario.
@@ -117,8 +121,11 @@ def run_scenarios(job: Job, images: bytes, sizes: dict[str, Size]) -> dict[str, 
         sized = job._replace(scenario=scenario, seconds=size.seconds, queries=size.queries, rate=rate)
         return Outcome(**run_fresh("resbench.benchmark.loadgen_worker", sized._asdict(), images))
 
+    show(0)
     single = run("SingleStream", sizes["SingleStream"])
+    show(1 / 3)
     offline = run("Offline", sizes["Offline"])
+    show(2 / 3)
     rate, server = search_rate(lambda rate: run("Server", SMOKE["Server"], rate), highest=1e3 / single.p50_ms)
     if server.verdict == "VALID" and sizes["Server"] != SMOKE["Server"]:
         server = confirm_rate(lambda rate: run("Server", sizes["Server"], rate), rate)

@@ -55,11 +55,13 @@ def options(
     The stages, in order: check, download, convert, train, export, quantize, evaluate, latency, scenarios, collate,
     page, bundle. Each reads and writes files; `snakemake --cores 4` runs all of them, and scenarios if the
     configuration asks for it.
+
+    Exit status: 0 done, 1 bad input or failure, 2 wrong usage, 130 interrupted.
     """
 
 
 def main() -> Any:
-    """Run the command line.  Exit status: 0 done, 1 bad input or failure, 2 wrong usage, 130 interrupted."""
+    """Run the command line; `options` says what its exit status means."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that unfinished outputs are cleaned up
     debug = "--debug" in sys.argv
     try:

@@ -9,7 +9,7 @@ from resbench.cli.options import Data, one_of
 from resbench.data.datasets import DATASETS, archive_of
 
 
-def digits(dest: Annotated[Path, typer.Argument(help="Archive to write, .tar.gz.")]) -> None:
+def digits(dest: Annotated[Path, typer.Argument(help="Archive to write, .tar.")]) -> None:
     """Write scikit-learn's handwritten digits as an archive in CIFAR-10's layout (no network needed)."""
     from resbench.data.digits import write_digits_archive
 

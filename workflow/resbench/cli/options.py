@@ -31,7 +31,7 @@ def one_of(names: Iterable[str], help: str) -> Any:
 
 
 def numbers(text: str, option: str) -> list[int]:
-    """Read a comma-separated list of positive integers.
+    """Read a comma-separated list of different positive integers.
 
     Args:
         text: The list.
@@ -47,8 +47,10 @@ def numbers(text: str, option: str) -> list[int]:
         numbers = [int(part) for part in text.split(",")]
     except ValueError:
         numbers = []
-    if not numbers or min(numbers) < 1:
-        raise typer.BadParameter(f"{text!r} is not a comma-separated list of positive integers", param_hint=option)
+    if not numbers or min(numbers) < 1 or len(set(numbers)) < len(numbers):
+        raise typer.BadParameter(
+            f"{text!r} is not a comma-separated list of different positive integers", param_hint=option
+        )
     return numbers
 
 

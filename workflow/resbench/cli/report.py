@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from resbench.cli.options import Robustness, one_of
+from resbench.export.precisions import PRECISIONS
 from resbench.runtime.providers import PROVIDERS
 
 Measured = Annotated[
@@ -32,7 +33,8 @@ def collate(
     batch_size: Annotated[int, typer.Option(min=1, help="Images in one call there.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="Threads that a call may use there.")] = 1,
     precision: Annotated[
-        str, typer.Option(help="Precision to deploy there; fastest takes that of the recommendation.")
+        str,
+        one_of(("fastest", *PRECISIONS), "Precision to deploy there; fastest takes that of the recommendation."),
     ] = "fastest",
     robustness: Robustness = None,
 ) -> None:
