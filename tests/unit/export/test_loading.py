@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from resbench.export.loading import load_model
 from resbench.networks.registry import variant
@@ -74,3 +75,59 @@ def test_a_helper_module_that_only_build_imports_is_found(tmp_path, monkeypatch)
     command = [sys.executable, "-c", LOAD, tmp_path / "model.keras", "late"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert result.returncode == 0, result.stderr
+
+
+PARTS = """
+import keras
+from keras import layers, ops
+
+
+class Centred(keras.constraints.Constraint):
+    def __call__(self, weights):
+        return weights - ops.mean(weights)
+
+
+class Snake:
+    def __call__(self, x):
+        return x + ops.sin(x) ** 2
+
+    def get_config(self):
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls()
+
+
+def swish(x):
+    return 2 * x * ops.sigmoid(x)
+
+
+def relu(x):
+    return layers.Activation("relu")(x)
+
+
+def linear(x, units):
+    return layers.Dense(units)(x)
+
+
+def build(classes):
+    image = keras.Input((32, 32, 3), dtype="uint8")
+    x = layers.Rescaling(1 / 255)(image)
+    x = layers.Conv2D(4, 8, strides=8, activation=Snake(), kernel_constraint=Centred())(x)
+    x = linear(layers.Flatten()(relu(layers.Conv2D(4, 1, activation=swish)(x))), 4)
+    return keras.Model(image, layers.Dense(classes, activation="softmax")(x))
+"""
+
+
+def test_a_network_is_loaded_with_classes_that_are_no_layers_and_functions_named_as_those_of_keras(
+    tmp_path, monkeypatch
+):
+    """Keras saves its own activations, `relu` and `linear` here, by their names alone."""
+    monkeypatch.setenv("RESBENCH_VARIANTS", str(tmp_path))
+    (tmp_path / "with_parts.py").write_text(PARTS)
+    model = variant("with_parts").build(3)
+    model.save(tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras", "with_parts")
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(loaded(images), model(images))

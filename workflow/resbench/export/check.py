@@ -92,7 +92,8 @@ def check_variant(name: str, precisions: Sequence[str], result_path: Path | None
             model.save(folder / MODEL)
         except Exception as error:  # whatever a layer's get_config does
             raise ResbenchError(
-                f"{file}: Keras cannot save its network ({one_line(error)}); correct get_config() of its own layers"
+                f"{file}: Keras cannot save its network ({one_line(error)}); correct get_config() of its own classes, "
+                "and write a functools.partial as a function, with def"
             ) from error
         _follow(folder, name, precisions, file)
         figures: dict[str, Any] = read_json(folder / FIGURES)
@@ -171,7 +172,8 @@ def follow(folder: Path, name: str, precisions: Sequence[str]) -> None:
     if not difference <= most:  # also refuses NaN
         raise ResbenchError(
             f"its ONNX graph differs from Keras by {difference:.1g}, more than {most:.1g}; one "
-            "of its own layers computes something else after it was loaded: correct its get_config(), or call()"
+            "of its own layers computes something else after it was loaded: correct its get_config(), or call(), and "
+            "rename an activation of its own that has the name of one of Keras's"
         )
     figures: dict[str, Any] = {"macs": multiply_adds(graph), "max_abs_diff": difference}
     for precision in precisions:

@@ -17,7 +17,7 @@ REASON = "Exception encountered:"  # Keras's long messages give the cause after 
 
 
 def load_model(model_path: Path, name: str) -> keras.Model:
-    """Load a network that may have layers and functions of its variant's own, registered with Keras or not.
+    """Load a network that may have classes and functions of its variant's own, registered with Keras or not.
 
     Args:
         model_path: A .keras file.
@@ -35,13 +35,14 @@ def load_model(model_path: Path, name: str) -> keras.Model:
         reason = str(error).rpartition(REASON)[2].strip()
         cause = one_line(ValueError(reason)) if reason else one_line(error)
         raise ResbenchError(
-            f"{model_path}: Keras cannot load it ({cause}); a layer of your own whose constructor takes arguments "
-            "needs get_config(), which returns them; if the file is damaged, train it again"
+            f"{model_path}: Keras cannot load it ({cause}); write classes and functions of your own at the top level "
+            "of the variant's file or of a module that it imports, and give a class whose constructor takes arguments "
+            "a get_config() that returns them; if the file is damaged, train it again"
         ) from error
 
 
 def _own_parts(name: str) -> dict[str, Any]:
-    """Return the layers and functions in a variant's file and the modules that it imports, by the name Keras saves."""
+    """Return the classes and functions of a variant's file and the modules that it imports, by their names."""
     own = variant(name)
     files = {path.resolve() for path in variant_files(name)}
     if not files <= set(_loaded_files().values()):
@@ -60,5 +61,12 @@ def _loaded_files() -> dict[ModuleType, Path]:
 
 
 def _is_a_part(value: object) -> bool:
-    """Return whether a network's configuration may name this: a layer, or a function such as an activation."""
-    return inspect.isfunction(value) or (inspect.isclass(value) and issubclass(value, keras.Layer))
+    """Return whether a network's configuration may name this: a class such as a layer or constraint, or a function.
+
+    Not a function with the name of one of Keras's activations, such as a `relu` that builds a part of the network: of
+    these, Keras saves only the name.
+    """
+    if inspect.isfunction(value):
+        of_keras = getattr(keras.activations, value.__name__, None)
+        return not (of_keras and of_keras.__name__ == value.__name__)  # `swish` is another name of its `silu`
+    return inspect.isclass(value) and hasattr(value, "from_config")
