@@ -52,6 +52,17 @@ def test_only_what_the_network_means_is_left(traced):
     assert [(imported.domain, imported.version) for imported in graph.opset_import] == [("", 17)]
 
 
+@pytest.mark.parametrize("activation", ["gelu", "celu"])
+def test_activations_of_operations_that_tf2onnx_does_not_have(activation):
+    image = keras.Input((32, 32, 3), dtype="uint8", name="image")
+    x = keras.layers.Conv2D(4, 8, strides=8, activation=activation)(keras.layers.Rescaling(1 / 255)(image))
+    model = keras.Model(image, keras.layers.Dense(3, activation="softmax")(keras.layers.Flatten()(x)))
+    images = np.random.default_rng(1).integers(0, 256, (5, 32, 32, 3), np.uint8)
+    session = ort.InferenceSession(to_onnx(model).SerializeToString(), providers=["CPUExecutionProvider"])
+    (found,) = session.run(["probabilities"], {"image": images})
+    np.testing.assert_allclose(found, model(images), atol=1e-6)
+
+
 def test_names_number_operators_in_their_order(traced):
     _, graph = traced
     assert [node.name for node in graph.graph.node if node.op_type == "Gemm"] == ["Gemm_0", "Gemm_1"]

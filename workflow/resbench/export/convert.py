@@ -50,7 +50,7 @@ def convert(model: keras.Model) -> ModelProto:
                 output_names=[output.name],
                 tensors_to_rename={"image:0": "image", output.name: "probabilities"},
                 opset=OPSET,
-                custom_op_handlers={"Erfc": (_erfc, [])},
+                custom_op_handlers={"Erfc": (_erfc, []), "Expm1": (_expm1, [])},
                 custom_rewriter=[_vectors_for_scalars],
             )
         except Exception as error:  # tf2onnx raises many types on unusual graphs
@@ -110,13 +110,22 @@ def _place(model: keras.Model, text: str) -> str:
 
 def _erfc(context: Any, node: Any, name: str, args: Any) -> None:
     """Convert Erfc, which exact GELU is made of: 1 - Erf."""
+    _subtract(context, node, name, "Erf", one_first=True)
+
+
+def _expm1(context: Any, node: Any, name: str, args: Any) -> None:
+    """Convert Expm1, which CELU is made of: Exp - 1."""
+    _subtract(context, node, name, "Exp", one_first=False)
+
+
+def _subtract(context: Any, node: Any, name: str, operator: str, *, one_first: bool) -> None:
+    """Replace a node by the difference of 1 and what an operator computes of its input."""
     dtype, shape = context.get_dtype(node.output[0]), context.get_shape(node.output[0])
-    one = context.make_const(f"{name}_one", tf2onnx.utils.map_onnx_to_numpy_type(dtype)(1))
-    erf = context.make_node("Erf", node.input, name=f"{name}_erf", shapes=[shape], dtypes=[dtype])
+    one = context.make_const(f"{name}_one", tf2onnx.utils.map_onnx_to_numpy_type(dtype)(1)).output[0]
+    value = context.make_node(operator, node.input, name=f"{name}_value", shapes=[shape], dtypes=[dtype]).output[0]
     context.remove_node(node.name)
-    context.make_node(
-        "Sub", [one.output[0], erf.output[0]], name=name, outputs=node.output, shapes=[shape], dtypes=[dtype]
-    )
+    terms = [one, value] if one_first else [value, one]
+    context.make_node("Sub", terms, name=name, outputs=node.output, shapes=[shape], dtypes=[dtype])
 
 
 def _vectors_for_scalars(graph: Any, nodes: Any) -> Any:
