@@ -47,6 +47,16 @@ CONFIG = """
     def get_config(self):
         return super().get_config() | {"start": self.start}
 """
+NOISE = """
+
+class Noise(layers.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.seeds = keras.random.SeedGenerator()
+
+    def call(self, x, training=False):
+        return x + keras.random.normal(ops.shape(x), seed={seed}) if training else x
+"""
 
 
 @pytest.fixture
@@ -66,9 +76,12 @@ def network(body, head=HEAD, before=""):
 
 
 def test_a_network_of_ones_own_layers_passes(resbench, tmp_path):
-    """Exact GELU, attention, a dense layer on a feature map, and a layer of the file's own that is not registered."""
-    body = "x = layers.Dense(16, activation='gelu')(x + layers.MultiHeadAttention(2, 8)(x, x)); x = Scale(0.5)(x)"
-    result = resbench("check", "mine", "--figures", tmp_path / "f.json", mine=network(body, before=OWN_LAYER + CONFIG))
+    """Exact GELU, attention, a dense layer on a feature map, and layers of the file's own that are not registered."""
+    body = (
+        "x = layers.Dense(16, activation='gelu')(x + layers.MultiHeadAttention(2, 8)(x, x)); x = Noise()(Scale(0.5)(x))"
+    )
+    text = network(body, before=OWN_LAYER + CONFIG + NOISE.format(seed="self.seeds"))
+    result = resbench("check", "mine", "--figures", tmp_path / "f.json", mine=text)
     assert result.returncode == 0, result.stderr
     figures = json.loads((tmp_path / "f.json").read_text())
     assert figures["variant"] == "mine"
@@ -100,6 +113,7 @@ def test_train_refuses_before_it_trains_what_could_not_be_deployed(resbench, tmp
     [
         ("logits", network("", head="layers.Dense(classes)(layers.Flatten()(x))"), "do not sum to 1"),
         ("beside", network("x = x - ops.mean(x, axis=0, keepdims=True)"), "depends on the other images of the batch"),
+        ("noise", network("x = Noise()(x)", before=NOISE.format(seed=None)), "draws random numbers .*SeedGenerator"),
         ("half", network("x = layers.Conv2D(8, 3, dtype='float16')(x)"), "computes in float16; leave its dtype"),
         ("halves", network("x = layers.Activation('glu')(x)"), "cannot be run on images"),
         ("published", network("") + "\n\nREFERENCE = {'accuracy': 0.9}\n", "REFERENCE is a dict; write a Reference"),

@@ -31,6 +31,7 @@ from resbench.networks.contract import arithmetic_fault, build, softmax_fault
 from resbench.networks.registry import describe_error, parameters, reference, variant
 from resbench.runtime.providers import BASE_PROVIDER
 from resbench.runtime.sessions import open_session, predict
+from resbench.training import loop
 from resbench.version import __version__
 
 IMAGES = 32  # random ones
@@ -68,8 +69,12 @@ def check_variant(name: str, precisions: Sequence[str], result_path: Path | None
         raise ResbenchError(f"{file}: {fault}")
     images = np.random.default_rng(0).integers(0, 256, (IMAGES, *IMAGE_SHAPE), dtype=np.uint8)
     vary_constants(model)
+    variables = model.variables
+    start_values = loop.values(variables)
     try:
-        settle_normalization(model, images)
+        trained = settle_normalization(model, images)
+        loop.assign(variables, start_values)
+        again = settle_normalization(model, images)
         expected = np.asarray(model(images, training=False))
         alone = np.asarray(model(images[:1], training=False))
     except Exception as error:  # whatever call() of a layer does
@@ -78,6 +83,12 @@ def check_variant(name: str, precisions: Sequence[str], result_path: Path | None
         ) from error
     if fault := softmax_fault(expected):
         raise ResbenchError(f"{file}: {fault}")
+    if np.abs(again - trained).max() > LARGEST_DIFFERENCE:
+        raise ResbenchError(
+            f"{file}: its network draws random numbers in training whose state is not one of its variables, so that an "
+            "interrupted training would end differently; draw them by keras.random with seed=self.seeds, and let the "
+            "layer's __init__() make self.seeds = keras.random.SeedGenerator()"
+        )
     if np.abs(alone - expected[:1]).max() > LARGEST_DIFFERENCE:
         raise ResbenchError(
             f"{file}: the output of its network for an image depends on the other images of the batch, or is random; "
@@ -122,7 +133,7 @@ def vary_constants(model: keras.Model) -> None:
             variable.assign(values + np.where(values == 0, noise, np.sign(values) * np.abs(noise)))
 
 
-def settle_normalization(model: keras.Model, images: NDArray[np.uint8]) -> None:
+def settle_normalization(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Give batch normalisation the statistics of these images.
 
     With those of an untrained network, a deep network returns the same probabilities for every image, which any export
@@ -131,14 +142,18 @@ def settle_normalization(model: keras.Model, images: NDArray[np.uint8]) -> None:
     Args:
         model: The network, which is changed.
         images: uint8 (N, 32, 32, 3).
+
+    Returns:
+        The outputs for these images, as in training.
     """
     layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.momentum = 0.0
-    model(images, training=True)
+    outputs: NDArray[np.float32] = np.asarray(model(images, training=True))
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
+    return outputs
 
 
 def _follow(folder: Path, name: str, precisions: Sequence[str], file: Path) -> None:
