@@ -2,7 +2,9 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 from resbench.common.errors import ResbenchError
@@ -69,3 +71,36 @@ def test_a_folder_that_may_not_be_written_to_is_refused(train, monkeypatch):
 def test_outputs_in_new_folders_are_not_refused(train):
     with pytest.raises(pytest.fail.Exception, match="the training begins"):
         train(model="new/a/model.keras", history="new/b/history.csv", checkpoints="new/c")
+
+
+class Eager(keras.layers.Layer):
+    """A layer that looks at values, which a compiled training step does not have."""
+
+    def call(self, x, training=False):
+        return x if training and float(keras.ops.max(x)) > 0 else x * 1
+
+    def compute_output_spec(self, x, training=False):
+        return keras.KerasTensor(x.shape, x.dtype)
+
+
+def build(classes):
+    image = keras.Input((32, 32, 3), dtype="uint8")
+    x = keras.layers.Flatten()(Eager()(keras.layers.Rescaling(1 / 255)(image)))
+    return keras.Model(image, keras.layers.Dense(classes, activation="softmax")(x))
+
+
+def test_a_network_that_cannot_be_compiled_for_training_is_one_line_that_names_its_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(job, "variant", lambda name: SimpleNamespace(build=build, __file__=__file__))
+    save(tmp_path / "train.npz", list("abcd"))
+    description = job.Job(variant="eager", protocol="notebook", seed=1, epochs=1)
+    with pytest.raises(ResbenchError, match=r"its network cannot be trained \(.*TypeError: .*; correct it") as error:
+        job.run_job(
+            description,
+            tmp_path / "train.npz",
+            tmp_path / "model.keras",
+            tmp_path / "history.csv",
+            test_path=None,
+            checkpoints_folder=None,
+        )
+    assert str(error.value).startswith(f"{__file__}: ")
+    assert "\n" not in str(error.value)

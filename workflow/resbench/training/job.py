@@ -15,7 +15,7 @@ import tensorflow as tf
 from resbench.common.errors import ResbenchError, one_line
 from resbench.common.progress import Progress, duration, say
 from resbench.data.store import Split
-from resbench.networks.registry import variant
+from resbench.networks.registry import describe_error, variant
 from resbench.stages import code_digest
 from resbench.training import checkpoints, loop
 from resbench.training.images import load_images
@@ -48,8 +48,9 @@ def run_job(
         checkpoints_folder: Folder for checkpoints; None keeps none.
 
     Raises:
-        ResbenchError: An unknown variant or protocol, unusable data, outputs that cannot be written, a loss that is not
-            finite, too little memory, or any other failure of TensorFlow.
+        ResbenchError: An unknown variant or protocol, unusable data, outputs that cannot be written, a network that
+            cannot be compiled for training, a loss that is not finite, too little memory, or any other failure of
+            TensorFlow.
     """
     with _failures_in_one_line(job.variant):
         require_outputs(model_path, history_path, checkpoints_folder)
@@ -64,7 +65,8 @@ def run_job(
         history = resume(plan, network, saved)
         run_steps = loop.training_steps(*network, recipe, training, plan.xla)
         del training  # it is on the device now
-        step_seconds = loop.seconds_per_step(run_steps, *network, plan.batch_size, plan.images)
+        with _uncompilable_network_in_one_line(Path(str(module.__file__))):
+            step_seconds = loop.seconds_per_step(run_steps, *network, plan.batch_size, plan.images)
         left = step_seconds * plan.images / plan.batch_size * (plan.epochs - len(history))
         say(
             f"{plan.title}: {plan.epochs} epochs of {plan.images:,} images on {record['device']}, "
@@ -91,6 +93,20 @@ def _failures_in_one_line(name: str) -> Iterator[None]:
         raise ResbenchError(f"{name}: not enough memory; train with a smaller --batch-size") from error
     except tf.errors.OpError as error:
         raise ResbenchError(f"{name}: TensorFlow failed ({one_line(error)}); try --no-xla, or --device cpu") from error
+
+
+@contextmanager
+def _uncompilable_network_in_one_line(file: Path) -> Iterator[None]:
+    """Raise what a layer of a variant's own raises when the first step is compiled as one line that names its file."""
+    try:
+        yield
+    except (tf.errors.OpError, MemoryError):  # of a run, not of the network
+        raise
+    except Exception as error:
+        raise ResbenchError(
+            f"{file}: its network cannot be trained ({describe_error(error, file)}); correct it, and let its own "
+            "layers compute with keras.ops alone"
+        ) from error
 
 
 def resume(plan: Plan, network: Network, saved: checkpoints.Folder | None) -> History:
