@@ -86,6 +86,23 @@ def test_another_card_and_number_of_threads_continue_a_training(train, tmp_path,
     assert (record["device"], record["threads"]) == ("NVIDIA A100", 5)
 
 
+def test_what_a_variants_file_makes_when_it_is_imported_depends_on_the_seed(tmp_path, monkeypatch):
+    """Augmentation layers at the top level of the file take their seeds then."""
+    states = []
+
+    def imported(name):
+        states.append(layers.RandomFlip().generator.state.numpy().tolist())
+        raise Killed
+
+    monkeypatch.setattr(job, "variant", imported)
+    for seed in (1, 1, 2):
+        description = job.Job(variant="random", protocol="notebook", seed=seed)
+        paths = [tmp_path / name for name in ("train.npz", "model.keras", "history.csv")]
+        with pytest.raises(Killed):
+            job.run_job(description, *paths, test_path=None, checkpoints_folder=None)
+    assert states[0] == states[1] != states[2]
+
+
 def test_the_time_left_follows_the_latest_epochs():
     """Five slow epochs on a busy machine, then fast ones; a single slow one among them does not count."""
     history = [{"seconds": seconds} for seconds in (600, 600, 600, 600, 600, 20, 90, 20)]

@@ -54,6 +54,7 @@ def run_job(
     """
     with _failures_in_one_line(job.variant):
         require_outputs(model_path, history_path, checkpoints_folder)
+        keras.utils.set_random_seed(job.seed)  # the variant's file may make layers when it is imported
         module, recipe = variant(job.variant), protocol(job.protocol)
         training, validation, test = load_images(data_path, test_path, job.limit, job.validation)
         plan = make_plan(job, recipe, training)
