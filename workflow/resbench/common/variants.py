@@ -16,9 +16,9 @@ def variant_folders() -> list[Path]:
     """Return the folders that hold variants.
 
     Returns:
-        The package's folder, then the user's where there is one.
+        The package's folder, then the user's where there is one, as absolute paths: those of modules are, too.
     """
-    users = Path(os.environ.get(FOLDER_VARIABLE) or OWN_FOLDER).expanduser()
+    users = Path(os.environ.get(FOLDER_VARIABLE) or OWN_FOLDER).expanduser().absolute()
     return [OWN_FOLDER] if users == OWN_FOLDER or not users.is_dir() else [OWN_FOLDER, users]
 
 
