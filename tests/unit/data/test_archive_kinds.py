@@ -6,6 +6,7 @@ import io
 import json
 import lzma
 import pickle
+import subprocess
 import tarfile
 import zipfile
 import zlib
@@ -24,8 +25,10 @@ from data_helpers import (
     python_members,
     valid_archive,
 )
+from PIL import Image
 from resbench.common.errors import ResbenchError
 from resbench.data.convert import convert_archive
+from resbench.data.sources import download_archive
 from resbench.data.store import load_split
 
 NOTHING = {"record": None, "summary": None, "samples": None}
@@ -242,6 +245,7 @@ def test_arrays_as_keras_calls_them_are_read(tmp_path):
         ({"y_train": np.eye(4, dtype=np.int64)}, "not labels from 0 to 255"),
         ({"y_train": np.array([0, 1, 2, None])}, "holds object in y_train.npy"),
         ({"classes": np.array(["a", "b"])}, "label 2, but only 2 class names"),
+        ({"classes": np.array(["a", "b", "c"], object)}, "and classes as numpy.str_"),
     ],
 )
 def test_arrays_that_are_not_read_get_advice(tmp_path, change, words):
@@ -320,6 +324,7 @@ def test_an_xz_file_that_asks_for_gigabytes_is_refused(tmp_path):
     ("source", "data", "advice"),
     [
         ("https://host/a.tar.gz", valid_archive()[:-500], "which downloads it again"),
+        ("HTTPS://host/a.tar.gz", valid_archive()[:-500], "which downloads it again"),
         ("https://host/a.tar.gz", pack_members({"x.mat": b""}), "name another source"),
         ("/home/me/mine.tar.gz", valid_archive()[:-500], "copy it again from where you have it"),
         ("/home/me/mine.tar.gz", pack_members({"x.txt": b""}), "lists the supported layouts"),
@@ -352,13 +357,55 @@ def test_the_advice_for_an_archive_in_an_archive_is_to_unpack_it(tmp_path):
             b"\x89HDF\r\n" + bytes(600),
             ".zip or .npz file; save its images and labels with numpy.savez",
         ),
+        (b"\xef\xbb\xbf<!DOCTYPE html>" + b" " * 600, "is a web page, not a .tar"),
+        (b"403 Forbidden\n", "is a text file, not a .tar"),
+        (gzip.compress(b"id,label\n1,cat\n" * 90), "is, unpacked, a text file instead of a tar archive"),
         (zipped({"train_images.npy": b"x"}), "'train_images.npy' is in no supported layout; save its images"),
+        (
+            npz(**arrays(), X_val=np.zeros(3)),
+            "'X_val.npy', which seems to hold images, but does not belong to the layout; "
+            "leave it out, or save its images and labels with numpy.savez",
+        ),
+        (
+            pack_members(GOOD, "home/me/.keras"),
+            "'home/me/.keras/batches.meta' is in a hidden folder; pack it from inside",
+        ),
         (pack_members(GOOD | {"data_batch_1": pickle.dumps({"labels": [1]}, 0)}), "save it with protocol=2"),
         (pack_members(GOOD | {"data_batch_1": pickle.dumps({"labels": [1.5]}, 2)}), "labels, a list of int"),
     ],
 )
 def test_what_is_no_archive_of_images_is_named_with_what_helps(tmp_path, data, words):
     assert words in refused(tmp_path, data)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["."], "is a link"),
+        (["--absolute-names", "{photos}/dog"], "points outside the archive"),
+        (["--sparse", "dog"], "(tar type 'S')"),
+        (["--sparse", "--format=posix", "dog"], "sets 'GNU.sparse.major'"),
+        (["--label=mine", "dog"], "(tar type 'V')"),
+    ],
+)
+def test_the_folder_of_a_tar_archive_with_special_members_is_read(tmp_path, options, words):
+    """The advice holds: a folder may have what an archive of unknown origin may not."""
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    for number, label in enumerate(("cat", "cat", "dog", "dog")):
+        (photos / label).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 30), (number, 0, 0)).save(photos / label / f"{number}.png")
+    (photos / "cat/same.png").hardlink_to(photos / "cat/0.png")
+    with (photos / "dog/2.png").open("ab") as stream:
+        stream.truncate(1 << 20)
+    out.mkdir()
+    command = ["tar", "-cf", tmp_path / "mine.tar", "-C", photos, *(word.format(photos=photos) for word in options)]
+    subprocess.run(command, check=True)
+    message = refused(out, (tmp_path / "mine.tar").read_bytes())
+    assert words in message
+    assert "name the unpacked folder as the source" in message
+    download_archive(out / "packed", [str(photos)], None, min_rate_kb=0, window_s=1)
+    train, test = convert(out, (out / "packed").read_bytes())
+    assert (train.classes.tolist(), len(train.labels) + len(test.labels)) == (["cat", "dog"], 5)
 
 
 def test_a_zip_archive_that_windows_wrote_with_backslashes_is_read(tmp_path):

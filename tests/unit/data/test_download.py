@@ -205,6 +205,22 @@ def test_refused_connection_goes_to_the_next(server, dest):
     assert fetch(dest, refused_url(), server.add("b", BODY))["verified"]
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("REQUESTS_CA_BUNDLE", "/nowhere/bundle.pem", "https://localhost:9/a: Could not find a suitable TLS CA"),
+        ("HTTPS_PROXY", "http:///none", "https://localhost:9/a: the environment names a proxy"),
+    ],
+)
+def test_a_wrong_environment_is_no_fault_of_the_destination(dest, monkeypatch, variable, value, words):
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv(variable, value)
+    message = refusal(dest, "https://localhost:9/a")
+    assert words in message
+    assert "cannot be written" not in message
+
+
 def test_redirects_are_followed_with_their_range(server, dest):
     target = server.add("target", BODY, serve(cut=100_000), serve())
     fetch(dest, server.add("a", b"", status(302, Location=target)))

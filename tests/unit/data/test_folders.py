@@ -168,6 +168,14 @@ def test_links_to_folders_are_followed_and_loops_end(photos, tmp_path):
     assert train.classes.tolist() == ["größe", "red"]
 
 
+@pytest.mark.parametrize("name", ["cat", "red/9.png"])
+def test_a_link_that_leads_nowhere_is_named(photos, tmp_path, name):
+    """Or a class on a disk that is not mounted would disappear silently."""
+    (photos / "train" / name).symlink_to(tmp_path / "gone")
+    with pytest.raises(ResbenchError, match=rf"train/{name}: No such file or directory"):
+        load(photos, tmp_path)
+
+
 def test_a_folder_that_cannot_be_read_is_named(photos, tmp_path, monkeypatch):
     def iterdir(path, original=Path.iterdir):
         if path.name == "red":
@@ -200,6 +208,7 @@ def test_unreadable_files_are_named_and_counted_and_left_out(photos, tmp_path, c
     (photos / "arrays.npz").write_bytes(b"x")
     (photos / "train/red/._0.png").write_bytes(b"\0\5\x16\7")
     (photos / "train/red/Thumbs.db").write_bytes(b"x")
+    picture(photos / "train/red/@eaDir/0.png/SYNOPHOTO_THUMB_M.jpg", BLUE)  # a file server's copies of the pictures
     train, _, summary = load(photos, tmp_path)
     assert len(train.labels) == 6
     expected = {"train/red/broken.png", "train/red/empty.jpg", "train/red/phone.heic", "labels.csv", "arrays.npz"}
@@ -225,6 +234,13 @@ HEIF, JPEG_2000 = b"\0\0\0\x18ftypheix", b"\0\0\0\x0cjP  \r\n\x87\n"
         ("jp2", JPEG_2000, "is a JPEG 2000 picture; convert it to JPEG or PNG"),
         ("j2k", b"\xff\x4f\xff\x51\0", "is a JPEG 2000 picture; convert it to JPEG or PNG"),
         ("heic", b"whatever", "save it as PNG or JPEG"),
+        ("CR2", b"II*\0" + bytes(60), "is a TIFF of an unsupported kind"),
+        ("tga", bytes(60), "save it as PNG or JPEG"),
+        (
+            "png",
+            b"version https://git-lfs.github.com/spec/v1",
+            "a pointer of Git LFS; get the picture with `git lfs pull`",
+        ),
     ],
 )
 def test_a_class_of_pictures_in_a_format_that_is_not_read_does_not_disappear(photos, tmp_path, suffix, content, words):
@@ -282,7 +298,20 @@ def test_photos_are_turned_upright_and_averaged(tmp_path):
         (["cat/a.png", "cat/b.png"], "has one folder of pictures, and so one class; put the pictures into folders"),
         (["cat/a.png", "cat/b.png", "dog/a.png"], "pictures of class 'dog': two are needed; add pictures of it"),
         (["train/cat/a.png", "train/dog/a.png"], "has no folder test"),
-        (["train/cat/a.png", "test/cat/a.png"], "1 class name, not 2"),
+        (["train/cat/a.png", "test/cat/a.png"], "pictures of one class, 'cat'; put the pictures into folders"),
+        (
+            ["Training/cat/a.png", "Testing/cat/b.png"],
+            "has folders 'Testing' and 'Training', which are no names of cla",
+        ),
+        (
+            ["x/seg_train/a/a.png", "x/seg_test/a/b.png"],
+            "'seg_train', which are no names of classes; call them train and",
+        ),
+        (
+            ["train2017/a/a.png", "val2017/a/b.png"],
+            "'val2017', which are no names of classes; call them train and test",
+        ),
+        ([" cat/a.png", " cat/b.png", "dog/a.png", "dog/b.png"], "the class name ' cat'; use texts of 1 to 100"),
         (["train/cat/a.png", "train/dog/a.png", "test/bird/a.png"], "no training pictures of the test pictures' class"),
         (["train/cat/a.png", "test/cat/a.png", "val/cat/a.png"], "has the folder 'val' next to train and test"),
         (["train/a.png", "test/cat/a.png"], "'train/a.png' outside a folder"),

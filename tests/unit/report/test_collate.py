@@ -126,6 +126,7 @@ def test_page_of_a_published_protocol(good):
         ({"sha256": "ab" * 32, "source": "photos/"}, "my  garden\n", "my garden"),
         ({"sha256": "ab" * 32, "source": "/data/CIFAR-10"}, None, "CIFAR-10 (not verified)"),
         ({"sha256": "ab" * 32, "source": None}, "cifar-10", "cifar-10 (not verified)"),
+        ({"sha256": "ab" * 32, "source": None}, "CIFAR10", "CIFAR10 (not verified)"),
         ({}, None, "your own images"),
         ({"sha256": DATASETS["cifar100"].sha256, "source": "x.tar.gz"}, "CIFAR-10", "CIFAR-100"),
         ({"sha256": DATASETS["digits"].sha256, "source": "digits"}, None, "handwritten digits (scikit-learn)"),

@@ -112,7 +112,7 @@ class _Reader:
         self._seen: dict[str, Layout] = {}
         self._arrays: dict[str, bytes] = {}
         self._pictures = PictureFolder()
-        self._unknown = ""  # the first of them
+        self._unknown = self._hidden = ""  # the first of them
 
     def read(self, files: Iterator[Entry]) -> Archive:
         for number, entry in enumerate(files, 1):
@@ -123,9 +123,10 @@ class _Reader:
         if sum(kinds) > 1:
             raise ArchiveError("mixes batches, arrays and pictures; only one kind is read")
         if self._unknown and any(kinds[:2]):
+            other = RESAVE if self._arrays else "rename it to continue the numbers of the other batches"
             raise ArchiveError(
                 f"holds {printable(self._unknown)}, which seems to hold images, but does not belong to the layout",
-                "leave it out, or rename it to continue the numbers of the other batches",
+                f"leave it out, or {other}",
             )
         if self._seen:
             return self._join_batches()
@@ -137,10 +138,12 @@ class _Reader:
         if len(self._pictures):
             train, test, unreadable = self._pictures.splits()
             return Archive(train, test, "pictures", "", unreadable)
-        remark = f"; {printable(self._unknown)} is in no supported layout" if self._unknown else ""
-        advice = RESAVE if self._unknown else None
-        if self._unknown.lower().endswith(ARCHIVES):
-            advice = UNPACK
+        remark, advice = "", None
+        if self._unknown:
+            remark = f"; {printable(self._unknown)} is in no supported layout"
+            advice = UNPACK if self._unknown.lower().endswith(ARCHIVES) else RESAVE
+        elif self._hidden:
+            remark, advice = f"; {printable(self._hidden)} is in a hidden folder", "pack it from inside that folder"
         raise ArchiveError(f"holds no batches of images, no arrays and no pictures{remark}", advice)
 
     def _take(self, entry: Entry) -> None:
@@ -150,6 +153,8 @@ class _Reader:
         """
         name = entry.name.rpartition("/")[2]
         if is_hidden(entry.name):
+            if not is_hidden(name):
+                self._hidden = self._hidden or entry.name
             return
         for layout in LAYOUTS:
             number = layout.number(name)

@@ -87,7 +87,9 @@ def read_npy(content: bytes, name: str) -> NDArray[Any]:
         read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
         shape, _, kind = read_header(stream)
         if kind.kind not in "uiU":
-            raise ArchiveError(f"holds {kind} in {name}", "save images as numpy.uint8 and labels as integers")
+            raise ArchiveError(
+                f"holds {kind} in {name}", "save images as numpy.uint8, labels as integers and classes as numpy.str_"
+            )
         if math.prod(shape) * kind.itemsize != len(content) - stream.tell():
             raise DamagedError(f"is damaged: the size of {name} contradicts its shape")
         stream.seek(0)
@@ -117,7 +119,7 @@ def as_images(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
     if array.dtype != np.uint8 or array.ndim != 4 or array.shape[1:] != (32, 32, 3) or not len(array):
         raise ArchiveError(
             f"holds {array.dtype} of shape {array.shape} in {name}, not uint8 (N, 32, 32, 3)",
-            "save images as numpy.uint8, 0 to 255, of 32 × 32 pixels",
+            "save images as numpy.uint8, 0 to 255, of 32 × 32 pixels and three colours",
         )
     return np.ascontiguousarray(array)
 

@@ -4,6 +4,7 @@
 archive; the regular members of an archive of images need none of that.
 """
 
+import codecs
 import stat
 import struct
 import tarfile
@@ -26,6 +27,7 @@ ZIP64_LOCATOR, ZIP64_END = struct.Struct("<8xQ4x"), struct.Struct("<40xQ8x")
 HARMLESS = {"mtime", "atime", "ctime", "uid", "gid", "uname", "gname", "comment", "charset", "hdrcharset"}
 REPACK = "repack it as .tar.gz or .zip"
 UNPACK = "unpack it once, and name the archive that is in it"
+FOLDER = "name the unpacked folder as the source"
 RESAVE = "save its images and labels with numpy.savez (x_train, y_train, x_test, y_test), or as pictures in folders"
 WEB_PAGE = "a server sent it instead of the file; download the file itself"
 # How a file begins, spaces aside: what it is, and what its owner can do.
@@ -106,9 +108,12 @@ def _codec(start: bytes) -> type[Codec]:
 
 def _other_format(start: bytes) -> tuple[str, str]:
     """Return what a file that begins with these bytes is, and what to do with it."""
+    begin = start.removeprefix(codecs.BOM_UTF8).lstrip()
     for magic, kind, advice in OTHER_FORMATS:
-        if start.lstrip().startswith(magic):
+        if begin.startswith(magic):
             return kind, advice
+    if start.isascii() and all(chr(byte).isprintable() or chr(byte).isspace() for byte in start):
+        return "a text file", "name the archive or folder itself; a server may have sent the text instead of it"
     return "of an unsupported format", REPACK
 
 
@@ -165,10 +170,10 @@ def tar_entries(stream: Unpacked) -> Iterator[Entry]:
             content.skip()
             stream.skip(-info.size % BLOCK)
         elif info.type in (tarfile.LNKTYPE, tarfile.SYMTYPE):
-            raise ArchiveError(f"member {printable(name)} is a link")
+            raise ArchiveError(f"member {printable(name)} is a link", FOLDER)
         else:
             kind = printable(info.type.decode("latin-1"))
-            raise ArchiveError(f"member {printable(name)} is not a plain file (tar type {kind})")
+            raise ArchiveError(f"member {printable(name)} is not a plain file (tar type {kind})", FOLDER)
 
 
 class _Content:
@@ -195,7 +200,7 @@ def check_name(name: str) -> None:
         ArchiveError: It is empty or absolute, or contains `..`.
     """
     if not name or name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/"):
-        raise ArchiveError(f"member {printable(name)} points outside the archive")
+        raise ArchiveError(f"member {printable(name)} points outside the archive", FOLDER)
 
 
 def _extension(stream: Unpacked, shown: str, size: int) -> bytes:
@@ -230,7 +235,7 @@ def _pax_name(content: bytes, shown: str, *, may_rename: bool) -> str | None:
         if key == "path" and may_rename:
             path = _name(value, shown)
         elif key not in HARMLESS and not key.startswith(("LIBARCHIVE.", "SCHILY.")):
-            raise ArchiveError(f"member {shown} is an extended header that sets {printable(key)}")
+            raise ArchiveError(f"member {shown} is an extended header that sets {printable(key)}", FOLDER)
         content = content[end:]
     return path
 
@@ -261,7 +266,7 @@ def zip_entries(path: Path, budget: Budget) -> Iterator[Entry]:
                 if name.endswith("/"):
                     continue
                 if kind not in (0, stat.S_IFREG):
-                    raise ArchiveError(f"member {shown} is a link or a special file")
+                    raise ArchiveError(f"member {shown} is a link or a special file", FOLDER)
                 if info.flag_bits & 1:
                     raise ArchiveError(f"member {shown} is encrypted", REPACK)
                 if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

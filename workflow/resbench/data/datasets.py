@@ -145,8 +145,13 @@ def describe(summary: dict[str, Any], title: str | None = None) -> str:
         return record.title
     name = re.split(r"[/\\]", str(summary.get("source") or "").rstrip("/\\"))[-1].partition("?")[0]
     shown = " ".join((title or name or CUSTOM.title).split())
-    taken = {record.title.casefold() for record in _RECORDS if record.sha256}
-    return f"{shown}{NOT_VERIFIED}" if shown.casefold() in taken else shown
+    taken = {_letters(record.title) for record in _RECORDS if record.sha256}
+    return f"{shown}{NOT_VERIFIED}" if _letters(shown) in taken else shown
+
+
+def _letters(title: str) -> str:
+    """Return a title without the differences between its spellings: CIFAR-10, cifar10, Cifar 10."""
+    return "".join(filter(str.isalnum, title.casefold()))
 
 
 def archive_of(name: str, sources: list[str] | None, sha256: str | None) -> tuple[list[str], str | None]:

@@ -6,6 +6,8 @@ The class of a picture is the folder below `train` or `test`, or the topmost one
 import hashlib
 import io
 import os
+import re
+import stat
 import tarfile
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
@@ -30,6 +32,8 @@ MAX_TOTAL = 64 << 30  # bytes of all pictures, which are unpacked one at a time
 INTO_FOLDERS = "put the pictures into folders train/CLASS and test/CLASS, or CLASS, of at least two classes"
 ADD_MORE = "add pictures of it, or leave its folder out"
 SPLITS = ("train", "test")
+# What others call them: Training, test_set, seg_train, val2017.
+SPLIT_LIKE = re.compile(r"(?:.*[_\W])?(train|test|val)(?:ing|id|idation)?\d*(?:[_\W].*)?", re.IGNORECASE)
 TEST_SHARE = 1 / 6  # of each class, as in CIFAR-10
 NAMED = 10  # unreadable pictures that are named on the terminal; all are in the summary
 LISTED = 1000  # files that are no pictures and are named in the summary
@@ -69,7 +73,7 @@ def is_picture(name: str) -> bool:
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a file is one that systems leave behind: `.DS_Store`, `._photo.jpg`, `__MACOSX/…`, `Thumbs.db`.
+    """Return whether a file is one that systems leave behind: `.DS_Store`, `__MACOSX/…`, `@eaDir/…`, `Thumbs.db`.
 
     Args:
         name: Its path, with slashes.
@@ -78,7 +82,7 @@ def is_hidden(name: str) -> bool:
         True where its name or one of its folders' names says so.
     """
     parts = [part for part in name.split("/") if part != "."]
-    left_behind = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    left_behind = any(part.startswith(".") or part in ("__MACOSX", "@eaDir") for part in parts)
     return left_behind or parts[-1:] in (["Thumbs.db"], ["desktop.ini"])
 
 
@@ -149,8 +153,12 @@ class PictureFolder:
             parts = _parts(pictures, SPLITS)
             train, test = _readable(parts["train"]), _readable(parts["test"])
         else:
+            _refuse_splits_as_classes(pictures)
             train, test = _split(pictures)
-        names = check_names(sorted({_label(picture) for picture in train}))
+        labels = sorted({_label(picture) for picture in train})
+        if len(labels) == 1:
+            raise ArchiveError(f"has training pictures of one class, {printable(labels[0])}", INTO_FOLDERS)
+        names = check_names(labels)
         for picture in test:
             if _label(picture) not in names:
                 raise ArchiveError(
@@ -246,6 +254,15 @@ def _inside(pictures: list[Picture]) -> list[Picture]:
 
 def _has_splits(pictures: list[Picture]) -> bool:
     return any(picture.folders[0].lower() in SPLITS for picture in pictures)
+
+
+def _refuse_splits_as_classes(pictures: list[Picture]) -> None:
+    """Refuse folders such as `Training` and `test_set`, which would silently become classes."""
+    names = sorted({picture.folders[0] for picture in pictures})
+    kinds = [(match := SPLIT_LIKE.fullmatch(name)) and match[1].lower() for name in names]
+    if all(kinds) and len({kind == "train" for kind in kinds}) > 1:
+        shown = " and ".join(map(printable, names[:2]))
+        raise ArchiveError(f"has folders {shown}, which are no names of classes", "call them train and test")
 
 
 def _outside(picture: Picture) -> str:
@@ -344,10 +361,10 @@ def files_of(folder: Path) -> Iterator[Path]:
         Paths, sorted, without hidden files.
 
     Raises:
-        OSError: A folder cannot be read.
+        OSError: A folder cannot be read, or a link leads nowhere: a class would disappear with it.
     """
     for path in sorted(_walk(folder, folder, ()), key=lambda path: path.relative_to(folder).as_posix()):
-        if path.is_file():
+        if stat.S_ISREG(path.stat().st_mode):
             yield path
 
 

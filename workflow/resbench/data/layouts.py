@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from resbench.data.errors import ArchiveError
+from resbench.data.errors import ArchiveError, printable
 from resbench.data.store import MAX_CLASS_NAME, is_class_name
 from resbench.data.unpickle import BATCH, unpickle
 
 PIXELS = 32 * 32 * 3
 ROW_BYTES = 2 * PIXELS + 256  # of one image: Python 3's protocol 2 doubles high bytes; 256 for a label and a file name
 STEPS = 28  # opcodes of one image in a pickle: a label takes up to 15, a file name up to 11
-NAMES_ADVICE = f"use names of 1 to {MAX_CLASS_NAME} characters, without control characters or spaces around them"
+NAMES_ADVICE = f"use texts of 1 to {MAX_CLASS_NAME} characters, without control characters or spaces around them"
 TEST = 0  # number of the test batch; training batches count from 1
 
 
@@ -154,8 +154,8 @@ def check_names(value: Any) -> list[str]:
     if not isinstance(value, list):
         raise ArchiveError("has no list of class names")
     names = [name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name for name in value]
-    if not all(map(is_class_name, names)):
-        raise ArchiveError("has class names that are not text", NAMES_ADVICE)
+    if bad := [name for name in names if not is_class_name(name)]:
+        raise ArchiveError(f"has the class name {printable(str(bad[0]))}", NAMES_ADVICE)
     if not 2 <= len(names) <= 256:
         raise ArchiveError(f"has {len(names)} class name{'s' if len(names) != 1 else ''}, not 2 to 256")
     if len(set(names)) < len(names):

@@ -30,7 +30,7 @@ class Origin:
         Returns:
             The origin.
         """
-        return cls(source, downloaded=source.startswith(("http://", "https://")))
+        return cls(source, downloaded=source.lower().startswith(("http://", "https://")))
 
     def message(self, path: Path, error: ArchiveError) -> str:
         """Return one line: which archive, what is wrong, and what to do.

@@ -15,7 +15,8 @@ SIDE = 32
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 SUFFIXES = {suffix for suffix, kind in Image.registered_extensions().items() if kind in FORMATS}
 # Of photos in formats that are not decoded: such a file is reported, so that no class of them disappears silently.
-SUFFIXES |= {".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".j2k", ".jpf", ".jpx"}
+SUFFIXES |= {".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".j2k", ".jpf", ".jpx", ".tga", ".psd", ".dcm"}
+SUFFIXES |= {".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2"}
 MAX_PIXELS = 89_478_485  # decoded at once: 268 MB.  A few bytes of hostile file can claim any number
 MAX_JPEG_PIXELS = 400_000_000  # a JPEG is decoded at an eighth of its width and height
 DRAFT = 8 * SIDE  # pixels of width and height that a JPEG is decoded at, at least
@@ -33,6 +34,7 @@ OTHER_FILES = (
     (b"\xff\n", 0, "is a JPEG XL picture; convert it to JPEG or PNG"),
     (b"jP  \r\n", 4, "is a JPEG 2000 picture; convert it to JPEG or PNG"),
     (b"\xff\x4f\xff\x51", 0, "is a JPEG 2000 picture; convert it to JPEG or PNG"),
+    (b"version https://git-lfs", 0, "is a pointer of Git LFS; get the picture with `git lfs pull`"),
     (b"%PDF", 0, "is a PDF file; convert it to PNG"),
     (b"%!PS", 0, "is a PostScript file; convert it to PNG"),
     (b"<svg", 0, "is an SVG drawing; convert it to PNG"),

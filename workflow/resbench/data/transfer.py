@@ -242,9 +242,11 @@ def _ask(url: str, offset: int, limit: RateLimit) -> tuple[Response, Callable[[]
         raise SourceError(f"no connection within {CONNECT_SECONDS:.0f} s") from error
     except requests.ConnectionError as error:
         raise TransientError(plain_reason(error)) from error
+    except requests.exceptions.InvalidProxyURL as error:
+        raise SourceError("the environment names a proxy, such as in https_proxy, that is no valid address") from error
     except requests.exceptions.InvalidURL as error:
         raise SourceError(NO_ADDRESS) from error
-    except (requests.RequestException, ValueError) as error:
+    except (OSError, ValueError) as error:  # all of requests' own, and a missing file that REQUESTS_CA_BUNDLE names
         raise SourceError(plain_reason(error)) from error
     try:
         response = _understand(reply, url, offset)
