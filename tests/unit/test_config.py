@@ -179,7 +179,9 @@ def test_what_is_missing_here_is_a_line_for_each_key(monkeypatch: pytest.MonkeyP
     assert configuration.missing_here(benchmark | {"skip_unavailable": True, "scenarios": None}) == []
 
 
-@pytest.mark.parametrize("text", ["data: {sha256: 6d958be0}", "pathvars: {results: 'out/{variant}'}"])
+@pytest.mark.parametrize(
+    "text", ["data: {sha256: 6d958be0}", "pathvars: {results: 'out/{variant}'}", "pathvars: {results: $SCRATCH/run}"]
+)
 def test_texts_that_cannot_work_are_refused(text: str) -> None:
     assert len(problems(text)) == 1
 

@@ -49,6 +49,30 @@ def test_a_source_that_is_missing_is_one_line_with_the_way_on(tree) -> None:
     assert "name its path first in data.sources" in output
 
 
+def test_a_file_that_a_user_put_in_the_archive_s_place_is_never_deleted(tree) -> None:
+    """Snakemake deletes the outputs of a rule before it runs."""
+    archive = tree.folder / "results/data/archive"
+    archive.parent.mkdir(parents=True)
+    archive.write_bytes(b"the only copy")
+    lines = {"nowhere.tar.gz": "move it to another folder", "results/data/archive": "is or holds", ".": "is or holds"}
+    for source, line in lines.items():
+        tree.configure(data={"dataset": "custom", "sources": [source]}, variants=["resnet20"])
+        status, output = tree.snakemake(*UNTIL)
+        assert status != 0
+        assert line in output.splitlines()[-1]
+        assert archive.read_bytes() == b"the only copy"
+
+
+def test_a_folder_called_digits_is_not_confused_with_scikit_learn_s(tree) -> None:
+    photos(tree.folder / "digits")
+    tree.configure(data={"dataset": "custom", "sources": ["digits"]}, variants=["resnet20"])
+    status, output = tree.snakemake("--dry-run")
+    assert status != 0
+    assert "write ./digits" in output
+    tree.configure(data={"dataset": "custom", "sources": ["./digits"]}, variants=["resnet20"])
+    assert due(tree) == {"download"}
+
+
 def test_a_password_of_a_source_is_not_in_the_page_s_configuration(tree) -> None:
     address = "https://user:secret@localhost/mine.tar.gz"
     tree.configure(data={"dataset": "custom", "sources": [address], "sha256": None}, variants=["resnet20"], seeds=[0])

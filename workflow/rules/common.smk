@@ -31,7 +31,7 @@ try:
     from resbench.common.system import cards
     from resbench.data.datasets import archive_of
     from resbench.data.fingerprint import fingerprint, fingerprint_test_set
-    from resbench.data.sources import without_password
+    from resbench.data.sources import require_elsewhere, without_password
     from resbench.runtime.providers import BASE_PROVIDER, PROVIDERS
     from resbench.stages import code_digest
     from resbench.training.protocols import PROTOCOLS
@@ -54,10 +54,20 @@ workflow.pathvars.update(Pathvars.from_module(at_home))
 config["pathvars"] |= at_home
 
 
+ARCHIVE, RECORD = [Path(config["pathvars"]["results"], "data", name) for name in ("archive", "source.json")]
 try:
     SOURCES, SHA256 = archive_of(config["data"]["dataset"], config["data"]["sources"], config["data"]["sha256"])
+    require_elsewhere(SOURCES, ARCHIVE)
 except ResbenchError as error:
     sys.exit(f"config: data: {error}")
+if "digits" in SOURCES and config["data"]["dataset"] != "digits" and Path("digits").exists():
+    sys.exit("config: data.sources: digits are scikit-learn's; write ./digits for what is called so here")
+if workflow.is_main_process and ARCHIVE.exists() and not RECORD.exists():
+    # A user's file, which Snakemake would delete. (A job parses this while `download` may just be writing both.)
+    sys.exit(
+        f"{ARCHIVE}: has no {RECORD.name} next to it, as a run writes it, and would be deleted; "
+        "move it to another folder, and name its path first in data.sources"
+    )
 
 
 # Test sets in addition to the main one: the user's own, by name; then the corrupted copies.
@@ -101,10 +111,9 @@ wildcard_constraints:
 
 def local_content():
     """Return the hash of the first source that is a local file or folder; if it no longer exists, its recorded hash."""
-    record = Path(config["pathvars"]["results"], "data/source.json")
-    read = json.loads(record.read_text()) if record.is_file() else {}
+    read = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
     for source in SOURCES:
-        if source != "digits" and not source.startswith(("http:", "https:")):
+        if source != "digits" and not source.lower().startswith(("http:", "https:")):
             content = fingerprint(source) or (read["sha256"] if read.get("source") == source else None)
             if content:
                 return content

@@ -74,7 +74,9 @@ NOT_EMPTY = Field(min_length=1, json_schema_extra={"uniqueItems": True})
 PROTOCOL_TITLES = "; ".join(f"`{record.name}`: {record.summary}" for record in PROTOCOLS.values())
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
-Folder = Annotated[str, Matching("^[^<>{}]+$", "is not a folder name: it must not be empty or contain <, >, { or }")]
+Folder = Annotated[
+    str, Matching("^[^<>{}$]+$", "is not a folder name: it must not be empty or contain <, >, {, } or $")
+]
 # Variants are files instead of records: the JSON Schema has no list of them.
 Variant = Annotated[str, BeforeValidator(_variant)]
 Precision = Annotated[str, one_of(PRECISIONS)]

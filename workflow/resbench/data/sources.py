@@ -81,6 +81,29 @@ def download_archive(
     return result
 
 
+def require_elsewhere(sources: Sequence[str], archive: Path) -> None:
+    """Refuse a local source that is the file to write, which Snakemake deletes before, or a folder that it lies in.
+
+    Args:
+        sources: As for `download_archive`.
+        archive: The file to write.
+
+    Raises:
+        ResbenchError: One of them is.
+    """
+    for source in sources:
+        try:
+            path = local_path(source)
+            inside = path is not None and archive.resolve().is_relative_to(path.resolve())
+        except (SourceError, OSError, ValueError):
+            continue  # `download` will say why
+        if inside:
+            raise ResbenchError(
+                f"source {source} is or holds {archive}, which every run deletes and writes again; "
+                "move your images to another folder, and name that"
+            )
+
+
 def _record(source: str, dest: Path, actual: str, expected: str | None) -> dict[str, Any]:
     return {"source": source, "sha256": actual, "bytes": dest.stat().st_size, "verified": expected is not None}
 
