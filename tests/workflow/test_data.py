@@ -70,7 +70,7 @@ def test_a_folder_called_digits_is_not_confused_with_scikit_learn_s(tree) -> Non
     assert status != 0
     assert "write ./digits" in output
     tree.configure(data={"dataset": "custom", "sources": ["./digits"]}, variants=["resnet20"])
-    assert due(tree) == {"download"}
+    assert due(tree) == {"download", "convert"}
 
 
 def test_a_password_of_a_source_is_not_in_the_page_s_configuration(tree) -> None:
