@@ -31,6 +31,7 @@ try:
     from resbench.common.system import cards
     from resbench.data.datasets import archive_of
     from resbench.data.fingerprint import fingerprint, fingerprint_test_set
+    from resbench.data.origin import is_web_address
     from resbench.data.sources import require_elsewhere, without_password
     from resbench.runtime.providers import BASE_PROVIDER, PROVIDERS
     from resbench.stages import code_digest
@@ -113,7 +114,7 @@ def local_content():
     """Return the hash of the first source that is a local file or folder; if it no longer exists, its recorded hash."""
     read = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
     for source in SOURCES:
-        if source != "digits" and not source.lower().startswith(("http:", "https:")):
+        if source != "digits" and not is_web_address(source):
             content = fingerprint(source) or (read["sha256"] if read.get("source") == source else None)
             if content:
                 return content

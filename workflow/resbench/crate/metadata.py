@@ -8,6 +8,7 @@ from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
 from resbench.crate.contents import CONFIGURATION, README, WORKFLOW, Member
+from resbench.data.origin import is_web_address
 
 VERSION = "1.1"  # of RO-Crate, on which these profiles stand
 PROFILES = {
@@ -94,7 +95,7 @@ def _add_run(crate: ROCrate, files: Mapping[str, Member], facts: RunFacts) -> No
     workflow["version"] = facts.commit
     workflow["url"] = SNAKEMAKE
     images = _add(crate, "#images", "CreativeWork", name=f"Images: {facts.dataset}", identifier=facts.sha256)
-    if facts.source.startswith(("http://", "https://")):
+    if is_web_address(facts.source):
         images["url"] = facts.source
     results = [crate.get(name) for name, member in files.items() if member.output]
     for direction, entities in {"input": [configuration], "output": results}.items():

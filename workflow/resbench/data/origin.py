@@ -8,6 +8,18 @@ from resbench.data.errors import ArchiveError, DamagedError
 LAYOUTS_ADVICE = 'config/README.md, "Your own images", lists the supported layouts'
 
 
+def is_web_address(source: str) -> bool:
+    """Return whether a source is fetched from the web.
+
+    Args:
+        source: A URL or path.
+
+    Returns:
+        True for a URL of HTTP or HTTPS, in small or capital letters.
+    """
+    return source.lower().startswith(("http://", "https://"))
+
+
 @dataclass(frozen=True)
 class Origin:
     """The source of an archive.
@@ -30,7 +42,7 @@ class Origin:
         Returns:
             The origin.
         """
-        return cls(source, downloaded=source.lower().startswith(("http://", "https://")))
+        return cls(source, downloaded=is_web_address(source))
 
     def message(self, path: Path, error: ArchiveError) -> str:
         """Return one line: which archive, what is wrong, and what to do.

@@ -16,6 +16,7 @@ from resbench.common.files import sha256
 from resbench.common.progress import say
 from resbench.data.datasets import CUSTOM, identify
 from resbench.data.folders import pack_folder
+from resbench.data.origin import is_web_address
 from resbench.data.partial import Partial, open_partial
 from resbench.data.transfer import RateLimit, SlowError, SourceError, TransientError, local_path, plain_reason, receive
 
@@ -217,4 +218,4 @@ def without_password(source: str) -> str:
         The source without user name and password and, of a web address, without its query, which may hold a token.
     """
     shown = re.sub(r"(?<=://)[^/]*@", "", source)  # a password may hold @, ? and #, too
-    return re.split(r"[?#]", shown)[0] if re.match("https?://", shown, re.IGNORECASE) else shown
+    return re.split(r"[?#]", shown)[0] if is_web_address(shown) else shown
