@@ -165,20 +165,13 @@ def test_a_loss_that_is_not_finite_is_an_error():
         loop.run_epoch(run_steps, np.arange(8, dtype=np.int32), np.zeros((8, 3), np.int32), 4, 1, Progress("test"))
 
 
-def test_whatever_tensorflow_fails_at_is_one_line(monkeypatch, tmp_path):
+def test_whatever_tensorflow_fails_at_is_one_line(monkeypatch, run_here):
     def fail(*_):
         raise tf.errors.UnimplementedError(None, None, "no kernel\n[[node]]")
 
     monkeypatch.setattr(job, "load_images", fail)
     with pytest.raises(ResbenchError, match=r"^pool: TensorFlow failed \(no kernel \[\[node\]\]\); try --no-xla"):
-        job.run_job(
-            Job("pool", "notebook", 0, 1),
-            tmp_path / "train.npz",
-            tmp_path / "model.keras",
-            tmp_path / "history.csv",
-            test_path=None,
-            checkpoints_folder=None,
-        )
+        run_here(Job("pool", "notebook", 0, 1))
 
 
 @pytest.mark.parametrize("warm_up", [False, True])
@@ -202,7 +195,7 @@ def test_splitting():
         split(data, 3, 3)
 
 
-def test_a_part_that_lacks_a_class_is_refused(tmp_path):
+def test_a_part_that_lacks_a_class_is_refused(tmp_path, run_here):
     """Sorted by class, the first images are of one class only; of mixed images, a few may lack one by chance."""
     mixed = random_split(80)._replace(labels=np.arange(80, dtype=np.uint8) % 2, classes=np.array(["cat", "dog"]))
     ordered = mixed._replace(labels=np.sort(mixed.labels))
@@ -210,16 +203,8 @@ def test_a_part_that_lacks_a_class_is_refused(tmp_path):
     assert [missing_class(ordered, part) for part in split(ordered, None, 20)] == [None, "cat"]
     assert missing_class(ordered, split(ordered, 8, 0)[0]) is None
     save_split(tmp_path / "train.npz", ordered)
-    description = Job("pool", "notebook", 0, 1, limit=40)
     with pytest.raises(ResbenchError, match=r"train\.npz: sorted by class, .* lack class 'dog'; mix the images"):
-        job.run_job(
-            description,
-            tmp_path / "train.npz",
-            tmp_path / "model.keras",
-            tmp_path / "history.csv",
-            test_path=None,
-            checkpoints_folder=None,
-        )
+        run_here(Job("pool", "notebook", 0, 1, limit=40))
 
 
 def train_by(optimizer, start, gradients):

@@ -89,18 +89,12 @@ def build(classes):
     return keras.Model(image, keras.layers.Dense(classes, activation="softmax")(x))
 
 
-def test_a_network_that_cannot_be_compiled_for_training_is_one_line_that_names_its_file(tmp_path, monkeypatch):
+def test_a_network_that_cannot_be_compiled_for_training_is_one_line_that_names_its_file(
+    tmp_path, run_here, monkeypatch
+):
     monkeypatch.setattr(job, "variant", lambda name: SimpleNamespace(build=build, __file__=__file__))
     save(tmp_path / "train.npz", list("abcd"))
-    description = job.Job(variant="eager", protocol="notebook", seed=1, epochs=1)
     with pytest.raises(ResbenchError, match=r"its network cannot be trained \(.*TypeError: .*; correct it") as error:
-        job.run_job(
-            description,
-            tmp_path / "train.npz",
-            tmp_path / "model.keras",
-            tmp_path / "history.csv",
-            test_path=None,
-            checkpoints_folder=None,
-        )
+        run_here(Job(variant="eager", protocol="notebook", seed=1, epochs=1))
     assert str(error.value).startswith(f"{__file__}: ")
     assert "\n" not in str(error.value)
