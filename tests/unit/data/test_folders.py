@@ -50,12 +50,14 @@ def photos(tmp_path):
     return folder
 
 
-def test_classes_and_splits_follow_from_the_folders(photos, tmp_path):
+def test_classes_and_splits_follow_from_the_folders(photos, tmp_path, capsys):
+    picture(photos / "test/größe/b.gif", GREEN)
     train, test, summary = load(photos, tmp_path)
     assert train.classes.tolist() == ["größe", "red"]
     assert (sorted(train.labels.tolist()), test.labels.tolist()) == ([0] * 3 + [1] * 3, [0, 1])
     assert train.images[train.labels == 1].reshape(-1, 3).tolist() == [list(RED)] * 3 * 1024
     assert (summary["layout"], summary["source"], summary["unreadable"]) == ("pictures", str(photos), [])
+    assert summary["test_images_in_train"] == 1  # the red one
     assert summary["sha256"] == fingerprint(str(photos))
 
 

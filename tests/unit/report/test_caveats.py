@@ -8,11 +8,11 @@ SOUND = {"dataset": "CIFAR-10", "protocol": "notebook", "train_images": 50_000, 
 SOUND |= {"provider": "cpu", "host": "h", "accuracy_mean": 0.7}
 
 
-def titles(hosts=({"name": "h"},), departure=None, **changes):
+def titles(hosts=({"name": "h"},), departure=None, summary=None, **changes):
     comparisons = pd.DataFrame({"first": ["pool", "pool"], "verdict": ["better", "undecided"]})
     if departure:
         comparisons.loc[1, ["verdict", "reason", "actual", "required"]] = "not_comparable", *departure
-    return [(c.title, c.grave) for c in caveats(pd.DataFrame([SOUND | changes]), comparisons, hosts)]
+    return [(c.title, c.grave) for c in caveats(pd.DataFrame([SOUND | changes]), comparisons, hosts, summary or {})]
 
 
 def test_a_sound_run_has_none():
@@ -32,6 +32,9 @@ def test_a_sound_run_has_none():
         ({"epochs": 10, "protocol": "he2015"}, [("Shortened training", True)]),
         ({"departure": ("batch_size", "8", "32")}, [("Published values are not comparable", True)]),
         ({"departure": ("epochs", "9", "10"), "epochs": 9}, [("Shortened training", True)]),
+        ({"summary": {"test_images_in_train": 3, "test_images": 1000}}, [("Test images in the training data", True)]),
+        ({"summary": {"test_images_in_train": 0, "test_images": 1000}}, []),
+        ({"summary": {"test_images_in_train": "3", "test_images": None}}, []),
         ({"seeds": 1}, [("One seed", False)]),
         ({"seeds": 2}, [("2 seeds", False)]),
         ({"hosts": [{"name": "h", "stable": False}]}, [("Unstable timing on h", True)]),
@@ -51,5 +54,5 @@ def test_each_departure_is_named(changes, expected):
 
 def test_runs_by_several_protocols_are_each_held_against_their_own():
     rows = [SOUND, SOUND | {"protocol": "he2015", "epochs": 16}]
-    (caveat,) = caveats(pd.DataFrame(rows), pd.DataFrame({"first": [], "verdict": []}), [])
+    (caveat,) = caveats(pd.DataFrame(rows), pd.DataFrame({"first": [], "verdict": []}), [], {})
     assert "16 epochs; the full run of he2015 is 50,000 for 164. " in caveat.text

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from resbench.common.errors import ResbenchError
 from resbench.common.files import atomic, read_object, sha256, write_json
+from resbench.common.progress import say
 from resbench.data.archive import read_archive
 from resbench.data.origin import Origin
 from resbench.data.store import Split, write_arrays
@@ -23,7 +24,8 @@ def convert_archive(
         archive: An untrusted archive; see `read_archive`.
         train, test: Files to write, for `load_split`.
         record: What the download stage wrote; its source is quoted in the summary and in messages.
-        summary: File to write, JSON: image counts by class, channel statistics, hash, source and layout.
+        summary: File to write, JSON: image counts by class, test images that are also training images, channel
+            statistics, hash, source and layout.
         samples: File to write, PNG: a contact sheet of training images.
 
     Raises:
@@ -37,6 +39,12 @@ def convert_archive(
             raise ResbenchError(f"{path}: is a folder; give the name of the file to write")
     source = _source(record)
     content = read_archive(archive, Origin.of(source) if source else None)
+    repeated = count_repeated(content.train.images, content.test.images)
+    if repeated:
+        say(
+            f"{archive}: {repeated:,} of {len(content.test.labels):,} test images are also training images; a network "
+            "may know them by heart, and accuracies count them; remove them from one of the two"
+        )
     try:
         with ExitStack() as stack:
             target = {path: stack.enter_context(atomic(path)) for path in outputs}
@@ -51,6 +59,7 @@ def convert_archive(
                         "sha256": content.sha256,
                         "train_sha256": sha256(target[train]),
                         "test_sha256": sha256(target[test]),
+                        "test_images_in_train": repeated,
                         "source": source,
                         "unreadable": content.unreadable,
                     },
@@ -85,6 +94,21 @@ def _summarize(train: Split, test: Split) -> dict[str, Any]:
         "channel_mean": mean.tolist(),
         "channel_std": deviation.tolist(),
     }
+
+
+def count_repeated(train: NDArray[np.uint8], test: NDArray[np.uint8]) -> int:
+    """Return how many test images are, pixel for pixel, training images as well.
+
+    Args:
+        train: uint8 (N, 32, 32, 3).
+        test: uint8 (M, 32, 32, 3).
+
+    Returns:
+        Their number.
+    """
+    tested = {image.tobytes() for image in test}
+    repeated = {content for image in train if (content := image.tobytes()) in tested}
+    return sum(image.tobytes() in repeated for image in test)
 
 
 def channel_statistics(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -28,20 +28,30 @@ class Caveat(NamedTuple):
     grave: bool
 
 
-def caveats(report: pd.DataFrame, comparisons: pd.DataFrame, hosts: Sequence[dict[str, Any]]) -> list[Caveat]:
-    """Return all caveats that apply to a report and the hosts it was measured on.
+def caveats(
+    report: pd.DataFrame, comparisons: pd.DataFrame, hosts: Sequence[dict[str, Any]], summary: dict[str, Any]
+) -> list[Caveat]:
+    """Return all caveats that apply to a report, the hosts it was measured on and its images.
 
     Args:
         report: Rows of report.csv.
         comparisons: Rows of comparisons.csv.
         hosts: Contents of host.json; `stable` and `warnings` are considered where they are present.
+        summary: What `convert --summary` wrote about the images; an old one does not count `test_images_in_train`.
 
     Returns:
         The caveats, the most important first.
     """
     # Either of these already says that published values do not apply.
     departures = [*_data(report), *_training(report)] or _published(comparisons)
-    return [*departures, *_unevaluated(report), *_seeds(report), *_hosts(hosts), *_code(hosts)]
+    return [
+        *departures,
+        *_repeated(summary),
+        *_unevaluated(report),
+        *_seeds(report),
+        *_hosts(hosts),
+        *_code(hosts),
+    ]
 
 
 def _data(report: pd.DataFrame) -> list[Caveat]:
@@ -80,6 +90,17 @@ def _training(report: pd.DataFrame) -> list[Caveat]:
             grave=True,
         )
     ]
+
+
+def _repeated(summary: dict[str, Any]) -> list[Caveat]:
+    repeated, tested = summary.get("test_images_in_train"), summary.get("test_images")
+    if not (isinstance(repeated, int) and isinstance(tested, int) and repeated > 0):
+        return []
+    text = (
+        f"{repeated:,} of {tested:,} test images are, pixel for pixel, training images as well. A network may know "
+        "them by heart, so that on new images accuracy may be lower. Remove them from one of the two."
+    )
+    return [Caveat("Test images in the training data", text, grave=True)]
 
 
 def _published(comparisons: pd.DataFrame) -> list[Caveat]:

@@ -111,7 +111,7 @@ def build_document(
             "seeds": span(report["seeds"], "seed"),
             "test_images": counted(test_images, "test image"),
         },
-        caveats=caveats(report, comparisons, hosts),
+        caveats=caveats(report, comparisons, hosts, summary),
         sections=[Section(place, _measured(place, published), latency_table(place)) for place in places],
         comparisons=comparison_tables(comparisons, recommended),
         robustness=[] if robustness is None else robustness_tables(robustness),
