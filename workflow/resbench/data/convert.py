@@ -106,9 +106,11 @@ def count_repeated(train: NDArray[np.uint8], test: NDArray[np.uint8]) -> int:
     Returns:
         Their number.
     """
-    tested = {image.tobytes() for image in test}
-    repeated = {content for image in train if (content := image.tobytes()) in tested}
-    return sum(image.tobytes() in repeated for image in test)
+    weights = np.random.default_rng(0).integers(1 << 64, size=32 * 32 * 3 // 8, dtype=np.uint64)
+    train_sums, test_sums = (images.reshape(len(images), -1).view(np.uint64) @ weights for images in (train, test))
+    # Equal images have equal sums; of the few others with equal sums, the pixels decide.
+    trained = {image.tobytes() for image in train[np.isin(train_sums, test_sums)]}
+    return sum(image.tobytes() in trained for image in test[np.isin(test_sums, train_sums)])
 
 
 def channel_statistics(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
