@@ -29,6 +29,7 @@ def groups(tmp_path, monkeypatch):
         ("0::/a/b\n", {"a/b": {}}, None),
         ("0::/a/b\n", {"a/b": {"cpu.max": "max 100000"}}, None),
         ("0::/a/b\n", {"a": {"cpu.max": "150000 100000"}, "a/b": {"cpu.max": "max 100000"}}, 1.5),
+        ("0::/a/b\n", {"a": {"cpu.max": "150000 100000"}, "a/b": {"cpu.max": "250000 100000"}}, 1.5),
         ("1:memory:/x\n2:cpu:/job\n0::/\n", {"cpu": NO_LIMIT, "cpu/job": LIMIT, "memory/x": {}}, 0.25),
         ("4:cpu,cpuacct:/job\n", {"cpu,cpuacct": NO_LIMIT, "cpu,cpuacct/job": LIMIT}, 0.25),
         ("4:cpu,cpuacct:/job\n", {"cpu/job": LIMIT}, 0.25),

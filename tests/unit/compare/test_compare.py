@@ -10,10 +10,10 @@ from resbench.cli import app
 from resbench.common.errors import ResbenchError
 from resbench.compare.comparison import Reason, compare_runs
 from resbench.compare.run import read_run
-from resbench.compare.view import render_html, render_json, render_markdown, render_terminal
+from resbench.compare.view import headline, render_html, render_json, render_markdown, render_terminal
 from resbench.statistics.occasions import Spread
 from resbench.statistics.verdicts import Verdict
-from run_folders import HOST, run_folder
+from run_folders import HOST, run_folder, write_graph
 from typer.testing import CliRunner
 
 RIGHT = [60, 61, 62]
@@ -54,6 +54,17 @@ def test_the_stage_at_which_models_part_is_named_and_metadata_do_not_count(old, 
     found = compared(old, run_folder(tmp_path / "new", right=[60, 61, 63]), exact=True)
     assert [bits.differs_at for bits in found.bits] == [None, None, "fp32 graph"]
     assert "not the same bits: pool seed 2 fp32" in found.failures
+    assert by_metric(found)["accuracy"].reason is None  # the predictions of one seed differ
+
+
+def test_each_precision_has_a_graph_of_its_own(old, tmp_path):
+    new = run_folder(tmp_path / "new", right=RIGHT)
+    for number, run in enumerate((old, new)):
+        path = run / "predictions/pool/seed0/fp32-cpu.npz"
+        np.savez(path.with_name("int8-cpu.npz"), **dict(np.load(path)) | {"precision": "int8"})
+        write_graph(run / "onnx/pool/seed0/int8.onnx", value=float(number), note="")
+    (bits,) = [bits for bits in compared(old, new).bits if bits.differs_at]
+    assert (bits.model.precision, bits.differs_at) == ("int8", "int8 graph")
 
 
 def test_a_real_loss_of_accuracy_and_of_speed_is_worse(old, tmp_path):
@@ -85,11 +96,16 @@ def test_all_p_values_are_one_family(old, tmp_path):
     assert smallest.p_adjusted == pytest.approx(min(1, 2 * smallest.p_value))
 
 
-def test_other_seeds_are_compared_unpaired(old, tmp_path):
-    row = by_metric(compared(old, run_folder(tmp_path / "new", right=RIGHT, seeds=(7, 8, 9))))["accuracy"]
+@pytest.mark.parametrize("seeds", [(7, 8, 9), (2, 8, 9), (8, 9)])
+def test_other_seeds_are_compared_unpaired(old, tmp_path, seeds):
+    """Also where one of several is the same: all of them say more."""
+    new = run_folder(tmp_path / "new", right=RIGHT[: len(seeds)], seeds=seeds, latencies=QUIET)
+    found = compared(old, new)
+    row = by_metric(found)["accuracy"]
     assert not row.paired
-    assert row.seeds == 3
+    assert row.seeds == len(seeds)
     assert row.verdict in (Verdict.EQUIVALENT, Verdict.UNDECIDED)
+    assert headline(found) == "No change for the worse is shown"
 
 
 def test_one_seed_is_about_two_models(old, tmp_path):
@@ -125,6 +141,8 @@ def test_a_host_of_another_provider_and_two_folders_of_one_are_refused(old):
     ("change", "options", "reason", "names"),
     [
         ({"processor": "Other CPU"}, {}, Reason.HARDWARE, ("processor",)),
+        ({"cgroup_cpu_quota": 0.5}, {}, Reason.HARDWARE, ("cgroup_cpu_quota",)),
+        ({"smt": True}, {}, Reason.HARDWARE, ("smt",)),
         ({"cores_available": 4}, {"across_versions": True}, Reason.HARDWARE, ("cores_available",)),
         ({"runtime_version": "1.27.0"}, {}, Reason.VERSIONS, ("runtime_version",)),
         ({"runtime_version": "1.27.0"}, {"across_versions": True}, None, ()),
@@ -170,11 +188,20 @@ def test_what_only_one_side_has_is_listed_and_a_model_that_is_missing_is_no_repr
 
 def test_other_test_images_are_refused(old, tmp_path):
     new = run_folder(tmp_path / "new", right=RIGHT)
-    path = new / "predictions/pool/seed0/fp32-cpu.npz"
-    arrays = dict(np.load(path))
-    for file in new.glob("predictions/*/*/*.npz"):
-        np.savez(file, **dict(np.load(file)) | {"labels": 1 - arrays["labels"]})
-    with pytest.raises(ResbenchError, match=r"new: its test images are not those of .*old"):
+    *some, last = new.glob("predictions/*/*/*.npz")
+    for path in (*some, last):
+        arrays = dict(np.load(path))
+        np.savez(path, **arrays | {"labels": 1 - arrays["labels"]})
+        words = r"new: its test images are not those of .*old" if path is last else "predictions of other test images"
+        with pytest.raises(ResbenchError, match=words):
+            compared(old, new)
+
+
+def test_the_same_labels_of_other_pixels_are_refused(old, tmp_path):
+    new = run_folder(tmp_path / "new", right=RIGHT)
+    for number, run in enumerate((old, new)):
+        np.savez(run / "data/test.npz", images=np.full(3, number, np.uint8))
+    with pytest.raises(ResbenchError, match=r"have the labels of those of .*old, and other pixels"):
         compared(old, new)
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from report_files import PUBLISHED
 from resbench.common.errors import ResbenchError
+from resbench.compare import remeasure as again
 from resbench.compare.comparison import compare_runs
 from resbench.compare.remeasure import remeasure
-from resbench.compare.run import read_run
+from resbench.compare.run import graph_digest, read_run
 from resbench.statistics.verdicts import Verdict
 from run_folders import run_folder
 from tiny_models import tiny_model
@@ -31,6 +32,17 @@ def test_models_are_timed_again_in_the_same_rounds(tmp_path, monkeypatch, varian
     assert (latency.paired, latency.estimate) == (True, ratio.estimate)
     assert np.isclose(latency.estimate, new_ms / old_ms, rtol=0.5)
     assert latency.verdict is not Verdict.NOT_COMPARABLE
+
+
+def test_the_new_run_s_models_are_compared_with_the_old_run_s(tmp_path, monkeypatch):
+    folders = [run_folder(tmp_path / str(hits), right=[hits], seeds=[0], latencies=SLOW) for hits in (60, 61)]
+    timed = []
+    monkeypatch.setattr(again, "measure_latency", lambda models, *_, **__: timed.extend(map(graph_digest, models)))
+    minima = {(f"{side}0", "fp32", "cpu", 1, 1): dict.fromkeys((1, 2, 3), ms) for side, ms in (("old", 1), ("new", 2))}
+    monkeypatch.setattr(again, "read_minima", lambda *_: minima)
+    ((old_ms, new_ms, ratio),) = remeasure(*map(read_run, folders), preset="smoke").values()
+    assert (old_ms, new_ms, ratio.estimate) == pytest.approx((1, 2, 2))
+    assert timed == [graph_digest(folder / "onnx/pool/seed0/fp32.onnx") for folder in folders]
 
 
 def test_a_graph_that_is_missing_is_one_line(tmp_path):

@@ -228,6 +228,7 @@ HOSTILE = {
     "an absolute path": (lambda archive: archive.writestr("/tmp/outside", ""), "points outside the archive"),
     "a drive": (lambda archive: archive.writestr("C:/outside", ""), "holds a file whose name is not a plain path"),
     "a line break": (lambda archive: archive.writestr("a\nb", ""), "holds a file whose name is not a plain path"),
+    "a space at the end": (lambda archive: archive.writestr("a ", ""), "holds a file whose name is not a plain path"),
     "a bomb": (bomb, "unpacks to more than"),
     "a file twice": (twice, "holds SHA256SUMS twice"),
     "a file as a folder": (

@@ -198,9 +198,9 @@ def header(name: str, size: int) -> bytes:
     return info.tobuf(tarfile.GNU_FORMAT)
 
 
-@pytest.mark.parametrize("name", ["data_batch_1", "data_batch_1.bin", "batches.meta"])
+@pytest.mark.parametrize("name", ["data_batch_1", "data_batch_1.bin", "batches.meta", "x_train.npy"])
 def test_member_too_large(refused, name):
-    assert "more than" in refused(gzip.compress(header(name, 1 << 34)) + zeros(64))
+    assert "bytes, more than" in refused(gzip.compress(header(name, 1 << 34)) + zeros(64))
 
 
 @pytest.mark.parametrize("start", [b"", b"\0" * 1024, b"".join(raw_entries()) + bytes(1024)])
@@ -213,6 +213,11 @@ def test_endless_zeros(refused, start):
 def test_too_many_files(refused, monkeypatch):
     monkeypatch.setattr("resbench.data.archive.MAX_MEMBERS", 30)
     assert "more than 30 files" in refused(pack(*(entry(f"{number}.txt") for number in range(31))))
+
+
+def test_too_many_images(refused, monkeypatch):
+    monkeypatch.setattr("resbench.data.archive.MAX_IMAGES", 23)
+    assert "more than 23 images" in refused(valid_archive())  # of 24
 
 
 @pytest.mark.parametrize("name", ["x" * 600, "x/" * 20 + "y"])
@@ -300,12 +305,16 @@ UINT8 = b"cnumpy\ndtype\nU\x02u1K\0K\1\x87R(K\3U\1|NNNJ\xff\xff\xff\xffJ\xff\xff
         (b"}}\x85K\1s", "not text"),
         (b"\x85" * 10, "damaged"),
         (b"e", "damaged"),
+        (b"}.}", "damaged"),
+        (b"K\1K\2a", "damaged"),
+        (b"(\x85", "damaged"),
         (b"((((", "damaged"),
         (b"}(U\1au", "damaged"),
         (b"X\1\0\0\0\xff", "damaged"),
         (b"]" + b"\x85" * 300_000, "something other"),
         (b"}" + b")" + b"\x85" * 300_000 + b"K\1s", "not text"),
         (ARRAY, "something other"),
+        (b"cnumpy.core.multiarray\nscalar\n" + UINT8 + b"U\2ab\x86R", "unusual arguments"),
         (b"cnumpy\ndtype\nU\x01OK\0K\1\x87R", "array of 'O'"),
         (b"cnumpy\ndtype\nU\x02f8K\0K\1\x87R", "array of 'f8'"),
         (UINT8.replace(b"NNN", b"N}N"), "unusual state"),
@@ -339,6 +348,14 @@ def test_interpreter_and_pickle_agree():
     ours, theirs = unpickle(data, 1000), pickle.loads(data, encoding="bytes")
     assert ours["labels"] == theirs[b"labels"]
     np.testing.assert_array_equal(ours["data"], theirs[b"data"])
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_interpreter_and_pickle_agree_on_numpy(protocol):
+    images = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    ours = unpickle(pickle.dumps({"data": np.asfortranarray(images), "labels": [np.int64(300)]}, protocol), 1000)
+    np.testing.assert_array_equal(ours["data"], images)
+    assert ours["labels"] == [300]
 
 
 # Contents

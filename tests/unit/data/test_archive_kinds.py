@@ -261,6 +261,24 @@ def test_pickles_in_arrays_are_not_run(tmp_path, monkeypatch):
     assert "holds object" in refused(tmp_path, content, "mine.npz")
 
 
+def png():
+    stream = io.BytesIO()
+    Image.new("RGB", (32, 32)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        (in_folder(GOOD) | {"cat/a.png": png()}, "mixes batches, arrays and pictures"),
+        (in_folder(GOOD) | {"x_train.npy": b""}, "mixes batches, arrays and pictures"),
+        ({"a/x_train.npy": b"", "b/x_train.npy": b""}, "holds x_train.npy twice"),
+    ],
+)
+def test_what_would_be_lost_silently_is_refused(tmp_path, members, words):
+    assert words in refused(tmp_path, zipped(members))
+
+
 def link(name):
     info = zipfile.ZipInfo(name)
     info.external_attr = 0o120777 << 16
