@@ -185,6 +185,17 @@ def test_a_run_that_is_not_sound_is_not_packed(run_page, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["results"]
 
 
+def test_a_full_disk_leaves_an_earlier_crate_alone(finished_page, tmp_path, monkeypatch):
+    def fail(source):
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "run.crate.zip").write_bytes(b"earlier")
+    monkeypatch.setattr(pack, "_blocks", fail)
+    with pytest.raises(OSError, match="No space left"):
+        pack_results(finished_page, tmp_path / "run.crate.zip")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"earlier"]
+
+
 def test_a_workflow_of_another_commit_is_noted(finished_page, tmp_path, monkeypatch, capsys):
     for commit, noted in (("0" * 40, True), ("1" * 40, False)):
         monkeypatch.setattr(pack, "git_state", lambda commit=commit: {"commit": commit, "dirty": False})
