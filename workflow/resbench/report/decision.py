@@ -166,7 +166,7 @@ def _full_precision(candidate: Candidate, candidates: list[Candidate]) -> Candid
 
 
 def _keeps_accuracy(candidate: Candidate, other: Candidate) -> bool:
-    return candidate.accuracy > other.accuracy - ACCURACY_MARGIN
+    return round(other.accuracy - candidate.accuracy, 9) < ACCURACY_MARGIN  # in binary, 0.6093 - 0.5993 is below 0.01
 
 
 def _close(candidates: list[Candidate]) -> list[Candidate]:
@@ -212,7 +212,7 @@ def _on_choice(choice: Candidate, pool: list[Candidate], evidence: Evidence) -> 
     if not rest:
         return [Finding(code=Code.ONLY_ELIGIBLE)]
     top, rivals = _most_accurate(pool), [candidate for candidate in _close(pool) if candidate != choice]
-    against = _most_accurate(rest) if top == choice else top
+    against = _most_accurate(rest)
     code = Code.MOST_ACCURATE if top == choice else Code.WITHIN_MARGIN
     findings = [Finding(code=code, model=against, accuracy=evidence.accuracy(choice, against))]
     first = _shortest(_close(pool), evidence)
