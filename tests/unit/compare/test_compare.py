@@ -11,7 +11,7 @@ from resbench.common.errors import ResbenchError
 from resbench.compare.comparison import Reason, compare_runs
 from resbench.compare.run import read_run
 from resbench.compare.view import headline, render_html, render_json, render_markdown, render_terminal
-from resbench.statistics.occasions import Spread
+from resbench.statistics.occasions import BETWEEN_OCCASIONS, Spread
 from resbench.statistics.verdicts import Verdict
 from run_folders import HOST, run_folder, write_graph
 from typer.testing import CliRunner
@@ -103,9 +103,18 @@ def test_other_seeds_are_compared_unpaired(old, tmp_path, seeds):
     found = compared(old, new)
     row = by_metric(found)["accuracy"]
     assert not row.paired
-    assert row.seeds == len(seeds)
+    assert (row.seeds, row.seeds_new) == (3, len(seeds))
+    assert ("3 and 2, unpaired" in render_terminal(found)) == (len(seeds) == 2)
     assert row.verdict in (Verdict.EQUIVALENT, Verdict.UNDECIDED)
     assert headline(found) == "No change for the worse is shown"
+
+
+def test_the_interval_of_a_ratio_near_1_shows_on_which_side_it_lies(old, tmp_path):
+    """Three digits would write an interval from 1.004 on as one from 1.00 on."""
+    found = compared(old, run_folder(tmp_path / "new", right=RIGHT, latencies=slower(1.06)), spread=Spread(0.001, 10))
+    text = render_terminal(found)
+    row = by_metric(found)["latency"]
+    assert f"{row.estimate:.3f}  {row.low:.3f} to {row.high:.3f}" in text
 
 
 def test_one_seed_is_about_two_models(old, tmp_path):
@@ -180,10 +189,12 @@ def test_what_differs_is_listed_fact_by_fact(old, tmp_path):
 def test_what_only_one_side_has_is_listed_and_a_model_that_is_missing_is_no_reproduction(old, tmp_path):
     new = run_folder(tmp_path / "new", right=RIGHT, variant="basic", latencies=QUIET)
     found = compared(old, new)
-    assert found.only_old[0] == "pool fp32 cpu, predictions"
-    assert found.only_new[0] == "basic fp32 cpu, predictions"
+    assert found.only_old[0] == "predictions of pool fp32 on cpu"
+    assert found.only_new[0] == "predictions of basic fp32 on cpu"
     assert found.rows == []
-    assert found.failures[0].startswith("missing from the new run: pool fp32 cpu")
+    (missing,) = found.failures
+    timing = "timing of pool fp32 on cpu, batch 1, 1 thread"
+    assert missing == f"missing from the new run: predictions of pool fp32 on cpu; {timing}"
 
 
 def test_other_test_images_are_refused(old, tmp_path):
@@ -253,6 +264,11 @@ def test_exit_statuses_and_formats(old, tmp_path):
     assert invoke(old, tmp_path / "nowhere").exit_code == 2
     assert invoke(old).exit_code == 2
     assert invoke(old, other, "--json", "--html").exit_code == 2
+    for ignored in (["--preset", "smoke"], ["--remeasure", "--spread", "0.1"], ["--remeasure", "--across-versions"]):
+        assert invoke(old, other, *ignored).exit_code == 2
+        assert "--remeasure" in invoke(old, other, *ignored).stderr
+    assert invoke(old, other, "--spread", "4.2").exit_code == 2  # in percent
+    assert f"Default: {BETWEEN_OCCASIONS.deviation}" in " ".join(invoke("--help").stdout.replace("│", " ").split())
     assert json.loads(invoke(old, other, "--json").stdout)["bits"][2]["differs_at"] == "fp32 graph"
     assert invoke(old, other, "--html").stdout.startswith("<!doctype html>")
     assert invoke(old, other, "--markdown").stdout.startswith("# ")

@@ -42,14 +42,17 @@ def compare(
     remeasure: Annotated[
         bool, typer.Option("--remeasure", help="Time both runs' models now, interleaved, on this machine.")
     ] = False,
-    preset: Annotated[str, one_of(LATENCY_PRESETS, "How long --remeasure takes.")] = "quick",
+    preset: Annotated[str | None, one_of(LATENCY_PRESETS, "How long --remeasure takes.  Default: quick.")] = None,
     across_versions: Annotated[
         bool, typer.Option("--across-versions", help="Compare latencies although the runtimes' versions differ.")
     ] = False,
     spread: Annotated[
         float | None,
         typer.Option(
-            min=0, help="Standard deviation of this machine's latencies between occasions, as perf/occasions.py prints."
+            min=0,
+            max=1,
+            help="Standard deviation of this machine's latencies between occasions, as perf/occasions.py prints it: "
+            "0.05 is about 5 %.  Default: 0.042.",
         ),
     ] = None,
 ) -> None:
@@ -65,6 +68,10 @@ def compare(
 
     if json + markdown + html > 1:
         raise typer.BadParameter("choose one of --json, --markdown and --html")
+    if remeasure and (across_versions or spread is not None):
+        raise typer.BadParameter("--across-versions and --spread are for the runs' own timings, not for --remeasure")
+    if preset and not remeasure:
+        raise typer.BadParameter("--preset is for --remeasure; give both or none")
     deviation = BETWEEN_OCCASIONS if spread is None else BETWEEN_OCCASIONS._replace(deviation=spread)
     try:
         with results_folder(old) as old_folder, results_folder(new) as new_folder:
@@ -73,7 +80,7 @@ def compare(
             if remeasure:
                 from resbench.compare.remeasure import remeasure as time_again
 
-                remeasured = time_again(*runs, preset=preset)
+                remeasured = time_again(*runs, preset=preset or "quick")
         comparison = compare_runs(
             *runs, spread=deviation, across_versions=across_versions, exact=exact, remeasured=remeasured
         )

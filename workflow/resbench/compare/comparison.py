@@ -11,6 +11,7 @@ import numpy as np
 from resbench.common.errors import ResbenchError
 from resbench.compare.facts import HARDWARE, VERSIONS, Difference, differences, unlike
 from resbench.compare.run import Model, Run
+from resbench.report.format import counted
 from resbench.report.inputs import Key
 from resbench.statistics.accuracy import adjust, compare_networks, compare_precisions
 from resbench.statistics.latency import Ratio
@@ -63,7 +64,7 @@ class Row(NamedTuple):
         old, new: Accuracy as a fraction, or latency in ms.
         estimate: Accuracies: new less old; latencies: new divided by old.
         batch_size, threads: Of a latency.
-        seeds: How many trainings of each run were compared; None for a latency.
+        seeds, seeds_new: How many trainings of the old and of the new run were compared; None for a latency.
         paired: Whether the runs are paired by seed, or by round; otherwise they are independent samples.
         low, high: 95 % confidence interval of the estimate.
         p_value: For the hypothesis that there is no difference.
@@ -85,6 +86,7 @@ class Row(NamedTuple):
     batch_size: int | None = None
     threads: int | None = None
     seeds: int | None = None
+    seeds_new: int | None = None
     paired: bool = False
     low: float | None = None
     high: float | None = None
@@ -128,7 +130,7 @@ class Comparison:
         """Return the reasons for exit status 1, one line each; empty where the run is reproduced or no worse."""
         worse = [f"{row.metric} of {row.variant} {row.precision} on {row.provider}" for row in self.rows if _worse(row)]
         found = [f"worse: {', '.join(dict.fromkeys(worse))}"] if worse else []
-        found += [f"missing from the new run: {', '.join(self.only_old)}"] if self.only_old else []
+        found += [f"missing from the new run: {'; '.join(self.only_old)}"] if self.only_old else []
         different = [str(bits.model) for bits in self.bits if bits.differs_at]
         return [*found, *([f"not the same bits: {', '.join(different)}"] if self.exact and different else [])]
 
@@ -203,9 +205,9 @@ def _bits(old: Run, new: Run, model: Model) -> Bits:
 
 
 def _names(run: Run) -> Iterator[str]:
-    yield from (f"{' '.join(key)}, predictions" for key in run.hits)
+    yield from (f"predictions of {variant} {precision} on {provider}" for variant, precision, provider in run.hits)
     for variant, precision, provider, batch_size, threads in run.minima:
-        yield f"{variant} {precision} {provider}, timing with batch size {batch_size} and {threads} threads"
+        yield f"timing of {variant} {precision} on {provider}, batch {batch_size}, {counted(threads, 'thread')}"
 
 
 def _accuracies(old: Run, new: Run) -> Iterator[Row]:
@@ -222,7 +224,8 @@ def _accuracies(old: Run, new: Run) -> Iterator[Row]:
             variant=key[0],
             precision=key[1],
             provider=key[2],
-            seeds=min(len(before), len(after)),
+            seeds=len(before),
+            seeds_new=len(after),
             paired=paired,
             old=float(before.mean()),
             new=float(after.mean()),
@@ -237,7 +240,7 @@ def _accuracies(old: Run, new: Run) -> Iterator[Row]:
             continue
         figures = found._asdict()
         del figures["variances"]
-        yield row._replace(**figures, reason=Reason.ONE_SEED if row.seeds == 1 else None)
+        yield row._replace(**figures, reason=Reason.ONE_SEED if row.seeds == row.seeds_new == 1 else None)
 
 
 def _same_predictions(old: Run, new: Run, key: Key, seeds: list[str]) -> bool:

@@ -9,7 +9,7 @@ from resbench.common import markdown
 from resbench.common.errors import printable
 from resbench.common.templates import resource, template_environment
 from resbench.compare.comparison import Bits, Comparison, Reason, Row
-from resbench.report.format import p_value, percent, points, significant
+from resbench.report.format import p_value, percent, points, ratio, significant
 from resbench.report.prose import accuracy_margin, latency_margin, provider_title
 from resbench.statistics.verdicts import ACCURACY_MARGIN, LATENCY_MARGIN, Verdict
 
@@ -77,9 +77,9 @@ def summary(comparison: Comparison) -> list[str]:
     lines = [f"Verdicts on the new run: {_counts(comparison.rows)}."]
     if count:
         lines.append(f"{count - len(different)} of {count} models are the same bit for bit in all that both runs hold.")
-    lines.append(f"{differing} facts about the runs differ, {comparison.shared} do not.")
+    lines.append(f"Facts about the runs: {differing} differ, {comparison.shared} do not.")
     if comparison.only_new:
-        lines.append(f"Only in the new run: {', '.join(comparison.only_new)}.")
+        lines.append(f"Only in the new run: {'; '.join(comparison.only_new)}.")
     return lines
 
 
@@ -210,7 +210,7 @@ def _accuracies(comparison: Comparison) -> Table:
         [
             *_names(row),
             *(percent(row.old), percent(row.new), points(row.estimate), _interval(row, points)),
-            *(_p(row), f"{row.seeds}{'' if row.paired else ', unpaired'}"),
+            *(_p(row), _seeds(row)),
         ]
         for row in rows
     ]
@@ -233,7 +233,7 @@ def _latencies(comparison: Comparison) -> Table:
         [
             *_names(row),
             *(str(row.batch_size), str(row.threads), significant(row.old), significant(row.new)),
-            *(significant(row.estimate), _interval(row, significant), _p(row)),
+            *(ratio(row.estimate), _interval(row, ratio), _p(row)),
         ]
         for row in rows
     ]
@@ -259,6 +259,11 @@ def _verdict(row: Row) -> str:
 
 def _interval(row: Row, written: Callable[[float], str]) -> str:
     return NONE if row.low is None or row.high is None else f"{written(row.low)} to {written(row.high)}"
+
+
+def _seeds(row: Row) -> str:
+    number = str(row.seeds) if row.seeds == row.seeds_new else f"{row.seeds} and {row.seeds_new}"
+    return number if row.paired else f"{number}, unpaired"
 
 
 def _p(row: Row) -> str:
