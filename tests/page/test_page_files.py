@@ -18,6 +18,7 @@ from resbench.report.environments import environments
 from resbench.report.html.figures import pareto
 from resbench.report.html.page import write_page
 from resbench.report.html.page_figures import page_figures
+from resbench.report.html.rendering import write_figures
 from resbench.report.prose import describe_rule, describe_verdicts, setting_text
 from resbench.report.recommendation import Deployment, Recommendations
 
@@ -33,6 +34,29 @@ def test_the_command_writes_one_file_and_a_folder_of_figures(experiment: Experim
     assert names == {f"{chart}.{suffix}" for chart in charts for suffix in ("svg", "png")}
     assert {f"tradeoff-cpu-batch{b}-threads{t}" for b, t in SETTINGS} < set(charts)
     assert [path.name for path in out.parent.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("names", [["a.svg", "a.png", "thesis.pdf"], ["holiday.png"], ["notes/thesis.txt"]])
+def test_a_folder_of_other_files_is_not_replaced(names, tmp_path):
+    folder = tmp_path / "figures"
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    with pytest.raises(ResbenchError, match="which no page writes, and would be replaced; name another folder"):
+        write_figures(folder, [])
+    assert all((folder / name).is_file() for name in names)
+
+
+def test_the_folder_of_an_earlier_page_is_replaced_and_a_link_is_not(tmp_path):
+    folder = tmp_path / "figures"
+    folder.mkdir()
+    for name in ("a.svg", "a.png", ".snakemake_timestamp"):
+        (folder / name).touch()
+    (tmp_path / "link").symlink_to(folder)
+    with pytest.raises(ResbenchError, match="is not a folder that can be replaced"):
+        write_figures(tmp_path / "link", [])
+    write_figures(folder, [])
+    assert list(folder.iterdir()) == []
 
 
 def test_figures_are_vectors_and_pixels_on_white(page):

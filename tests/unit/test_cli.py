@@ -1,5 +1,6 @@
 """Every stage as a person calls it: bad input is one line and exit status 1, and leaves nothing behind."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -8,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from resbench.cli import app
+from resbench.common.errors import ResbenchError
 from resbench.data.store import Split, save_split
+from tiny_models import tiny_model
 from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[2]
@@ -108,11 +111,20 @@ COMMANDS = {command.callback.__name__: command.callback for command in app.regis
 def test_help_says_what_the_stage_does(stage: str) -> None:
     result = CliRunner().invoke(app, [stage, "--help"])
     assert result.exit_code == 0
-    purpose = COMMANDS[stage].__doc__.partition("\n")[0]
+    purpose = COMMANDS[stage].__doc__.partition("\n\n")[0]
     assert len(purpose) > 20
-    assert purpose in " ".join(result.stdout.split())
+    assert " ".join(purpose.split()) in " ".join(result.stdout.split())
     elsewhere = ("check", "compare", "digits", "variants")
     assert stage in STAGES or stage in elsewhere, "a stage whose bad input is not tested here"
+
+
+@pytest.mark.parametrize("words", ["", "pack", "compare"])
+def test_paragraphs_of_the_help_are_broken_where_the_terminal_ends(words: str) -> None:
+    prose = CliRunner().invoke(app, [*words.split(), "--help"]).stdout.partition("╭")[0]
+    lines = [line.strip() for line in prose.splitlines()]
+    for line, following in itertools.pairwise(lines):
+        if line and following:
+            assert len(f" {line} {following.split()[0]}") > 78
 
 
 COLLATE = "collate --report r --comparisons c --recommendation j --markdown m --checksums k --summary s --parity p"
@@ -124,12 +136,42 @@ WRONG_USAGE = {
     "a batch size twice": "measure m --output o --batch-sizes 1,1",
     "no such precision": f"{COLLATE} --predictions p --samples a --host h --precision fp64",
     "timings without host": f"{COLLATE} --predictions p --samples a --samples b --host h",
+    "an option of a provider that is not measured": "measure m --output o --provider-option cuda.use_tf32=0",
+    "an option of a provider that evaluates nothing": (
+        "evaluate m --data d --provider cpu --predictions p --provider-option cuda.use_tf32=0"
+    ),
+    "an option of a provider without scenarios": (
+        "scenarios m --data d --provider cpu --results r --provider-option cuda.use_tf32=0"
+    ),
 }
 
 
 @pytest.mark.parametrize("words", WRONG_USAGE.values(), ids=WRONG_USAGE)
 def test_wrong_usage_is_status_2(words: str) -> None:
     assert CliRunner().invoke(app, words.split()).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("evaluate m --data d --provider cpu --predictions OUT", "profile m --operators OUT"),
+        *("latency m --provider cpu --samples s --host OUT", "scenarios m --data d --provider cpu --results OUT"),
+    ],
+)
+def test_outputs_that_cannot_be_written_are_refused_before_the_work(words: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place, said in ((tmp_path, "is a folder; name a file"), (tmp_path / "file/out", "is not a folder")):
+        result = CliRunner().invoke(app, words.replace("OUT", str(place)).split())
+        assert isinstance(result.exception, ResbenchError)
+        assert said in str(result.exception)
+
+
+def test_too_little_memory_is_one_line(tmp_path: Path) -> None:
+    model = tiny_model(tmp_path / "m.onnx")
+    result = resbench("profile", str(model), "--operators", str(tmp_path / "o.csv"), "--batch-size", str(10**13))
+    assert result.returncode == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.startswith("resbench: error: not enough memory (")
 
 
 def test_files_in_the_working_directory_are_no_modules(tmp_path):

@@ -4,6 +4,7 @@ import importlib.resources
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -185,15 +186,15 @@ def test_a_run_that_is_not_sound_is_not_packed(run_page, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["results"]
 
 
-def test_a_full_disk_leaves_an_earlier_crate_alone(finished_page, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_an_earlier_crate_alone(crate, finished_page, tmp_path, monkeypatch):
     def fail(source):
         raise OSError(28, "No space left on device")
 
-    (tmp_path / "run.crate.zip").write_bytes(b"earlier")
+    shutil.copyfile(crate, tmp_path / "run.crate.zip")
     monkeypatch.setattr(pack, "_blocks", fail)
     with pytest.raises(OSError, match="No space left"):
         pack_results(finished_page, tmp_path / "run.crate.zip")
-    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"earlier"]
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [crate.read_bytes()]
 
 
 def test_a_workflow_of_another_commit_is_noted(finished_page, tmp_path, monkeypatch, capsys):
@@ -202,6 +203,29 @@ def test_a_workflow_of_another_commit_is_noted(finished_page, tmp_path, monkeypa
         pack_results(finished_page, tmp_path / "run.crate.zip")
         line = f"note: the workflow that is packed is of commit {commit}, but the run of {'1' * 40}"
         assert (line in capsys.readouterr().err) == noted
+
+
+@pytest.mark.parametrize("name", ["results/report.csv", "results/models/pool/seed0/model.keras", "results/data"])
+def test_only_a_crate_is_replaced(name, run_page, tmp_path):
+    target = tmp_path / name
+    before = target.read_bytes() if target.is_file() else sorted(target.iterdir())
+    with pytest.raises(ResbenchError, match="is there, and is not a crate that could be replaced; name another file"):
+        pack_results(run_page, target)
+    assert before == (target.read_bytes() if target.is_file() else sorted(target.iterdir()))
+
+
+@pytest.mark.parametrize("author", ["Ada <ada@example.org>", "<https://orcid.org/0000-0002-1825-0097>", "Ada <x"])
+def test_an_author_who_is_no_name_with_a_url_is_refused(author, tmp_path):
+    done = invoke("pack", tmp_path, "-o", tmp_path / "run.zip", "--author", author)
+    assert f"--author {author!r}: write a name, or 'NAME <URL>'" in str(done.exception)
+
+
+def test_commands_in_its_readme_can_be_copied_whatever_its_name(finished_page, tmp_path):
+    crate = tmp_path / "my run.zip"
+    pack_results(finished_page, crate, author="Ada Lovelace")
+    with zipfile.ZipFile(crate) as archive:
+        assert "`resbench verify 'my run.zip'`" in archive.read("README.md").decode()
+    assert description(crate)["#author"]["name"] == "Ada Lovelace"
 
 
 def test_no_finished_run_is_one_line(tmp_path):

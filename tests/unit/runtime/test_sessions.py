@@ -188,7 +188,8 @@ def test_other_file_is_refused(tmp_path, content, processor, capfd):
 
 def test_missing_file_and_folder_are_refused(tmp_path):
     assert "no such file" in one_line_error(tmp_path / "nothing.onnx")
-    assert "no such file" in one_line_error(tmp_path)
+    with pytest.raises(ResbenchError, match=r": is a folder; name an \.onnx file in it"):
+        open_session(tmp_path, "cpu", 1)
 
 
 @pytest.mark.parametrize("location", ["../secret", "/etc/passwd", "absent"])

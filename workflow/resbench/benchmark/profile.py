@@ -49,7 +49,7 @@ def profile_models(models: list[Path], operators: Path, *, data: Path | None, ba
         rows += [[*shared, *_values(operator, profile)] for operator in profile.operators]
         unfused = sum(operator["unfused"] for operator in profile.operators)
         if unfused:
-            say(f"resbench: warning: {model}: {unfused} operators compute in float what the model has in integers")
+            say(f"resbench: warning: {model}: operators that compute in float what it has in integers: {unfused}")
     progress.clear()
     with atomic(operators) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         csv.writer(stream, lineterminator="\n").writerows([OPERATOR_COLUMNS, *rows])

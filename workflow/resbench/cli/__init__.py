@@ -5,12 +5,13 @@ Only the sub-commands that train or export import TensorFlow, which costs second
 
 import signal
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
 from resbench.cli import benchmark, data, deploy, networks, report, results
-from resbench.common.errors import ResbenchError, installing
+from resbench.common.errors import ResbenchError, installing, one_line
 from resbench.common.progress import say
 
 # In the order of `resbench --help`.
@@ -42,11 +43,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in COMMANDS:
-    app.command()(command)
 
 
-@app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; before the command.")] = False,
 ) -> None:
@@ -58,6 +56,16 @@ def options(
 
     Exit status: 0 done, 1 bad input or failure, 2 wrong usage, 130 interrupted.
     """
+
+
+def _help(function: Callable[..., None]) -> str:
+    """Return a docstring with every paragraph as one line, which is then broken where the terminal ends."""
+    return "\n\n".join(" ".join(part.split()) for part in (function.__doc__ or "").split("\n\n"))
+
+
+app.callback(help=_help(options))(options)
+for command in COMMANDS:
+    app.command(help=_help(command))(command)
 
 
 def main() -> Any:
@@ -76,4 +84,9 @@ def main() -> Any:
         if debug or extra is None:
             raise
         say(f"resbench: error: {error.name} is not installed; {installing(extra)}")
+        sys.exit(1)
+    except MemoryError as error:
+        if debug:
+            raise
+        say(f"resbench: error: not enough memory ({one_line(error)}); give it more, or smaller batches")
         sys.exit(1)

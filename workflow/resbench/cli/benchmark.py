@@ -7,6 +7,7 @@ import typer
 
 from resbench.benchmark.presets import LATENCY_PRESETS, SCENARIO_PRESETS
 from resbench.cli.options import Data, ProviderName, ProviderOptions, Threads, numbers, one_of, provider_options
+from resbench.common.files import require_writable
 from resbench.runtime.providers import BASE_PROVIDER, PROVIDERS
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ def evaluate(
     """Run a model over all images on a provider and write its predictions."""
     from resbench.benchmark.predictions import evaluate_test_sets
 
+    require_writable(*predictions)
     if len(data) != len(predictions):
         raise typer.BadParameter(f"{len(data)} of --data and {len(predictions)} of --predictions; give one of each")
-    options = provider_options(provider_option).get(provider)
+    options = provider_options(provider_option, [provider]).get(provider)
     pairs = list(zip(data, predictions, strict=True))
     evaluate_test_sets(model, pairs, provider, threads=threads, options=options)
 
@@ -62,6 +64,7 @@ def latency(
     """Time models under the same conditions: in interleaved rounds, each measurement in a fresh process."""
     from resbench.benchmark.latency import measure_latency
 
+    require_writable(samples, host)
     request = _request(provider, batch_sizes, threads, preset, rounds, provider_option)
     measure_latency(
         models,
@@ -104,6 +107,7 @@ def profile(
     """Profile models with ONNX Runtime: the share of each operator in the time, and its speed relative to the peak."""
     from resbench.benchmark.profile import profile_models
 
+    require_writable(operators)
     profile_models(models, operators, data=data, batch_size=batch_size, threads=threads)
 
 
@@ -121,6 +125,7 @@ def scenarios(
     """Run MLPerf's SingleStream, Offline and Server on MLCommons LoadGen."""
     from resbench.benchmark.scenarios import measure_scenarios
 
+    require_writable(results)
     measure_scenarios(
         models,
         provider,
@@ -130,7 +135,7 @@ def scenarios(
         threads=threads,
         batch_size=batch_size,
         bound_ms=p99_ms,
-        options=provider_options(provider_option),
+        options=provider_options(provider_option, provider),
     )
 
 
@@ -150,5 +155,5 @@ def _request(
         threads=numbers(threads, "--threads"),
         preset=preset,
         rounds=rounds,
-        options=provider_options(options).get(provider, {}),
+        options=provider_options(options, [provider]).get(provider, {}),
     )

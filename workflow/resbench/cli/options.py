@@ -1,7 +1,7 @@
 """Options that several sub-commands share, and functions that read their values."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,17 +54,18 @@ def numbers(text: str, option: str) -> list[int]:
     return numbers
 
 
-def provider_options(texts: list[str] | None) -> dict[str, dict[str, str]]:
+def provider_options(texts: list[str] | None, used: Collection[str]) -> dict[str, dict[str, str]]:
     """Read options of providers.
 
     Args:
         texts: Each as PROVIDER.NAME=VALUE.
+        used: Names of the providers that models run on.
 
     Returns:
         Values by name, for each provider that has options.
 
     Raises:
-        typer.BadParameter: One of them is malformed.
+        typer.BadParameter: One of them is malformed, or of a provider that is not used.
     """
     options: dict[str, dict[str, str]] = {}
     for text in texts or []:
@@ -72,6 +73,10 @@ def provider_options(texts: list[str] | None) -> dict[str, dict[str, str]]:
         if not match:
             raise typer.BadParameter(f"{text!r} is not PROVIDER.NAME=VALUE", param_hint="--provider-option")
         provider, name, value = match.groups()
+        if provider not in used:
+            raise typer.BadParameter(
+                f"{text!r} is of {provider}, but --provider is {', '.join(used)}", param_hint="--provider-option"
+            )
         options.setdefault(provider, {})[name] = value
     return options
 

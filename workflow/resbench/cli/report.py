@@ -68,7 +68,7 @@ def robustness(
 
 def page(
     page: Annotated[Path, typer.Option(help="Page to write, .html.")],
-    figures: Annotated[Path, typer.Option(help="Folder of the figures to write; it is replaced.")],
+    figures: Annotated[Path, typer.Option(help="Folder of the figures to write; an earlier one is replaced.")],
     checksums: Annotated[Path, typer.Option(help="SHA-256 of page, figures and their sources to write.")],
     report: Annotated[Path, typer.Option(help="What `collate --report` wrote.")],
     comparisons: Annotated[Path, typer.Option(help="What `collate --comparisons` wrote.")],

@@ -95,7 +95,9 @@ def compare(
 
 def pack(
     results: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Crate to write, such as run.crate.zip.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Crate to write, such as run.crate.zip; an earlier one is replaced.")
+    ],
     license: Annotated[
         str, typer.Option(help="Licence of the results: a URL, such as one of spdx.org, or text.")
     ] = "https://spdx.org/licenses/MIT",

@@ -69,20 +69,23 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def require_writable(path: Path) -> None:
-    """Refuse a file whose folder cannot be made or written to, before the work whose result it is to hold.
+def require_writable(*paths: Path) -> None:
+    """Refuse files that cannot be written, before the work whose results they are to hold.
 
     Args:
-        path: The file.
+        paths: The files.
 
     Raises:
-        ResbenchError: The nearest of its folders that exists is not a folder, or is read-only.
+        ResbenchError: One is a folder, or the nearest of its folders that exists is not a folder, or is read-only.
     """
-    folder = next(parent for parent in path.absolute().parents if os.path.exists(parent))
-    if not folder.is_dir():
-        raise ResbenchError(f"{path}: {folder} is not a folder; name another file")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ResbenchError(f"{path}: {folder} may not be written to; name a file in another folder")
+    for path in paths:
+        if path.is_dir():
+            raise ResbenchError(f"{path}: is a folder; name a file")
+        folder = next(parent for parent in path.absolute().parents if os.path.exists(parent))
+        if not folder.is_dir():
+            raise ResbenchError(f"{path}: {folder} is not a folder; name another file")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise ResbenchError(f"{path}: {folder} may not be written to; name a file in another folder")
 
 
 def _umask() -> int:

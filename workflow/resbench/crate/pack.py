@@ -1,5 +1,7 @@
 """Pack a finished run into one file: a Workflow Run RO-Crate."""
 
+import re
+import shlex
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -7,11 +9,12 @@ from typing import Any
 
 from resbench.common.checkout import git_state
 from resbench.common.errors import ResbenchError
-from resbench.common.files import CHECKSUMS, atomic, read_checksums, read_json
+from resbench.common.files import CHECKSUMS, atomic, read_checksums, read_json, require_writable
 from resbench.common.progress import Progress, say
 from resbench.common.variants import FOLDER_VARIABLE
 from resbench.crate.contents import MARKDOWN, METADATA, README, VARIANTS, Member, lock_file, members
 from resbench.crate.metadata import RunFacts, render_metadata
+from resbench.crate.reading import is_crate
 from resbench.report.inputs import read_summary
 from resbench.report.schema import read_report
 from resbench.verify.faults import check_files
@@ -30,15 +33,19 @@ def pack_results(
 
     Args:
         results: Folder of the run.
-        crate: Zip archive to write; one that is there is replaced.
+        crate: Zip archive to write; an earlier crate is replaced.
         workflow: Folder of the Snakefile that made the run.
         license: Licence of the results: a URL, or a text.
         author: Who ran it, such as `Ada Lovelace <https://orcid.org/0000-0000-0000-0000>`.
 
     Raises:
-        ResbenchError: The folder does not hold a finished run, a file is not the one that its checksums name, or one
-            that the crate needs is missing.
+        ResbenchError: The folder does not hold a finished run, a file is not the one that its checksums name, one that
+            the crate needs is missing, another file is where the crate is to be, or the author is not a name and a URL.
     """
+    if crate.exists() and not is_crate(crate):
+        raise ResbenchError(f"{crate}: is there, and is not a crate that could be replaced; name another file")
+    require_writable(crate)
+    person = _person(author)
     sums = sorted(results.glob(f"{CHECKSUMS}*"))
     if results / CHECKSUMS not in sums:
         raise ResbenchError(f"{results / CHECKSUMS}: no such file; {results} is not a finished run")
@@ -49,7 +56,7 @@ def pack_results(
     for path in sums:
         for fault in check_files(results, read_checksums(path, outside=True)):
             raise ResbenchError(f"{fault}; `resbench verify {results}` says more")
-    facts = _facts(results, hosts, lock, license, author)
+    facts = _facts(results, hosts, lock, license, person)
     own_variants = any(name.startswith(f"{VARIANTS}/") for name in files)
     files[README] = Member(_readme(crate, facts, own_variants).encode(), "What this crate holds", MARKDOWN)
     here = git_state()
@@ -64,14 +71,15 @@ def pack_results(
 
 
 def _readme(crate: Path, facts: RunFacts, own_variants: bool) -> str:
+    name = shlex.quote(crate.name)
     variable = f'{FOLDER_VARIABLE}="$PWD/{VARIANTS}" ' if own_variants else ""
     return f"""# {facts.title}
 
 A finished run of resbench, as a Workflow Run RO-Crate. `report.html` is the report; `ro-crate-metadata.json` says what
 each file is.
 
-- Does the report follow from its raw files? `resbench verify {crate.name}`
-- Did a rerun give the same? `resbench compare {crate.name} results`
+- Does the report follow from its raw files? `resbench verify {name}`
+- Did a rerun give the same? `resbench compare {name} results`
 - Run it again: unpack it, `pip install -r {facts.lock}`, then in its folder
   `{variable}snakemake --cores 4 -s workflow/Snakefile --directory FOLDER --configfile config/config.yaml`
 
@@ -79,11 +87,10 @@ The archive of images (SHA-256 `{facts.sha256}`) and the training images are not
 """
 
 
-def _facts(results: Path, hosts: list[dict[str, Any]], lock: str, license: str, author: str) -> RunFacts:
+def _facts(results: Path, hosts: list[dict[str, Any]], lock: str, license: str, person: tuple[str, str]) -> RunFacts:
     summary = read_summary(results / "data/summary.json")
     dataset = str(read_report(results / "report.csv")["dataset"].iloc[0])
     variants = sorted({path.parents[1].name for path in results.glob("onnx/*/seed*/parity.json")})
-    name, _, address = author.partition("<")
     states = [_mapping(host.get("git")).get("commit") for host in hosts]
     return RunFacts(
         title=f"resbench: {', '.join(variants)} on {dataset}",
@@ -96,9 +103,17 @@ def _facts(results: Path, hosts: list[dict[str, Any]], lock: str, license: str, 
         commit=next((str(commit) for commit in states if commit), "unknown"),
         lock=lock,
         license=license,
-        author=name.strip(),
-        author_address=address.strip(" >"),
+        author=person[0],
+        author_address=person[1],
     )
+
+
+def _person(author: str) -> tuple[str, str]:
+    """Return the name and the URL in `NAME <URL>`; empty where they are not given."""
+    match = re.fullmatch(r"(?:([^<>]*[^<>\s])(?:\s*<(https?://[^<>\s]+)>)?)?", author.strip())
+    if not match:
+        raise ResbenchError(f"--author {author!r}: write a name, or 'NAME <URL>' as in 'Ada <https://orcid.org/…>'")
+    return match[1] or "", match[2] or ""
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

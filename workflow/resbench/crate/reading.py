@@ -1,6 +1,7 @@
 """Read a crate as the results folder that it holds.  The crate is untrusted."""
 
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +44,22 @@ def results_folder(path: Path) -> Iterator[Path]:
             yield folder
         except ResbenchError as error:
             raise ResbenchError(str(error).replace(str(folder), str(path))) from error
+
+
+def is_crate(path: Path) -> bool:
+    """Return whether a path is a zip archive that says it is a crate.
+
+    Args:
+        path: A path.
+
+    Returns:
+        Whether it is.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return METADATA in archive.namelist()
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return False
 
 
 def _unpack(path: Path, folder: Path) -> None:

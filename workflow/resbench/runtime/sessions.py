@@ -93,7 +93,11 @@ def open_session(model: Path, provider: str, threads: int | None, options: Mappi
     check_provider(provider, options)
     record = PROVIDERS[provider]
     if not model.is_file():
-        raise ResbenchError(f"{model}: no such file; make it with `resbench export`")
+        raise ResbenchError(
+            f"{model}: is a folder; name an .onnx file in it, such as 1/model.onnx in a bundle"
+            if model.is_dir()
+            else f"{model}: no such file; make it with `resbench export`"
+        )
     chosen = {**record.default_options, **(options or {})}
     try:
         session = load_backend(record).open(model, record, threads or available_cores(), chosen)

@@ -30,8 +30,11 @@ def write_page(page: Path, folder: Path, inputs: PageInputs) -> None:
 
     Args:
         page: The page, to write.
-        folder: The figures as SVG and PNG, to write; replaced.
+        folder: The figures as SVG and PNG, to write; an earlier one is replaced.
         inputs: What the page shows.
+
+    Raises:
+        ResbenchError: The folder holds something else, which would be deleted.
     """
     text, figures = render_page(inputs)
     write_figures(folder, figures)

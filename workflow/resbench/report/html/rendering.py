@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import vl_convert
 
+from resbench.common.errors import ResbenchError, printable
 from resbench.report.html.figures import Spec
 
 WIDTH = 640  # of a figure in a file, in CSS pixels
@@ -42,7 +43,11 @@ def write_figures(folder: Path, figures: Sequence[Figure]) -> None:
     Args:
         folder: Folder to write; it appears complete and replaces an earlier one.
         figures: The charts.
+
+    Raises:
+        ResbenchError: Something else is there, which would be deleted.
     """
+    _require_figures(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
         fresh = Path(temporary) / folder.name
@@ -55,6 +60,20 @@ def write_figures(folder: Path, figures: Sequence[Figure]) -> None:
             (fresh / f"{figure.name}.png").write_bytes(vl_convert.svg_to_png(svg, scale=PNG_SCALE))
         shutil.rmtree(folder, ignore_errors=True)
         fresh.replace(folder)
+
+
+def _require_figures(folder: Path) -> None:
+    """Refuse what is not the folder of an earlier page, in which each file has its partner in the other format."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise ResbenchError(f"{folder}: is not a folder that can be replaced; name another one for the figures")
+    names = {path.name for path in folder.glob("*") if not path.name.startswith(".")}
+    partners = {".svg": ".png", ".png": ".svg"}
+    for path in sorted(map(Path, names)):
+        if path.with_suffix(partners.get(path.suffix, ".none")).name not in names:
+            raise ResbenchError(
+                f"{folder}: holds {printable(path.name)}, which no page writes, and would be replaced; "
+                "name another folder for the figures"
+            )
 
 
 def chart_library_name() -> str:
