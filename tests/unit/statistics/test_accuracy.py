@@ -62,7 +62,7 @@ def test_images_that_are_all_as_hard_leave_the_seeds_in_doubt():
 
 def test_an_interval_stays_within_0_and_1():
     low, high = accuracy_interval(partition(90, 10))
-    assert (low, high) == (0, 1)
+    assert (low, high) == next_run_interval(partition(90, 10)) == (0, 1)
 
 
 def test_an_interval_of_a_difference_stays_within_1_and_minus_1():
@@ -128,10 +128,11 @@ def test_an_interval_reaches_0_just_where_p_is_5_percent():
 
 
 def test_changing_places_changes_the_sign():
-    first, second = random_correct(), random_correct()[::-1, ::-1]
-    there, back = compare_networks(first, second), compare_networks(second, first)
-    assert (there.estimate, there.low, there.high) == pytest.approx((-back.estimate, -back.high, -back.low))
-    assert there.p_value == pytest.approx(back.p_value)
+    first, second = random_correct(), np.random.default_rng(1).random((4, 30)) < 0.6
+    for compare in (compare_networks, compare_precisions):
+        there, back = compare(first, second), compare(second, first)
+        assert (there.estimate, there.low, there.high) == pytest.approx((-back.estimate, -back.high, -back.low))
+        assert there.p_value == pytest.approx(back.p_value)
 
 
 def test_equal_predictions_do_not_differ():
@@ -193,12 +194,17 @@ def test_seeds_needed_are_those_of_a_t_test_where_images_do_not_matter(points):
     expected = TTestIndPower().solve_power(effect_size=points, alpha=0.05, power=0.8)
     assert seeds_needed(difference, 1) == pytest.approx(expected, abs=1.5)
     assert seeds_needed(difference, 10) > seeds_needed(difference, 1)
+    many = difference._replace(variances=Variances(((1e-4, 50), (1e-4, 50)), 0))
+    assert seeds_needed(many, 1) == 51  # 50 were not enough
 
 
 def test_no_number_of_seeds_makes_up_for_too_few_images():
     seeds = ((1e-4, 3), (1e-4, 3))
     assert seeds_needed(Difference(0.01, -1, 1, 0.5, 1, Variances(seeds, 1e-6)), 1) > 3
     assert seeds_needed(Difference(0.01, -1, 1, 0.5, 1, Variances(seeds, 2e-5)), 1) is None
+    for errors, needed in ((2.7, None), (2.9, 4)):  # 1.96 for the interval, 0.84 for 80 % probability
+        certain = Variances(((1e-12, 3), (1e-12, 3)), 1e-6)
+        assert seeds_needed(Difference(errors * 1e-3, -1, 1, 0.5, 1, certain), 1) == needed
     assert seeds_needed(Difference(0.0001, -1, 1, 0.5, 1, Variances(seeds, 0)), 1) is None
     assert seeds_needed(Difference(0.0, 0, 0, 1, 1, Variances(((0, 3), (0, 3)), 0)), 1) is None
 
@@ -217,6 +223,7 @@ def test_seeds_that_agree_by_chance_prove_nothing():
     lower[[0, 1, 2], [10, 20, 30]] = False
     found = compare_precisions(lower, full)
     assert found.estimate == pytest.approx(-1e-4)
+    assert found.variances.seeds == ((pytest.approx(1e-8, rel=1e-3), 3),)  # that of one image in 10,000
     assert found.low < 0 < found.high
     assert found.p_value > 0.05
 

@@ -25,6 +25,14 @@ def test_the_paired_interval_covers_95_percent():
     assert 0.93 <= np.mean((ends[:, 0] <= truth) & (truth <= ends[:, 1])) <= 0.97
 
 
+def test_the_paired_interval_is_wald_s_of_half_an_image_more_in_each_cell():
+    first, second = np.arange(40) < 12, np.arange(40) >= 37
+    only_first, only_second = 12.5 / 42, 3.5 / 42
+    gap = only_first - only_second
+    half = 1.959963985 * np.sqrt((only_first + only_second - gap**2) / 42)
+    assert paired_interval(first, second) == pytest.approx((gap - half, gap + half))
+
+
 def test_the_paired_interval_changes_sides_with_the_models():
     first, second = np.arange(50) < 40, np.arange(50) >= 5
     low, high = paired_interval(first, second)

@@ -197,3 +197,15 @@ def test_percentiles_appear_with_the_samples_they_need():
     assert found[len(samples) - 1].p999 is None
     assert found[len(samples)].p999 == pytest.approx(1 + 0.999 * (len(samples) - 1))
     assert summary(samples[:482][::-1]) == found[482]
+
+
+def test_load_time_and_first_call_are_medians_over_processes():
+    """Of three processes, the first with nine calls; two of them are of the same round."""
+    processes = [("0", 1, 10.0, [1.0] * 9), ("1", 1, 20.0, [1.0]), ("0", 2, 60.0, [1.0])]
+    rows = [
+        {"variant": "pool", "seed": seed, "round": number, "load_ms": load, "first_ms": load / 10, "latency_ms": ms}
+        for seed, number, load, calls in processes
+        for ms in calls
+    ]
+    found = summarize_setting(pd.DataFrame(rows))
+    assert (found.calls, found.rounds, found.load, found.first) == (11, 2, 20.0, 2.0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from resbench.statistics.metrics import brier_score, calibration_error, cross_entropy
+from resbench.statistics.metrics import agreement, brier_score, calibration_error, cross_entropy
 
 
 def sure(confidence, classes=4):
@@ -23,6 +23,20 @@ def test_gaps_of_one_bin_cancel_and_those_of_two_do_not():
     labels = np.array([0, 0, 0, 1], np.uint8)
     assert calibration_error(sure([0.75, 0.75, 0.75, 0.75]), labels) == pytest.approx(0, abs=1e-6)
     assert calibration_error(sure([0.55, 0.55, 0.95, 0.95]), labels) == pytest.approx((0.45 + 0.45) / 2, abs=1e-6)
+
+
+def test_a_bin_includes_its_upper_end():
+    """Certain and wrong, nearly certain and right: both are in the last bin."""
+    assert calibration_error(sure([1.0, 0.95]), np.array([1, 0], np.uint8)) == pytest.approx((1.0 - 0.05) / 2)
+
+
+def test_a_confident_mistake_stays_finite():
+    assert cross_entropy(sure([1.0]), np.array([1], np.uint8)) == pytest.approx(-np.log(1e-7))
+
+
+def test_agreement_is_of_classes_and_of_the_probability_that_differs_most():
+    first, second = np.array([[0.5, 0.3, 0.2]], np.float32), np.array([[0.9, 0.05, 0.05]], np.float32)
+    assert agreement(first, second) == agreement(second, first) == (1.0, pytest.approx(0.4))
 
 
 def test_the_brier_score_by_hand_and_at_its_ends():

@@ -6,6 +6,7 @@ from resbench.statistics.intervals import SMALLEST_P
 from resbench.statistics.latency import FEWEST_ROUNDS
 from resbench.statistics.occasions import Spread, compare_occasions, estimate_spread, occasion_latency
 from resbench.statistics.verdicts import Verdict, judge
+from scipy import stats
 
 ROUNDS, WITHIN = 10, 0.02
 
@@ -59,6 +60,16 @@ def test_equivalence_is_the_interval_within_the_margin_and_p_the_interval_withou
         assert (ratio.p_value < 0.05) == (not ratio.low <= 1 <= ratio.high)
 
 
+def test_without_a_spread_it_is_yuens_test_of_trimmed_means():
+    first, second = np.exp(np.random.default_rng(4).normal(0, 0.02, (2, 12))) * [[1.01], [1.0]]
+    yuen = stats.ttest_ind(np.log(first), np.log(second[:10]), equal_var=False, trim=0.2)
+    assert compare_occasions(first, second[:10], Spread(0.0, 10)).p_value == pytest.approx(yuen.pvalue)
+
+
+def test_one_disturbed_round_in_five_does_not_change_an_occasion():
+    assert occasion_latency(np.array([2.0, 2.0, 50.0, 2.0, 2.0])) == pytest.approx(2.0)
+
+
 def test_too_few_rounds_show_nothing():
     few = np.ones(FEWEST_ROUNDS - 1)
     assert compare_occasions(few, np.ones(10), Spread(0.1, 10))[1:] == (None, None, None, None)
@@ -67,5 +78,6 @@ def test_too_few_rounds_show_nothing():
 def test_rounds_that_agree_exactly_leave_the_occasions():
     ratio = compare_occasions(np.full(5, 2.0), np.full(8, 2.0), Spread(0.01, 10))
     assert ratio.estimate == 1
-    assert ratio.low < 1 < ratio.high
+    half = stats.t.isf(0.025, 9) * np.sqrt(2) * 0.01
+    assert (ratio.low, ratio.high) == pytest.approx((np.exp(-half), np.exp(half)))
     assert compare_occasions(np.full(5, 2.0), np.full(8, 2.0), Spread(0.0, 10)).p_equivalence == SMALLEST_P
