@@ -17,6 +17,7 @@ from resbench.cli import app
 from resbench.common.errors import ResbenchError
 from resbench.common.files import read_checksums, write_checksums
 from resbench.crate import pack
+from resbench.crate.contents import lock_file
 from resbench.crate.pack import pack_results
 from resbench.crate.reading import results_folder
 from resbench.report.schema import read_report
@@ -226,6 +227,11 @@ def test_commands_in_its_readme_can_be_copied_whatever_its_name(finished_page, t
     with zipfile.ZipFile(crate) as archive:
         assert "`resbench verify 'my run.zip'`" in archive.read("README.md").decode()
     assert description(crate)["#author"]["name"] == "Ada Lovelace"
+
+
+def test_the_lock_file_is_that_of_the_installed_runtime():
+    assert lock_file({"numpy", "onnxruntime"}) == lock_file(set()) == "requirements.lock"
+    assert lock_file({"onnxruntime-gpu"}) == lock_file({"onnxruntime", "onnxruntime-gpu"}) == "requirements-gpu.lock"
 
 
 def test_no_finished_run_is_one_line(tmp_path):

@@ -198,7 +198,7 @@ def header(name: str, size: int) -> bytes:
     return info.tobuf(tarfile.GNU_FORMAT)
 
 
-@pytest.mark.parametrize("name", ["data_batch_1", "data_batch_1.bin", "batches.meta", "x_train.npy"])
+@pytest.mark.parametrize("name", ["data_batch_1", "data_batch_1.bin", "batches.meta", "x_train.npy", "cat/a.png"])
 def test_member_too_large(refused, name):
     assert "bytes, more than" in refused(gzip.compress(header(name, 1 << 34)) + zeros(64))
 
@@ -218,6 +218,11 @@ def test_too_many_files(refused, monkeypatch):
 def test_too_many_images(refused, monkeypatch):
     monkeypatch.setattr("resbench.data.archive.MAX_IMAGES", 23)
     assert "more than 23 images" in refused(valid_archive())  # of 24
+
+
+def test_too_many_pictures(refused, monkeypatch):
+    monkeypatch.setattr("resbench.data.folders.MAX_PICTURES", 1)
+    assert "more than 1 pictures" in refused(pack(entry("cat/a.png"), entry("cat/b.png")))
 
 
 @pytest.mark.parametrize("name", ["x" * 600, "x/" * 20 + "y"])

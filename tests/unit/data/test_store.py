@@ -28,10 +28,13 @@ def test_round_trip(tmp_path, split):
     assert files_in(path.parent) == {"train.npz"}
 
 
-def test_same_bytes_each_time(tmp_path, split):
+def test_same_bytes_each_time_for_the_same_readers(tmp_path, split):
     save_split(tmp_path / "a", split)
+    (tmp_path / "b").touch()
+    mode = (tmp_path / "b").stat().st_mode  # of any new file
     save_split(tmp_path / "b", split)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode == mode
 
 
 def refusal(path):

@@ -96,7 +96,7 @@ def test_of_a_folder_and_its_archive_all_pictures_count_or_those_in_test(tmp_pat
 
 
 def test_one_class_is_enough(tmp_path, like):
-    photo(tmp_path / "all/photos/dog/a.png")
+    photo(tmp_path / "all/photos/dog/more/a.png")
     for path in packed(tmp_path / "all/photos", tmp_path):
         assert write(path, like).labels.tolist() == [2]
 

@@ -242,8 +242,11 @@ def test_text_from_files_cannot_break_the_card(inputs, tmp_path):
 
 def test_what_does_not_belong_together_is_one_line(inputs, tmp_path):
     fp32, int8 = inputs.models
-    predictions = inputs.predictions
-    inputs.predictions = predictions[:1]
+    predictions, split, test = inputs.predictions, load_split(inputs.test), inputs.test
+    inputs.test = tmp_path / "other.npz"
+    save_split(inputs.test, split._replace(labels=split.labels[::-1]))
+    inputs.refused(r"other\.npz: not the images of the --predictions")
+    inputs.test, inputs.predictions = test, predictions[:1]
     inputs.refused(r"int8\.onnx: none of the --predictions is of this file")
     inputs.predictions = predictions
     other = tiny_model(tmp_path / "other.onnx", seed="1", precision="int8")
@@ -294,9 +297,14 @@ def test_a_folder_that_is_there_is_left_alone(inputs, tmp_path):
 
 def test_an_empty_folder_is_filled_and_a_failure_leaves_none(tmp_path):
     (tmp_path / "a").mkdir()
+    mode = (tmp_path / "a").stat().st_mode
     with atomic_folder(tmp_path / "a") as temporary:
+        assert temporary.parent == tmp_path  # on the same disk
         (temporary / "x").write_text("x")
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["x"]
+    assert (tmp_path / "a").stat().st_mode == mode  # others can read it, as any folder
+    with pytest.raises(ResbenchError, match="exists already"), atomic_folder(tmp_path / "a/x"):
+        pass
     with pytest.raises(IsADirectoryError), atomic_folder(tmp_path / "b") as temporary:
         temporary.write_text("fails, since this is a folder")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
