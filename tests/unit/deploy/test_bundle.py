@@ -249,10 +249,11 @@ def test_what_does_not_belong_together_is_one_line(inputs, tmp_path):
     inputs.test, inputs.predictions = test, predictions[:1]
     inputs.refused(r"int8\.onnx: none of the --predictions is of this file")
     inputs.predictions = predictions
-    other = tiny_model(tmp_path / "other.onnx", seed="1", precision="int8")
-    evaluate_test_sets(other, [(inputs.test, tmp_path / "other.npz")], "cpu", threads=1)
-    inputs.models, inputs.predictions = [fp32, other], [predictions[0], tmp_path / "other.npz"]
-    inputs.refused("of another variant or seed")
+    for number, facts in enumerate(({"seed": "1"}, {"variant": "basic"})):
+        other, own = tmp_path / f"other{number}.onnx", tmp_path / f"other{number}.npz"
+        evaluate_test_sets(tiny_model(other, precision="int8", **facts), [(inputs.test, own)], "cpu", threads=1)
+        inputs.models, inputs.predictions = [fp32, other], [predictions[0], own]
+        inputs.refused("of another variant or seed")
     inputs.models, inputs.predictions = [fp32], predictions
     inputs.refused("recommends pool in int8, of which no file is given")
     inputs.models = [fp32, int8]

@@ -160,9 +160,9 @@ def stored(path, array):
         (np.full((40, 40), 0.5, np.float32), 128),
         (np.full((40, 40), 1.0, np.float32), 255),
         (np.full((40, 40), 200.0, np.float32), 200),
-        (np.full((40, 40), 128 * 257.0, np.float32), 128),
+        (np.full((40, 40), 250 * 257.0, np.float32), 250),
         (np.full((40, 40), 200 * 256 + 7, np.uint16), 200),
-        (np.full((40, 40), 99, np.int32), 99),
+        (np.full((40, 40), 1, np.int32), 1),
         (np.full((40, 40), 100 * 257, np.int32), 100),
     ],
 )
@@ -205,6 +205,13 @@ def test_a_photo_of_108_megapixels_is_read_at_an_eighth(tmp_path):
     Image.new("1", (12_000, 9_000)).save(tmp_path / "a.png")
     with pytest.raises(ResbenchError, match=r"a\.png: has 108 megapixels; make it smaller than 89 megapixels"):
         pixels(tmp_path / "a.png")
+
+
+def test_a_progressive_jpeg_which_is_decoded_whole_may_not_be_larger_than_another_picture(tmp_path, monkeypatch):
+    monkeypatch.setattr("resbench.data.pictures.MAX_PIXELS", 1999)
+    pixels(picture(tmp_path / "a.jpg", RED))
+    with pytest.raises(ResbenchError, match=r"b\.jpg: has 0 megapixels; make it smaller"):
+        pixels(picture(tmp_path / "b.jpg", RED, progressive=True))
 
 
 def test_of_an_animation_the_first_picture_counts(tmp_path):

@@ -21,6 +21,7 @@ from resbench.report.html.page import script_hash
 from resbench.report.html.rendering import chart_library, chart_library_name
 from resbench.training.record import add_record, read_record
 from resbench.verify.bundles import check_bundles
+from resbench.verify.chain import check_chain
 from resbench.verify.page import check_page
 from resbench.verify.results import verify_results
 from resbench.verify.scenarios import check_scenarios
@@ -75,6 +76,19 @@ def edit_csv(name, row, column, value):
         cells[lines[0].split(",").index(column)] = value
         lines[row] = ",".join(cells)
         (folder / name).write_text("\n".join(lines) + "\n")
+
+    return change
+
+
+def edit_json(name, *keys, value):
+    """Change one value."""
+
+    def change(folder):
+        content = part = json.loads((folder / name).read_text())
+        for key in keys[:-1]:
+            part = part[key]
+        part[keys[-1]] = value
+        (folder / name).write_text(json.dumps(content))
 
     return change
 
@@ -257,6 +271,42 @@ def test_tampering_is_named(run, kind):
     assert not [line for line in found if "\n" in line]
 
 
+def store(**changes):
+    """Store predictions again with other facts."""
+
+    def change(folder):
+        stored = load_predictions(folder / STORED)
+        changed = {name: edit(getattr(stored, name)) for name, edit in changes.items()}
+        with (folder / STORED).open("wb") as stream:
+            np.savez(stream, **stored._asdict() | changed)
+
+    return change
+
+
+# Checks that other ones hide as long as the whole run is checked.
+LINKS = {
+    "training images of an export": (edit_json(PARITY, "train_sha256", value="0"), f"{PARITY}: is of other images"),
+    "test images of an export": (edit_json(PARITY, "test_sha256", value="0"), f"{PARITY}: is of other images"),
+    "the place of an export": (edit_json(PARITY, "seed", value=1), f"{PARITY}: is of pool/seed1, but lies in"),
+    "an archive": (add("data/archive"), "data/archive: was changed or replaced"),
+    "the name of predictions": (
+        swap(STORED, "predictions/pool/seed0/fp32-cpu.npz"),
+        f"{STORED}: is of fp32 on cpu, which its name does not say",
+    ),
+    "the model of predictions": (store(model_sha256=lambda digest: digest[::-1]), f"{STORED}: is of another file than"),
+    "the size of their model": (store(model_bytes=lambda size: size + 1), f"{STORED}: model_bytes is"),
+    "the labels of predictions": (store(labels=lambda labels: labels[::-1]), f"{STORED}: has other labels than"),
+}
+
+
+@pytest.mark.parametrize("kind", LINKS)
+def test_each_link_of_the_chain_of_hashes_is_checked(run, kind):
+    tamper, said = LINKS[kind]
+    tamper(run)
+    found = [str(fault).replace(f"{run}/", "") for fault in check_chain(run)]
+    assert [line for line in found if line.startswith(said)], found
+
+
 PAGE = "report.html"
 # Making a page again takes seconds: each of these is named by the check of the page alone.
 ON_THE_PAGE = {
@@ -377,19 +427,6 @@ def test_hostile_hashes_are_refused_in_one_line(run, text):
             faults(run)
     else:
         assert any("report.csv: cannot be computed again" in line for line in faults(run))
-
-
-def edit_json(name, *keys, value):
-    """Change one value."""
-
-    def change(folder):
-        content = part = json.loads((folder / name).read_text())
-        for key in keys[:-1]:
-            part = part[key]
-        part[keys[-1]] = value
-        (folder / name).write_text(json.dumps(content))
-
-    return change
 
 
 def train_again(**changes):
@@ -535,6 +572,14 @@ def test_without_the_runtime_that_bundles_are_made_with_their_hashes_are_checked
     edit(f"{BUNDLE}/labels.txt", "cat", "cow")(run)
     (fault,) = check_bundles(run, ["robustness.csv"], notes.append)
     assert "labels.txt: was changed or replaced" in str(fault)
+
+
+def test_a_bundle_of_a_network_that_is_not_recommended_is_named(run):
+    shutil.copytree(run / BUNDLE, run / "model_repository/other")
+    (fault,) = check_bundles(run, ["robustness.csv"], pytest.fail)
+    assert (
+        str(fault) == f"{run}/model_repository/other: {run}/recommendation.json recommends no precision of this network"
+    )
 
 
 def test_a_bundle_s_hashes_cannot_lead_out_of_it(run):
