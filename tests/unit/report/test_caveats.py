@@ -56,3 +56,12 @@ def test_runs_by_several_protocols_are_each_held_against_their_own():
     rows = [SOUND, SOUND | {"protocol": "he2015", "epochs": 16}]
     (caveat,) = caveats(pd.DataFrame(rows), pd.DataFrame({"first": [], "verdict": []}), [], {})
     assert "16 epochs; the full run of he2015 is 50,000 for 164. " in caveat.text
+
+
+def test_what_some_rows_lack_is_not_said_of_all():
+    """One variant has one seed and was not evaluated with OpenVINO; another has three and was."""
+    rows = [SOUND | {"seeds": seeds, "provider": provider} for seeds in (1, 3) for provider in ("cpu", "openvino")]
+    rows[1]["accuracy_mean"] = None
+    (caveat,) = caveats(pd.DataFrame(rows), pd.DataFrame({"first": [], "verdict": []}), [], {})
+    assert caveat.title == "One seed"
+    assert caveat.text.startswith("Some variants were trained once. How much their accuracy varies")

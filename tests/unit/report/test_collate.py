@@ -98,6 +98,15 @@ def test_what_was_not_timed_or_not_evaluated_is_blank(good):
     assert cuda["seeds"] == "1"
 
 
+def test_agreement_is_with_fp32_on_the_same_provider_or_else_on_the_cpu(good):
+    for precision, right in (("fp32", 60), ("int8", 61)):
+        good.predict("pool", 0, right=right, precision=precision, provider="cuda")
+    good.predict("pool", 0, right=63, precision="int8", provider="openvino")
+    agreements = {(row["precision"], row["provider"]): row["top1_agreement"] for row in good.collate()[0]}
+    expected = {("fp32", "cpu"): "1", ("fp32", "cuda"): "0.87", ("int8", "cuda"): "0.99", ("int8", "openvino"): "0.9"}
+    assert agreements == expected
+
+
 def test_page_of_a_published_protocol(good):
     _, page = good.collate("CIFAR-10")
     assert "Warning" not in page
@@ -263,7 +272,9 @@ def test_other_test_images_are_refused(good):
     good.refused("of other test images than")
 
 
-@pytest.mark.parametrize("change", [{"epochs": 9}, {"protocol": "he2015"}, {"train_images": 1}, {"parameters": 1}])
+@pytest.mark.parametrize(
+    "change", [{"epochs": 9}, {"batch_size": 8}, {"protocol": "he2015"}, {"train_images": 1}, {"parameters": 1}]
+)
 def test_seeds_trained_in_two_ways_are_refused(good, change):
     good.model("pool", 1, right=73, **change)
     good.refused(f"{next(iter(change))} is .* train all seeds in the same way")
@@ -275,7 +286,7 @@ def test_malformed_timings_are_refused(good):
         ([[*whole[:-1], ""]], "latency_ms is not a positive number"),
         ([[*whole[:-1], "nan"]], "latency_ms is not"),
         ([[*whole[:-1], "inf"]], "latency_ms is not"),
-        ([[*whole[:-1], "-1"]], "latency_ms is not"),
+        ([whole, [*whole[:-1], "-1"]], "latency_ms is not"),
         ([[*whole[:-1], "fast"]], "latency_ms is not"),
         ([[*whole[:5], "1.5", *whole[6:]]], "batch_size is not"),
         ([], "no row"),

@@ -7,12 +7,14 @@ from resbench.report.format import (
     change,
     counted,
     decimals,
+    p_value,
     points,
     ratio,
     shortened,
     significant,
     small,
     span,
+    times,
 )
 
 
@@ -36,12 +38,16 @@ def test_a_span_of_numbers():
 
 
 def test_small_values_are_powers_of_ten():
-    assert [small(value) for value in (0, 0.0443, 0.5, 3.24e-7)] == ["0", "0.044", "0.50", "3.2\u00a0×\u00a010⁻⁷"]
+    assert [small(value) for value in (0, 0.0443, 0.5, 0.001)] == ["0", "0.044", "0.50", "0.0010"]
+    assert [small(value) for value in (9e-4, 3.24e-7)] == ["9.0\u00a0×\u00a010⁻⁴", "3.2\u00a0×\u00a010⁻⁷"]
 
 
 def test_ratios_decimals_and_counts():
     assert [ratio(value) for value in (0.29876, 1.0, 12.345)] == ["0.299", "1.000", "12.3"]
     assert (decimals(4)(0.98823), decimals(0)(12345), decimals(2)(-0.5)) == ("0.9882", "12,345", "−0.50")
+    assert [times(value) for value in (1.004, 1.043, 3.217, 12.4)] == ["1.004", "1.04", "3.2", "12"]
+    assert [p_value(value) for value in (0.0123, 0.001, 0.0009)] == ["0.012", "0.001", "<\u00a00.001"]
+    assert (points(-0.0123), points(-0.00001)) == ("−1.23", "0.00")
     assert (counted(1, "thread"), counted(2.0, "thread")) == ("1 thread", "2 threads")
 
 

@@ -84,12 +84,12 @@ def test_next_run_is_students_prediction_interval():
 
 
 def test_sources_of_noise_are_those_of_a_two_way_analysis_of_variance():
-    correct = random_correct()
+    correct, other = random_correct(), np.random.default_rng(2).random((4, 30)) < 0.2
     seeds, images = correct.shape
     seed, image = np.indices(correct.shape)
-    table = pd.DataFrame({"right": correct.ravel().astype(float), "seed": seed.ravel(), "image": image.ravel()})
+    table = pd.DataFrame({"right": (correct * 1.0 - other).ravel(), "seed": seed.ravel(), "image": image.ravel()})
     squares = anova_lm(ols("right ~ C(seed) + C(image)", table).fit())["sum_sq"] / [seeds - 1, images - 1, 87]
-    found = compare_precisions(correct, wrong(seeds, images)).variances
+    found = compare_precisions(correct, other).variances
     assert found.seeds == ((pytest.approx(squares["C(seed)"] / images), seeds),)
     assert found.images == pytest.approx((squares["C(image)"] - squares["Residual"]) / (seeds * images))
 

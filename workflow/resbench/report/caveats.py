@@ -133,11 +133,12 @@ def _seeds(report: pd.DataFrame) -> list[Caveat]:
     if seeds.empty or seeds.min() >= FEWEST_SEEDS:
         return []
     number = int(seeds.min())
+    who, whose = ("Each variant was", "its") if seeds.nunique() == 1 else ("Some variants were", "their")
     text = (
-        "Each variant was trained once. How much its accuracy varies with the seed is not measured: intervals and "
+        f"{who} trained once. How much {whose} accuracy varies with the seed is not measured: intervals and "
         "tests consider only the choice of test images."
         if number == 1
-        else f"Each variant was trained {number} times: too few to know precisely how much training runs differ."
+        else f"{who} trained {number} times: too few to know precisely how much training runs differ."
     )
     return [Caveat("One seed" if number == 1 else f"{number} seeds", text, grave=False)]
 

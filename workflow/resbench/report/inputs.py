@@ -285,7 +285,7 @@ def _compared_with_fp32(evaluation: Evaluation, owners: dict[Key, Path]) -> Eval
     own_key = (*name, evaluation.precision, evaluation.provider)
     candidates = [(*name, "fp32", provider) for provider in (evaluation.provider, BASE_PROVIDER.name)]
     reference = next((owners[key] for key in candidates if key in owners and key != own_key), None)
-    if reference is None or own_key == candidates[-1]:
+    if reference is None:
         return evaluation
     own = load_predictions(owners[own_key]).probabilities
     same, difference = agreement(own, load_predictions(reference).probabilities)
