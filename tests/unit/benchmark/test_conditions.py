@@ -40,6 +40,15 @@ def test_another_process_s_load_shows_and_our_own_does_not():
     assert busy.others > 0.2  # it shares the cores with us, and with whatever else runs
 
 
+def test_counters_are_of_the_cores_and_the_process_that_are_ours(monkeypatch):
+    kinds = {"user": 1.0, "nice": 2.0, "system": 4.0, "irq": 8.0, "softirq": 16.0, "steal": 32.0, "idle": 64.0}
+    monkeypatch.setattr(psutil, "cpu_times", lambda percpu: [SimpleNamespace(**kinds)] * 4)
+    monkeypatch.setattr(psutil, "Process", lambda: SimpleNamespace(cpu_times=lambda: SimpleNamespace(user=1, system=2)))
+    monkeypatch.setattr(conditions, "core_numbers", lambda: {0, 2, 7})
+    found = read_counters()
+    assert (found.cores, found.busy, found.steal, found.own) == (2, 62.0, 64.0, 3)
+
+
 def test_battery_governor_and_load_warn_before(monkeypatch):
     steps = iter([BEFORE, BEFORE._replace(wall=100.5, busy=50.5)])
     monkeypatch.setattr(conditions, "read_counters", lambda: next(steps))

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -14,7 +15,7 @@ from resbench.benchmark import latency, latency_worker, process
 from resbench.benchmark.columns import SAMPLE_COLUMNS
 from resbench.benchmark.latency import measure_latency, schedule
 from resbench.benchmark.latency_worker import Timing, peak_rss_mb, time_calls, warm_up
-from resbench.benchmark.plan import INPUTS, LatencyRequest, TimedSetting, rotate
+from resbench.benchmark.plan import INPUTS, LatencyRequest, TimedSetting, plan_latency, rotate
 from resbench.benchmark.predictions import evaluate_test_sets
 from resbench.benchmark.presets import LATENCY_PRESETS
 from resbench.benchmark.rounds import Rounds
@@ -252,6 +253,13 @@ def test_predictions_must_be_of_these_models_and_images(tmp_path, images):
     refused(tmp_path, models, r"b\.onnx: none of the --predictions are of it", **given)
     refused(tmp_path, models[1:], r"a\.npz: of none of these models", **given)
     refused(tmp_path, models[:1], r"a\.npz: of other images than --data", **given | {"data": None})
+    with np.load(images) as arrays, (tmp_path / "other.npz").open("wb") as stream:
+        np.savez(stream, **dict(arrays) | {"labels": arrays["labels"] + 1})
+    refused(tmp_path, models[:1], r"a\.npz: of other images than --data", **given | {"data": tmp_path / "other.npz"})
+    with np.load(tmp_path / "a.npz") as arrays, (tmp_path / "cuda.npz").open("wb") as stream:
+        np.savez(stream, **dict(arrays) | {"provider": np.array("cuda")})
+    elsewhere = given | {"predictions": [tmp_path / "cuda.npz"]}
+    refused(tmp_path, models[:1], r"cuda\.npz: made on cuda, not on cpu; evaluate it there", **elsewhere)
     refused(tmp_path, models[:1], r"gone\.npz: no such file", data=images, predictions=[tmp_path / "gone.npz"])
     (tmp_path / "cut.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:100])
     refused(
@@ -307,6 +315,23 @@ def test_rounds_of_other_conditions_and_damaged_ones_are_not_taken(tmp_path):
         assert store.load(1, 2) is None
     Rounds(None, {}).save(1, [timing])
     assert Rounds(None, {}).load(1, 1) is None
+
+
+def test_rounds_belong_together_where_models_images_settings_and_effort_are_the_same(tmp_path):
+    model = tiny_model(tmp_path / "m.onnx")
+    plan = plan_latency([model], smoke())
+    assert plan.fingerprint() == plan_latency([model], smoke()).fingerprint()
+    changes = [
+        {"hashes": {model: "00"}},
+        {"images": 255 - plan.images},
+        {"options": {"name": "value"}},
+        {"settings": [TimedSetting(model, 1, threads) for threads in (2, 1)]},
+        {"calls": plan.calls + 1},
+        {"seconds": plan.seconds + 1},
+    ]
+    others = [replace(plan, **change) for change in changes]
+    assert all(other.fingerprint() != plan.fingerprint() for other in others)
+    assert others[3].most_threads() == 2
 
 
 def test_only_rounds_are_deleted_from_the_users_folder(tmp_path):
