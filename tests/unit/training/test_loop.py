@@ -16,6 +16,7 @@ from resbench.training.adam import FusedAdam
 from resbench.training.images import missing_class, split
 from resbench.training.plan import Job
 from resbench.training.protocols import PROTOCOLS
+from resbench.training.schedules import OneCycle
 
 
 def random_split(count, seed=0):
@@ -183,6 +184,12 @@ def test_the_step_schedule_is_the_papers(warm_up):
         rates[step] = round(float(optimizer.learning_rate), 6)
     start = 0.01 if warm_up else 0.1
     assert list(rates.values()) == [start, start, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001]
+
+
+def test_the_cycle_rises_from_a_tenth_of_the_peak_and_ends_at_a_hundredth_of_that():
+    schedule = OneCycle.from_config(OneCycle(0.4, steps=1000, rise=0.2).get_config())
+    rates = [round(float(schedule(step)), 6) for step in (0, 100, 200, 600, 1000)]
+    assert rates == [0.04, 0.22, 0.4, 0.2002, 0.0004]
 
 
 def test_splitting():
