@@ -165,16 +165,19 @@ def test_its_errors_name_the_crate(crate, tmp_path):
     assert "resbench-crate-" not in done.output
 
 
-def test_timings_from_elsewhere_come_along(run_page, tmp_path):
-    elsewhere = tmp_path / "elsewhere/latency/cpu"
+@pytest.mark.parametrize(
+    ("place", "packed"), [("../elsewhere", "measured_elsewhere/1/elsewhere"), ("boards/one", "boards/one")]
+)
+def test_timings_from_elsewhere_come_along(place, packed, run_page, tmp_path):
+    elsewhere = run_page / place / "latency/cpu"
     elsewhere.parent.mkdir(parents=True)
     (run_page / "latency/cpu").rename(elsewhere)
     for name in ("SHA256SUMS", "SHA256SUMS.page"):
         text = (run_page / name).read_text()
-        (run_page / name).write_text(text.replace("  latency/", "  ../elsewhere/latency/"))
+        (run_page / name).write_text(text.replace("  latency/", f"  {place}/latency/"))
     crate = tmp_path / "run.crate.zip"
     pack_results(run_page, crate)
-    assert "measured_elsewhere/1/elsewhere/latency/cpu/samples.csv" in description(crate)
+    assert f"{packed}/latency/cpu/samples.csv" in description(crate)
     done = invoke("verify", crate, "--threads", "1")
     assert (done.exit_code, done.stdout.count("\n")) == (0, 1), done.stdout
 

@@ -43,7 +43,7 @@ def test_small_values_are_powers_of_ten():
 
 
 def test_ratios_decimals_and_counts():
-    assert [ratio(value) for value in (0.29876, 1.0, 12.345)] == ["0.299", "1.000", "12.3"]
+    assert [ratio(value) for value in (0.29876, 1.0, 12.345, 0.002314)] == ["0.299", "1.000", "12.3", "0.00231"]
     assert (decimals(4)(0.98823), decimals(0)(12345), decimals(2)(-0.5)) == ("0.9882", "12,345", "−0.50")
     assert [times(value) for value in (1.004, 1.043, 3.217, 12.4)] == ["1.004", "1.04", "3.2", "12"]
     assert [p_value(value) for value in (0.0123, 0.001, 0.0009)] == ["0.012", "0.001", "<\u00a00.001"]

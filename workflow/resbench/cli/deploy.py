@@ -32,7 +32,7 @@ def predict(
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object on each line.")] = False,
     labels: Annotated[
         Path | None,
-        typer.Option(help="Class names, one on each line, if the model has none.  Default: the model's."),
+        typer.Option(help="Class names, one on each line, as in labels.txt of a bundle.  Default: the model's."),
     ] = None,
 ) -> None:
     """Classify images: the three most probable classes with their probabilities."""

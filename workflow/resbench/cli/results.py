@@ -31,8 +31,10 @@ def verify(
 
 
 def compare(
-    old: Annotated[Path, typer.Argument(help="Results folder of the earlier run, or a crate of it.")],
-    new: Annotated[Path, typer.Argument(help="Results folder of the later run, or a crate of it.")],
+    old: Annotated[
+        Path, typer.Argument(help="Results folder of the earlier run, a crate of it, or what `measure` wrote.")
+    ],
+    new: Annotated[Path, typer.Argument(help="The same of the later run.")],
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     html: Annotated[bool, typer.Option("--html", help="Print a page.")] = False,

@@ -153,6 +153,8 @@ def read_json(path: Path) -> Any:
         content = json.loads(path.read_text(encoding="utf-8"), parse_int=_integer)
         _refuse_deep(content)
         return content
+    except FileNotFoundError as error:
+        raise ResbenchError(f"{path}: no such file; run its stage") from error
     except (OSError, ValueError, RecursionError) as error:
         raise ResbenchError(
             f"{path}: cannot be read as JSON ({one_line(error)}); delete it and run its stage again"
@@ -204,7 +206,14 @@ def checksum_lines(files: Mapping[Path, Path], folder: Path) -> str:
     Returns:
         The lines, each with its line break.
     """
-    return "".join(f"{sha256(now)}  {Path(os.path.relpath(path, folder)).as_posix()}\n" for path, now in files.items())
+    return "".join(f"{sha256(now)}  {_relative(path, folder).as_posix()}\n" for path, now in files.items())
+
+
+def _relative(path: Path, folder: Path) -> Path:
+    """Return where a file is, seen from a folder, which may be a link: what is outside of it is so of its target."""
+    if path.is_relative_to(folder):
+        return path.relative_to(folder)
+    return Path(os.path.relpath(path.resolve(), folder.resolve()))
 
 
 def write_checksums(path: Path, files: Iterable[Path]) -> None:

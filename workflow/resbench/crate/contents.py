@@ -150,18 +150,20 @@ def _files(results: Path, part: Part) -> Iterator[tuple[str, Member]]:
 
 
 def _elsewhere(results: Path, found: dict[str, Member]) -> dict[str, Member]:
-    """Return the files outside of the results that its checksums name, and the checksums with their new places."""
+    """Return further files that the checksums name, which others measured, and the checksums with their new places.
+
+    They are in folders of `resbench measure`, mostly outside of the results.
+    """
     changed: dict[str, Member] = {}
     for sums in [name for name in found if name.startswith(CHECKSUMS)]:
-        places = {name: _inside(name) for name in read_checksums(results / sums, outside=True)}
-        moved = {place: name for name, place in places.items() if place != name}
-        for place, name in moved.items():
-            media_type = MEDIA_TYPES.get(Path(name).suffix, TEXT)
-            changed[place] = Member(results / name, "Measured on another machine", media_type)
-        if moved:
-            hashes = read_checksums(results / sums, outside=True)
-            text = "".join(f"{hashes[name]}  {place}\n" for name, place in places.items())
-            changed[sums] = found[sums]._replace(source=text.encode())
+        hashes = read_checksums(results / sums, outside=True)
+        places = {name: _inside(name) for name in hashes}
+        for name, place in places.items():
+            if name not in found and (results / name).is_file():
+                media_type = MEDIA_TYPES.get(Path(name).suffix, TEXT)
+                changed[place] = Member(results / name, "Measured on another machine", media_type)
+        text = "".join(f"{hashes[name]}  {place}\n" for name, place in places.items())
+        changed[sums] = found[sums]._replace(source=text.encode())
     return changed
 
 

@@ -83,7 +83,8 @@ each file is.
 - Run it again: unpack it, `pip install -r {facts.lock}`, then in its folder
   `{variable}snakemake --cores 4 -s workflow/Snakefile --directory FOLDER --configfile config/config.yaml`
 
-The archive of images (SHA-256 `{facts.sha256}`) and the training images are not in it.
+The archive of images (SHA-256 `{facts.sha256}`) and the training images are not in it. Where none of the sources in
+`config/config.yaml` is at hand, name a copy of the archive first in its `data.sources`.
 """
 
 

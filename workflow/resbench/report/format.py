@@ -59,7 +59,7 @@ def times(ratio: float) -> str:
 
 
 def ratio(value: float) -> str:
-    """Return a ratio to be compared with 1 and with its interval: 0.8731 → 0.873, 12.345 → 12.3.
+    """Return a ratio to be compared with 1 and with its interval: 0.8731 → 0.873, 12.345 → 12.3, 0.00231 → 0.00231.
 
     Args:
         value: The ratio.
@@ -67,7 +67,7 @@ def ratio(value: float) -> str:
     Returns:
         The text.
     """
-    return f"{value:.3f}" if value < 10 else significant(value)
+    return f"{value:.3f}" if 0.1 <= value < 10 else significant(value)
 
 
 def decimals(number: int) -> Callable[[float], str]:
