@@ -27,6 +27,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from resbench.common.errors import ResbenchError
+from resbench.common.files import sha256
 from resbench.data.convert import channel_statistics, convert_archive
 from resbench.data.layouts import LAYOUTS
 from resbench.data.store import load_split
@@ -131,12 +132,20 @@ def test_summary_and_samples(tmp_path):
     np.testing.assert_allclose(summary["channel_mean"], pixels.mean(0), rtol=1e-12)
     np.testing.assert_allclose(summary["channel_std"], pixels.std(0), rtol=1e-12)
     assert summary["sha256"] == hashlib.sha256(data).hexdigest()
+    for part in ("train", "test"):
+        assert summary[f"{part}_sha256"] == sha256(tmp_path / f"{part}.npz")
     assert (summary["source"], summary["layout"]) == ("https://host/file", "cifar10-python")
     with Image.open(tmp_path / "sheet.png") as sheet:
         pixels = np.asarray(sheet)
     first = train.images[np.flatnonzero(train.labels == 0)[0]].repeat(2, 0).repeat(2, 1)
     windows = [pixels[4:68, x : x + 64] for x in range(pixels.shape[1] - 63)]
     assert any(np.array_equal(window, first) for window in windows)
+
+
+def test_classes_without_images_are_counted(tmp_path):
+    convert(tmp_path, valid_archive(classes=1), summary=tmp_path / "summary.json")
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert (summary["train_counts"], summary["test_counts"]) == ([20, 0, 0], [4, 0, 0])
 
 
 def test_channel_statistics_of_many_saturated_images():

@@ -148,6 +148,7 @@ def test_special_members(refused, kind):
     [
         (b"31 path=../../../../etc/passwd\n", "points outside"),
         (b"8 path=\n", "damaged"),
+        (b"13 path=a\0bc\n", "damaged"),
         (b"20 linkpath=/etc/pa\n", "sets 'linkpath'"),
         (b"19 size=9999999999\n", "sets 'size'"),
         (b"22 GNU.sparse.major=1\n", "sets 'GNU.sparse.major'"),
@@ -159,6 +160,14 @@ def test_special_members(refused, kind):
 )
 def test_extended_headers(refused, records, reason):
     assert reason in refused(pack(entry("pax", records, tarfile.XHDTYPE), *raw_entries()))
+
+
+def test_a_header_for_all_members_cannot_name_one(refused):
+    assert "sets 'path'" in refused(pack(entry("pax", b"10 path=x\n", tarfile.XGLTYPE), *raw_entries()))
+
+
+def test_a_folder_with_contents(refused):
+    assert "has contents" in refused(pack(entry("x", b"data", tarfile.DIRTYPE), *raw_entries()))
 
 
 def test_huge_extended_header(refused):

@@ -385,6 +385,7 @@ def test_the_advice_for_an_archive_in_an_archive_is_to_unpack_it(tmp_path):
         (b"\xef\xbb\xbf<!DOCTYPE html>" + b" " * 600, "is a web page, not a .tar"),
         (b"403 Forbidden\n", "is a text file, not a .tar"),
         (gzip.compress(b"id,label\n1,cat\n" * 90), "is, unpacked, a text file instead of a tar archive"),
+        (zipped(GOOD, zipfile.ZIP_BZIP2), "is compressed in an unusual way; repack it"),
         (zipped({"train_images.npy": b"x"}), "'train_images.npy' is in no supported layout; save its images"),
         (
             npz(**arrays(), X_val=np.zeros(3)),

@@ -37,6 +37,18 @@ def test_same_bytes_each_time_for_the_same_readers(tmp_path, split):
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode == mode
 
 
+def test_a_full_disk_leaves_an_earlier_file_alone(tmp_path, split, monkeypatch):
+    def fail(stream, **arrays):
+        stream.write(b"PK")
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "a").write_bytes(b"earlier")
+    monkeypatch.setattr(np, "savez", fail)
+    with pytest.raises(OSError, match="No space left"):
+        save_split(tmp_path / "a", split)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"earlier"]
+
+
 def refusal(path):
     with pytest.raises(ResbenchError) as caught:
         load_split(path)

@@ -6,6 +6,7 @@ import re
 import subprocess
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from google.protobuf import text_format
@@ -13,7 +14,7 @@ from huggingface_hub import ModelCard
 from report_files import Results, calls
 from resbench.benchmark.measure import measure_models
 from resbench.benchmark.plan import LatencyRequest
-from resbench.benchmark.predictions import evaluate_test_sets
+from resbench.benchmark.predictions import evaluate_test_sets, load_predictions, save_predictions
 from resbench.common.errors import ResbenchError
 from resbench.common.files import atomic_folder, read_json, sha256
 from resbench.data.corruptions import corrupt_split
@@ -28,6 +29,7 @@ from statsmodels.stats.proportion import proportion_confint
 from tiny_models import CLASSES, tiny_model
 from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
 
+OTHERS = {"variant": "basic", "provider": "openvino", "host": "another"}
 SPEED = {"fp32": 3.0, "int8": 1.0}  # ms a call of one image
 
 
@@ -60,7 +62,14 @@ class Inputs:
             for precision, ms in (speed or SPEED).items()
             for batch_size in (1, 8)
             for number in range(1, 6)
-            for line in calls("pool", [ms * batch_size] * 4, precision=precision, batch_size=batch_size, number=number)
+            for line in calls(
+                "pool",
+                [ms * batch_size, *[1.25 * ms * batch_size] * 3],
+                precision=precision,
+                batch_size=batch_size,
+                threads=deployment.get("threads", 1),
+                number=number,
+            )
         ]
         results.time(lines, host={"name": host, "provider": "cpu"})
         where = {"provider": "cpu", "batch_size": 1, "threads": 1} | deployment
@@ -113,7 +122,7 @@ def test_a_bundle_checks_and_times_itself_on_another_machine(inputs, tmp_path):
 
 
 def test_a_bundle_is_what_triton_serves(inputs, tmp_path):
-    folder = inputs.bundle(tmp_path / "deep" / "pool")
+    folder = inputs.collate(threads=2).bundle(tmp_path / "deep" / "pool")
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert files == {
         *("config.pbtxt", "labels.txt", "README.md", "SHA256SUMS", "1/model.onnx", "warmup/image.uint8"),
@@ -123,7 +132,7 @@ def test_a_bundle_is_what_triton_serves(inputs, tmp_path):
     config = text_format.Parse((folder / "config.pbtxt").read_text(), ModelConfig())
     assert (config.name, config.max_batch_size) == ("pool", 8)
     assert list(config.output[0].dims) == [3]
-    assert config.parameters["intra_op_thread_count"].string_value == "1"
+    assert config.parameters["intra_op_thread_count"].string_value == "2"
     assert config.instance_group[0].kind == ModelInstanceGroup.KIND_CPU
     assert list(config.version_policy.specific.versions) == [1]
     assert [path.name for path in folder.parent.iterdir()] == ["pool"]
@@ -171,6 +180,9 @@ def test_the_card_shows_what_this_precision_loses_on_other_images(inputs, tmp_pa
             predictions.append(tmp_path / name / f"{model.stem}-cpu" / f"{name}.npz")
             evaluate_test_sets(model, [(spoilt, predictions[-1])], "cpu", threads=1)
     write_robustness(tmp_path / "robustness.csv", predictions)
+    header, *lines = (tmp_path / "robustness.csv").read_text().splitlines(keepends=True)
+    others = [line.replace(*other) for line in lines for other in (("pool,", "basic,"), (",cpu,", ",openvino,"))]
+    (tmp_path / "robustness.csv").write_text("".join([header, *lines, *others]))
     card = (inputs.bundle(tmp_path / "pool", tmp_path / "robustness.csv") / "README.md").read_text()
     section = card.partition("## On other images")[2].partition("## Latency")[0]
     rows = [line for line in section.splitlines() if line.startswith("| ")]
@@ -185,6 +197,14 @@ def test_the_card_shows_what_this_precision_loses_on_other_images(inputs, tmp_pa
     assert "On other images" not in (inputs.bundle(tmp_path / "without") / "README.md").read_text()
 
 
+def test_other_networks_providers_and_hosts_do_not_change_the_card(inputs, tmp_path):
+    card = (inputs.bundle(tmp_path / "pool") / "README.md").read_text()
+    table = pd.read_csv(inputs.report)
+    others = [table.assign(**{name: other}) for name, other in OTHERS.items()]
+    pd.concat([table, *others]).to_csv(inputs.report, index=False)
+    assert (inputs.bundle(tmp_path / "again/pool") / "README.md").read_text() == card
+
+
 def test_the_card_describes_the_model_and_why_it_was_chosen(inputs, tmp_path):
     card = (inputs.bundle(tmp_path / "pool") / "README.md").read_text()
     assert "# pool, int8" in card
@@ -194,15 +214,27 @@ def test_the_card_describes_the_model_and_why_it_was_chosen(inputs, tmp_path):
     assert "100.00 % of the images the same class as its fp32 original" in card
     assert "This is the model that the report recommends." in card
     assert "Compared with pool fp32, it is faster by a factor of 3.0." in card
-    assert "| int8 | 90.00 | 1.00 | 1.00 |" in card
+    why = card.partition("## Why this file")[2].partition("## Accuracy")[0]
+    assert [line for line in why.splitlines() if line.startswith("| ") and "90.00" in line] == [
+        "| fp32 | 90.00 | 3.00 | 3.75 |",
+        "| int8 | 90.00 | 1.00 | 1.25 |",
+    ]
     assert "Seed: 0, the first in the configuration's list. It was not chosen by its accuracy" in card
-    assert "| 8 | 1 | 8.00 | – | 8.00 | 1,000 |" in card
+    assert "| 8 | 1 | 10.0 | – | 8.00 | 800 |" in card
     assert "a host" in card
     assert "Alex Krizhevsky" in card
     inputs.collate(precision="fp32")
     other = (inputs.bundle(tmp_path / "other") / "README.md").read_text()
     assert "The configuration asks for fp32; the rule would choose pool int8." in other
     assert "original" not in other
+
+
+def test_the_card_says_how_much_this_file_loses_against_its_original(inputs, tmp_path):
+    stored = load_predictions(inputs.predictions[1])
+    stored.probabilities[6:9] = np.roll(stored.probabilities[6:9], 1, axis=1)  # right before
+    save_predictions(inputs.predictions[1], stored)
+    card = (inputs.bundle(tmp_path / "pool") / "README.md").read_text()
+    assert "| this file less its fp32 original (points) | −5.00 | −11.05 to 1.37 |" in card
 
 
 @pytest.mark.parametrize("dataset", ["CIFAR-10", "my own | images: # <b>"])

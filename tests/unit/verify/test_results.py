@@ -22,9 +22,11 @@ from resbench.report.html.rendering import chart_library, chart_library_name
 from resbench.training.record import add_record, read_record
 from resbench.verify.bundles import check_bundles
 from resbench.verify.chain import check_chain
+from resbench.verify.histories import check_histories
 from resbench.verify.page import check_page
 from resbench.verify.results import verify_results
 from resbench.verify.scenarios import check_scenarios
+from resbench.verify.tables import line_faults
 from typer.testing import CliRunner
 
 
@@ -112,6 +114,12 @@ def add(name):
     return lambda folder: (folder / name).write_text("more")
 
 
+def contradict(folder):
+    """Let one list of hashes say another one of a file than the other list."""
+    path = folder / "SHA256SUMS.robustness"
+    path.write_text(re.sub(rf"\w+(?=  {STORED}\n)", "0" * 64, path.read_text()))
+
+
 def choose(folder):
     """Recommend the other network."""
     path = folder / "recommendation.json"
@@ -181,7 +189,7 @@ TAMPERED = {
     "another int8 graph": (swap(INT8, "onnx/basic/seed0/int8.onnx"), f"{INT8}: was not made from {FP32}"),
     "fp32 for int8": (swap(INT8, FP32), f"{INT8}: is in fp32, which its name does not say"),
     "a prediction": (
-        lambda folder: change_probability(folder / STORED, 0, 0.2),
+        lambda folder: change_probability(folder / STORED, 59, 0.2),
         f"{STORED}: 1 of 20 images have other",
     ),
     "a prediction that no sample sees": (
@@ -252,6 +260,10 @@ TAMPERED = {
         remove("SHA256SUMS.robustness"),
         "SHA256SUMS.robustness: is missing, so that nothing says what robustness.csv was made from",
     ),
+    "a hash in one of two lists": (
+        contradict,
+        f"{STORED}: was changed or replaced: it has another hash than in SHA256SUMS.robustness",
+    ),
     "a file that the report was made from": (remove("latency/cpu/host.json"), "latency/cpu/host.json: is missing"),
 }
 
@@ -305,6 +317,18 @@ def test_each_link_of_the_chain_of_hashes_is_checked(run, kind):
     tamper(run)
     found = [str(fault).replace(f"{run}/", "") for fault in check_chain(run)]
     assert [line for line in found if line.startswith(said)], found
+
+
+def test_epochs_in_another_order_are_named(run):
+    edit_csv(HISTORY, 2, "epoch", "1")(run)
+    (fault,) = check_histories(run)
+    assert "has 2 epochs or another order" in str(fault)
+
+
+def test_lines_too_many_and_too_few_are_named():
+    for lines, others, said in ((["a", "b"], ["a"], "'b', but missing"), (["a"], ["a", "b"], "missing, but 'b'")):
+        (fault,) = line_faults(Path("x"), lines, others)
+        assert str(fault) == f"x: line 2 is {said} follows from the raw files"
 
 
 PAGE = "report.html"
@@ -394,7 +418,10 @@ def test_pictures_are_compared_by_their_pixels(run_page):
     text = page.read_text()
     page.write_text(re.sub(r"data:image/png;base64,([A-Za-z0-9+/=]+)", recompress, text))
     assert page.read_text() != text
-    assert list(check_page(run_page, list(read_checksums(run_page / "SHA256SUMS.page")), pytest.fail)) == []
+    sources = list(read_checksums(run_page / "SHA256SUMS.page"))
+    sources.remove("figures/confusion.svg")  # whose fault is the only one
+    found = [str(fault).replace(f"{run_page}/", "") for fault in check_page(run_page, sources, pytest.fail)]
+    assert found == ["figures/confusion.svg: is not named in SHA256SUMS.page"]
 
 
 @pytest.mark.parametrize(
