@@ -236,9 +236,10 @@ def test_arrays_as_keras_calls_them_are_read(tmp_path):
     np.testing.assert_array_equal(test.labels, good["y_test"])
     assert train.classes.tolist() == NAMES
     first = good | {"x_train": good["x_train"].transpose(0, 3, 1, 2), "y_train": good["y_train"][:, None]}
+    first["y_test"] = np.array([3, 0])
     train, _ = convert(tmp_path, npz(**first), "mine.npz")
     np.testing.assert_array_equal(train.images, good["x_train"])
-    assert train.classes.tolist() == ["class 0", "class 1", "class 2"]
+    assert train.classes.tolist() == ["class 0", "class 1", "class 2", "class 3"]
 
 
 @pytest.mark.parametrize(
@@ -248,6 +249,7 @@ def test_arrays_as_keras_calls_them_are_read(tmp_path):
         ({"x_train": np.zeros((4, 32, 32, 3), np.float32)}, "holds float32 in x_train.npy"),
         ({"x_train": np.zeros((4, 28, 28, 1), np.uint8)}, "not uint8 (N, 32, 32, 3)"),
         ({"x_train": np.zeros((3, 32, 32, 3), np.uint8)}, "3 images in x_train, but 4 labels"),
+        ({"x_test": np.zeros((3, 32, 32, 3), np.uint8)}, "3 images in x_test, but 2 labels"),
         ({"y_train": np.array([0, 1, 2, 300])}, "not labels from 0 to 255"),
         ({"y_train": np.eye(4, dtype=np.int64)}, "not labels from 0 to 255"),
         ({"y_train": np.array([0, 1, 2, None])}, "holds object in y_train.npy"),

@@ -4,12 +4,14 @@ import json
 import re
 import signal
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from data_helpers import Server, files_in, refused_url, run_cli, running_server, serve, sha256, status
 from resbench.common.errors import ResbenchError
 from resbench.data import sources
+from resbench.data.partial import open_partial
 from resbench.data.sources import download_archive, without_password
 
 BODY = np.random.default_rng(0).bytes(300_000)
@@ -296,10 +298,11 @@ def test_more_than_its_range(server, dest):
     assert ranges(server, "b") == ["bytes=100000-"]  # what came before the lie is kept
 
 
-def test_file_changed_midway(server, dest):
+@pytest.mark.parametrize("expected", [HASH, None])
+def test_file_changed_midway(server, dest, expected):
     url = server.add("a", BODY, serve(etag='"v2"'))
     server.sites["/a"].behaviours.insert(0, lambda handler, _: serve(cut=100_000, etag='"v1"')(handler, OTHER))
-    fetch(dest, url)
+    fetch(dest, url, expected=expected)
     assert dest.read_bytes() == BODY
     assert ranges(server, "a") == [None, "bytes=100000-", None]
 
@@ -449,20 +452,39 @@ def test_unwritable_destination(server, tmp_path):
         fetch(tmp_path / "file" / "archive", server.add("a", BODY))
 
 
-def test_torn_note_and_foreign_partial_are_harmless(server, dest):
+@pytest.mark.parametrize("content", [b"x" * 500_000, BODY + b"x"])
+def test_torn_note_and_foreign_partial_are_harmless(server, dest, content):
     dest.parent.mkdir()
-    dest.with_name(dest.name + ".part").write_bytes(b"x" * 500_000)
+    dest.with_name(dest.name + ".part").write_bytes(content)
     dest.with_name(dest.name + ".part.json").write_bytes(b'{"url": 3, "wha')
     fetch(dest, server.add("a", BODY))
     assert dest.read_bytes() == BODY
 
 
 def test_two_at_once(server, dest):
-    from resbench.data.partial import open_partial
-
     dest.parent.mkdir()
     with open_partial(dest):
         assert "another process" in refusal(dest, server.add("a", BODY))
+
+
+def test_another_run_that_finished_it_just_now_is_left_alone(server, dest, monkeypatch):
+    """The file that was opened has its final name by the time it is locked."""
+    part = dest.with_name(dest.name + ".part")
+    dest.parent.mkdir()
+    part.write_bytes(BODY)
+    monkeypatch.setattr("fcntl.flock", lambda *_: (part.replace(dest), part.touch()))
+    with pytest.raises(ResbenchError, match="another process"):
+        fetch(dest, server.add("a", OTHER), expected=None)
+    assert dest.read_bytes() == BODY
+
+
+def test_a_short_write_is_continued(dest):
+    dest.parent.mkdir()
+    with open_partial(dest) as partial:
+        stream = partial.stream
+        partial.stream = SimpleNamespace(fileno=stream.fileno, write=lambda data: stream.write(data[:3]))
+        partial.write(0, b"0123456789")
+        assert partial.path.read_bytes() == b"0123456789"
 
 
 def test_command_line_failure(server, dest):
