@@ -180,7 +180,15 @@ def test_what_is_missing_here_is_a_line_for_each_key(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    "text", ["data: {sha256: 6d958be0}", "pathvars: {results: 'out/{variant}'}", "pathvars: {results: $SCRATCH/run}"]
+    "text",
+    [
+        "data: {sha256: 6d958be0}",
+        f"data: {{sha256: '{'0' * 64}\n\n'}}",
+        "data: {extra_test_sets: [{name: test, path: a}]}",
+        "data: {extra_test_sets: [{name: contrast-3, path: a}]}",
+        "pathvars: {results: 'out/{variant}'}",
+        "pathvars: {results: $SCRATCH/run}",
+    ],
 )
 def test_texts_that_cannot_work_are_refused(text: str) -> None:
     assert len(problems(text)) == 1

@@ -25,6 +25,7 @@ def test_commit_and_changes(git, tmp_path):
     git("init", "-q")
     git("add", "checkout.py")
     git("commit", "-qm", "first")
+    (tmp_path / "of no commit").touch()
     state = git_state()
     assert len(state["commit"]) == 40
     assert not state["dirty"]

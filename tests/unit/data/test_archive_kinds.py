@@ -250,6 +250,7 @@ def test_arrays_as_keras_calls_them_are_read(tmp_path):
         ({"x_train": np.zeros((4, 28, 28, 1), np.uint8)}, "not uint8 (N, 32, 32, 3)"),
         ({"x_train": np.zeros((3, 32, 32, 3), np.uint8)}, "3 images in x_train, but 4 labels"),
         ({"x_test": np.zeros((3, 32, 32, 3), np.uint8)}, "3 images in x_test, but 2 labels"),
+        ({"y_train": np.array([0, 1, 2, -1])}, "not labels from 0 to 255"),
         ({"y_train": np.array([0, 1, 2, 300])}, "not labels from 0 to 255"),
         ({"y_train": np.eye(4, dtype=np.int64)}, "not labels from 0 to 255"),
         ({"y_train": np.array([0, 1, 2, None])}, "holds object in y_train.npy"),

@@ -42,11 +42,17 @@ def test_noise_has_its_deviation():
         assert spoilt.mean() == pytest.approx(128 / 255, abs=0.003)  # the fraction is cut off
 
 
+def cut_off(pixels):
+    """Pixels from 0 to 1 as the published copies store them: they are not rounded."""
+    return np.floor(pixels.clip(0, 1) * 255 + 1e-9)
+
+
 def test_contrast_pulls_each_channel_of_an_image_to_its_mean():
-    spoilt = corrupt(IMAGES, CORRUPTIONS["contrast"], 2) / 255
     pixels = IMAGES / 255
     mean = pixels.mean(axis=(1, 2), keepdims=True)
-    np.testing.assert_allclose(spoilt, (pixels - mean) * 0.5 + mean, atol=1 / 255)
+    for severity, factor in zip(SEVERITIES, (0.75, 0.5, 0.4, 0.3, 0.15), strict=True):
+        spoilt = corrupt(IMAGES, CORRUPTIONS["contrast"], severity)
+        np.testing.assert_array_equal(spoilt, cut_off((pixels - mean) * factor + mean))
 
 
 def test_brightness_raises_the_value_of_hsv():
@@ -57,24 +63,28 @@ def test_brightness_raises_the_value_of_hsv():
         hue, saturation, value = colorsys.rgb_to_hsv(*(IMAGES[0, row, column] / 255))
         expected = np.array(colorsys.hsv_to_rgb(hue, saturation, min(1, value + 0.2))) * 255
         np.testing.assert_allclose(spoilt[row, column], expected, atol=1)
-    black = corrupt(np.zeros((1, 32, 32, 3), np.uint8), CORRUPTIONS["brightness"], 4)
-    assert (black == 51).all()
+    for severity, grey in zip(SEVERITIES, (12, 25, 38, 51, 76), strict=True):
+        assert (corrupt(np.zeros((1, 32, 32, 3), np.uint8), CORRUPTIONS["brightness"], severity) == grey).all()
 
 
 def test_jpeg_is_pillows_at_that_quality():
-    stream = io.BytesIO()
-    Image.fromarray(IMAGES[2]).save(stream, "JPEG", quality=58)
-    with Image.open(stream) as read:
-        np.testing.assert_array_equal(corrupt(IMAGES, CORRUPTIONS["jpeg_compression"], 3)[2], np.asarray(read))
+    for severity, quality in zip(SEVERITIES, (80, 65, 58, 50, 40), strict=True):
+        stream = io.BytesIO()
+        Image.fromarray(IMAGES[2]).save(stream, "JPEG", quality=quality)
+        with Image.open(stream) as read:
+            spoilt = corrupt(IMAGES[2:3], CORRUPTIONS["jpeg_compression"], severity)[0]
+            np.testing.assert_array_equal(spoilt, np.asarray(read))
 
 
 def test_blur_keeps_each_image_and_channel_to_itself():
     spot = np.zeros((2, 32, 32, 3), np.uint8)
     spot[0, 16, 16, 1] = 255
-    spoilt = corrupt(spot, CORRUPTIONS["gaussian_blur"], 5)
-    assert spoilt[0, 16, 16, 1] == pytest.approx(255 / (2 * np.pi), abs=2)
-    assert not spoilt[1].any()
-    assert not spoilt[0, :, :, 0].any()
+    for severity, sigma in zip(SEVERITIES, (0.4, 0.6, 0.7, 0.8, 1.0), strict=True):
+        spoilt = corrupt(spot, CORRUPTIONS["gaussian_blur"], severity)
+        weights = np.exp(-(np.arange(-8, 9) ** 2) / (2 * sigma**2))
+        assert spoilt[0, 16, 16, 1] == pytest.approx(255 * (weights.max() / weights.sum()) ** 2, abs=2)
+        assert not spoilt[1].any()
+        assert not spoilt[0, :, :, 0].any()
 
 
 def test_names_say_what_was_done():

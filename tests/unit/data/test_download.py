@@ -192,10 +192,10 @@ def status_url(server, code):
     return server.add(f"status{code}", b"", status(code))
 
 
-@pytest.mark.parametrize("code", [400, 403, 404, 410, 500, 503])
+@pytest.mark.parametrize("code", [400, 403, 404, 410, 429, 500, 503])
 def test_error_status_goes_to_the_next(server, dest, code):
     assert fetch(dest, status_url(server, code), server.add("b", BODY))["sha256"] == HASH
-    assert len(ranges(server, f"status{code}")) == (sources.ATTEMPTS if code >= 500 else 1)
+    assert len(ranges(server, f"status{code}")) == (sources.ATTEMPTS if code in (429, 500, 503) else 1)
 
 
 def test_passing_trouble_is_retried(server, dest):
@@ -321,8 +321,10 @@ def test_wrong_start_of_another_source_is_thrown_away(server, dest):
     assert ranges(server, "good") == ["bytes=100000-", None]
 
 
-def test_wrong_hash_everywhere(server, dest):
-    message = refusal(dest, server.add("a", OTHER))
+@pytest.mark.parametrize("cut", [None, 150_000])
+def test_wrong_hash_everywhere(server, dest, cut):
+    """It is read from the beginning once more, not for ever."""
+    message = refusal(dest, server.add("a", OTHER, serve(cut=cut)))
     assert f"SHA-256 is {sha256(OTHER)}, not {HASH}" in message
     assert files_in(dest.parent) == set()
 
@@ -350,11 +352,27 @@ def test_login_page_leaves_the_partial_alone(server, dest):
 
 def test_all_failed_names_each_and_the_ways_on(server, dest, tmp_path):
     missing = tmp_path / "missing.tar.gz"
-    addresses = [refused_url(), status_url(server, 404), status_url(server, 500), missing, "ftp://host/x", "http://[::"]
+    addresses = [
+        refused_url(),
+        status_url(server, 404),
+        status_url(server, 500),
+        missing,
+        "ftp://host/x",
+        "file://host/x",
+        "http://[::",
+    ]
     message = refusal(dest, *map(str, addresses))
     for address, reason in zip(
         addresses,
-        ["Connection refused", "HTTP 404 Not Found", "HTTP 500", "no such file", "ftp:// is not", "no valid"],
+        [
+            "Connection refused",
+            "HTTP 404 Not Found",
+            "HTTP 500",
+            "no such file",
+            "ftp:// is not",
+            "a file:// URL with a host",
+            "no valid",
+        ],
         strict=True,
     ):
         assert re.search(rf"^  {re.escape(str(address))}: {re.escape(reason)}", message, re.M), reason

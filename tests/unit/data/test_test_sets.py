@@ -63,6 +63,14 @@ def test_arrays_that_do_not_fit_are_one_line(tmp_path, like, images, labels, wor
     assert "\n" not in str(caught.value)
 
 
+def test_a_huge_array_is_not_read(tmp_path, like, monkeypatch):
+    monkeypatch.setattr("resbench.data.test_sets.MAX_ARRAY", 1000)
+    np.save(tmp_path / "a.npy", IMAGES)
+    np.save(tmp_path / "labels.npy", np.zeros(6, int))
+    with pytest.raises(ResbenchError, match="has more than 1,000 bytes"):
+        write(tmp_path / "a.npy", like)
+
+
 def test_of_an_archive_the_test_images_count_by_their_names(tmp_path, like):
     content = batches()
     (tmp_path / "a.tar.gz").write_bytes(pack_members(python_members(content, NAMES)))
