@@ -230,6 +230,12 @@ def test_too_few_rounds_or_none_in_common_give_no_verdict(results):
     results.timings.clear()
     results.time(calls("pool", [1.0], number=1) + calls("deep", [1.0], number=2))
     assert named(results.compare(), metric="latency") == []
+    results.timings.clear()
+    slower = [calls("pool", [2.0**n], number=n) for n in range(1, 6)]  # each round takes twice as long as the last
+    slower += [calls("deep", [2 * 2.0**n], number=n) for n in range(2, 7)]
+    results.time([line for lines in slower for line in lines])
+    (row,) = named(results.compare(), metric="latency")
+    assert (row["estimate"], row["low"], row["high"]) == ("0.5", "0.5", "0.5")
 
 
 def test_published_accuracy_is_held_against_the_next_run(results):

@@ -74,6 +74,7 @@ def test_a_seed_is_compared_with_itself_whatever_the_order_of_the_files(predicti
     for seed, right in (("1", 90), ("0", 170)):
         predictions("contrast-1", right, seed=seed)
     row = table(predictions, tmp_path)["contrast-1", "fp32"]
+    assert float(row["brier"]) == pytest.approx(0.65 * 2 * 0.2**2 + 0.35 * 2 * 0.8**2)  # the mean of both
     assert -0.5 < float(row["change_from_test_low"]) < -0.05 < float(row["change_from_test_high"]) < 0.5
 
 
