@@ -199,8 +199,9 @@ def test_a_precision_that_does_not_pay_is_said_so_with_the_figure(tmp_path, page
 def test_a_model_that_was_not_timed_stands_with_its_providers_host(experiment: Experiment):
     inputs = experiment.inputs()
     untimed = inputs.report.head(1).assign(host="", batch_size=np.nan, threads=np.nan, latency_p50_ms=np.nan)
-    (host,) = environments(pd.concat([inputs.report, untimed]), inputs.recommendations, inputs.timings)
-    assert len(host.rows) == 13
+    timings = [*inputs.timings, *(table.assign(host="another host") for table in inputs.timings)]
+    (host,) = environments(pd.concat([inputs.report, untimed]), inputs.recommendations, timings)
+    assert (len(host.rows), len(host.calls)) == (13, sum(len(table) for table in inputs.timings))
     (alone,) = environments(untimed, inputs.recommendations, inputs.timings)
     assert (alone.name, alone.settings, alone.recommendations) == ("", [], {})
 
