@@ -14,7 +14,7 @@ import os, sys
 from resbench.training import devices
 
 devices._set_up_tensorflow = lambda device, threads: "UNUSABLE" not in os.environ
-with devices.claim_device("auto", 1):
+with devices.claim_device(os.environ.get("DEVICE", "auto"), 1):
     print(os.environ.get("CUDA_VISIBLE_DEVICES", "unset"), flush=True)
     sys.stdin.read()
 """
@@ -117,6 +117,12 @@ def test_jobs_take_turns_on_the_only_card(start, machine):
 def test_a_card_that_tensorflow_cannot_use_is_not_held(start, machine):
     list_cards(machine, 0)
     assert [start(UNUSABLE="1").card(), start(UNUSABLE="1").card()] == ["0", "0"]
+
+
+def test_a_job_on_the_cpu_sees_no_card_and_holds_none(start):
+    assert start(DEVICE="cpu").card() == "-1"
+    assert start(DEVICE="cpu", CUDA_VISIBLE_DEVICES="1").card() == "-1"
+    assert start().card() == "0"
 
 
 def test_no_card_needs_no_lock(start, machine, tmp_path):
