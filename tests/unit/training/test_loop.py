@@ -1,6 +1,7 @@
 """The pieces of the training loop."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -14,7 +15,8 @@ from resbench.data.store import Split, save_split
 from resbench.training import job, loop
 from resbench.training.adam import FusedAdam
 from resbench.training.images import missing_class, split
-from resbench.training.plan import Job
+from resbench.training.network import Network
+from resbench.training.plan import Job, make_plan
 from resbench.training.protocols import PROTOCOLS
 from resbench.training.schedules import OneCycle
 
@@ -102,6 +104,62 @@ def test_steps_an_execution_do_not_change_the_result():
         assert all(np.array_equal(a, b) for a, b in zip(weights[0], other, strict=True))
 
 
+def test_augmented_steps_see_the_images_that_were_drawn():
+    data = random_split(24)
+    order, draws = loop.epoch_plan(0, 1, 24)
+    drawn = np.empty_like(data.images)
+    drawn[order] = loop.pad_crop_flip(tf.constant(data.images[order]), tf.constant(draws))
+    weights = []
+    for protocol, images in ((PROTOCOLS["he2015"], data.images), (replace(PROTOCOLS["he2015"], augment=False), drawn)):
+        model = tiny_model()
+        optimizer = keras.optimizers.SGD(0.1)
+        optimizer.build(model.trainable_variables)
+        run_steps = loop.training_steps(model, optimizer, protocol, data._replace(images=images), xla=False)
+        loop.run_epoch(run_steps, order, draws, 8, 3, Progress("test"))
+        weights.append(model.get_weights())
+    for mine, other in zip(*weights, strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-6)
+
+
+def test_predictions_are_those_of_inference_and_change_nothing():
+    data = random_split(loop.BATCH + 3)
+    image = keras.Input((32, 32, 3), dtype="uint8")
+    x = keras.layers.AveragePooling2D(16)(keras.layers.Rescaling(1 / 255)(image))
+    x = keras.layers.Dropout(0.5)(keras.layers.Flatten()(keras.layers.BatchNormalization()(x)))
+    model = keras.Model(image, keras.layers.Dense(3, activation="softmax")(x))
+    before = model.get_weights()
+    expected = model(data.images, training=False).numpy()
+    np.testing.assert_allclose(loop.predict(model, data.images), expected, atol=1e-6)
+    assert all(np.array_equal(one, other) for one, other in zip(before, model.get_weights(), strict=True))
+
+
+def test_each_epoch_is_that_of_its_seed_and_number_and_ends_with_the_held_out_images():
+    """Continued after the first epoch, without a training: what is asked of the training function is noted."""
+    data, held_out, model, asked, saved = random_split(20), random_split(9, seed=1), tiny_model(), [], []
+
+    def run_steps(indices, draws):
+        asked.append((indices.reshape(-1), draws.reshape(-1, 3)))
+        return 1.5 * indices.size, 1
+
+    plan = make_plan(Job("pool", "notebook", seed=5, epochs=3, batch_size=20), PROTOCOLS["notebook"], data)
+    network = Network(model, keras.optimizers.SGD())
+    folder = SimpleNamespace(save=lambda state: saved.append(len(state.history)))
+    history = [{"epoch": 1, "seconds": 1.0}]
+    job.train(plan, network, run_steps, 1, history, held_out, folder)
+    for (order, draws), epoch in zip(asked, (2, 3), strict=True):
+        expected = loop.epoch_plan(5, epoch, 20)
+        np.testing.assert_array_equal(order, expected[0])
+        np.testing.assert_array_equal(draws, expected[1])
+    probabilities = model(held_out.images).numpy()
+    right = probabilities.argmax(axis=1) == held_out.labels
+    loss = -np.log(probabilities[np.arange(9), held_out.labels]).mean()
+    for number, row in enumerate(history[1:], start=2):
+        assert (row["epoch"], row["loss"], row["accuracy"]) == (number, 1.5, 1 / 20)
+        assert row["validation_accuracy"] == pytest.approx(right.mean())
+        assert row["validation_loss"] == pytest.approx(loss, rel=1e-4)
+    assert saved == [2]  # not after the last, whose model is written
+
+
 def test_timing_leaves_no_trace():
     model = tiny_model()
     optimizer = keras.optimizers.Adam()
@@ -184,6 +242,27 @@ def test_the_step_schedule_is_the_papers(warm_up):
         rates[step] = round(float(optimizer.learning_rate), 6)
     start = 0.01 if warm_up else 0.1
     assert list(rates.values()) == [start, start, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001]
+
+
+@pytest.mark.parametrize(
+    ("name", "batch_size", "weight_decay", "augment", "optimizer"),
+    [
+        ("notebook", 32, 0, False, {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}),
+        ("he2015", 128, 1e-4, True, {"momentum": 0.9, "nesterov": False}),
+        ("onecycle", 128, 1e-4, True, {"momentum": 0.9, "nesterov": True}),
+    ],
+)
+def test_settings_of_the_protocols(name, batch_size, weight_decay, augment, optimizer):
+    protocol = PROTOCOLS[name]
+    assert (protocol.batch_size, protocol.weight_decay, protocol.augment) == (batch_size, weight_decay, augment)
+    config = protocol.optimizer(1000, False).get_config()
+    assert {key: config[key] for key in optimizer} == pytest.approx(optimizer)
+    assert config["weight_decay"] is None  # it is in the loss
+
+
+def test_onecycle_peaks_after_three_tenths_of_the_run():
+    schedule = PROTOCOLS["onecycle"].optimizer(1000, False)._learning_rate
+    assert [round(float(schedule(step)), 6) for step in (0, 300, 1000)] == [0.04, 0.4, 0.0004]
 
 
 def test_the_cycle_rises_from_a_tenth_of_the_peak_and_ends_at_a_hundredth_of_that():
