@@ -20,6 +20,14 @@ def test_description_is_json_and_names_machine_and_versions():
     assert onnxruntime.__version__ in found["packages"].values()
     assert {"numpy", "tensorflow"} <= set(found["packages"])
     assert found["time_utc"].endswith("+00:00")
+    assert found["environment"] == f"{found['name']}, ONNX Runtime {onnxruntime.__version__}"
+
+
+@pytest.mark.parametrize(("cores", "quota", "said"), [(4, None, "4 cores"), (4, 1.0, "1 core"), (2, 3.5, "2 cores")])
+def test_the_name_has_the_cores_that_may_be_used(monkeypatch, cores, quota, said):
+    monkeypatch.setattr(host, "available_cores", lambda: cores)
+    monkeypatch.setattr(host, "cpu_quota", lambda: quota)
+    assert describe_host("cpu")["name"].endswith(f", {said}")
 
 
 def test_gpu_leads_the_name_only_where_it_is_measured(monkeypatch):

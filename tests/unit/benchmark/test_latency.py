@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -16,15 +17,17 @@ from resbench.benchmark.columns import SAMPLE_COLUMNS
 from resbench.benchmark.latency import measure_latency, schedule
 from resbench.benchmark.latency_worker import Timing, peak_rss_mb, time_calls, warm_up
 from resbench.benchmark.plan import INPUTS, LatencyRequest, TimedSetting, plan_latency, rotate
-from resbench.benchmark.predictions import evaluate_test_sets
+from resbench.benchmark.predictions import evaluate_test_sets, load_predictions
 from resbench.benchmark.presets import LATENCY_PRESETS
 from resbench.benchmark.rounds import Rounds
 from resbench.common.errors import ResbenchError
 from resbench.common.files import read_json
-from resbench.data.store import Split, save_split
+from resbench.data.store import Split, load_split, save_split
+from resbench.runtime.backend import Tensor
 from tiny_models import CLASSES, tiny_model
 
 SMOKE = LATENCY_PRESETS["smoke"]
+FIELDS = dict.fromkeys(Timing._fields, 1)
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +75,8 @@ def test_one_row_for_each_timed_call(measured):
         mine = [row for row in rows if f"{row['model']}.onnx" == job["model"] and row["round"] == number]
         assert [int(row["call"]) for row in mine] == list(range(1, len(timing["latency_ms"]) + 1))
         assert float(mine[0]["latency_ms"]) == pytest.approx(timing["latency_ms"][0], abs=1e-6)
+        for name in ("load_ms", "first_ms", "peak_rss_mb"):
+            assert float(mine[0][name]) == pytest.approx(timing[name], abs=1e-4)
         assert {(row["batch_size"], row["threads"], row["round"], row["provider"]) for row in mine} == {
             ("2", "1", number, "cpu")
         }
@@ -95,6 +100,90 @@ def test_calls_are_many_enough_and_after_a_warm_up(measured):
         assert timing["warmup_calls"] > latency_worker.WARMUP_PATIENCE
         assert timing["load_ms"] > 0
         assert timing["first_ms"] > 0
+
+
+class Slow:
+    """A model of three classes that takes 40 ms to load, 20 for its first call and 2 for the others."""
+
+    outputs = (Tensor("probabilities", "float32", (None, 3)),)
+
+    def __init__(self, wrong_from=10**9):
+        self.opened, self.batches, self.wrong_from = None, [], wrong_from
+
+    def open(self, *arguments):
+        time.sleep(0.04)
+        self.opened = arguments
+        return self
+
+    def run(self, images):
+        time.sleep(0.002 if self.batches else 0.02)
+        self.batches.append(images.copy())
+        image = images[:, 0, 0].astype(np.float32)
+        image /= image.sum(axis=1, keepdims=True)
+        return image if len(self.batches) < self.wrong_from else image[:, ::-1]
+
+    def node_placement(self):
+        return {}
+
+    def options(self):
+        return {}
+
+
+JOB = latency_worker.Job("m.onnx", "cpu", {"a": "b"}, 1e-3, 3, 2, INPUTS, calls=20, seconds=0.01)
+
+
+def slow(monkeypatch, model):
+    """Time it: what `latency` sends, and what comes back."""
+    monkeypatch.setattr(latency_worker, "open_session", model.open)
+    monkeypatch.setattr(latency_worker, "WARMUP_GROUP_S", 0.01)
+    images = np.random.default_rng(0).integers(1, 256, (INPUTS, 2, 32, 32, 3), np.uint8)
+    expected = images[:, :, 0, 0].astype(np.float32)
+    expected /= expected.sum(axis=-1, keepdims=True)
+    return images, latency_worker.time_model(JOB, images.tobytes() + expected.tobytes())
+
+
+def test_loading_the_first_call_and_warm_calls_are_told_apart_in_ms(monkeypatch):
+    model = Slow()
+    start = time.perf_counter()
+    images, timing = slow(monkeypatch, model)
+    elapsed = 1e3 * (time.perf_counter() - start)
+    assert model.opened == (Path("m.onnx"), "cpu", 3, {"a": "b"})
+    assert timing.load_ms >= 40
+    assert timing.first_ms >= 20
+    assert min(timing.latency_ms) >= 2
+    assert timing.load_ms + timing.first_ms + sum(timing.latency_ms) < elapsed
+    assert len(model.batches) == 1 + timing.warmup_calls + len(timing.latency_ms)
+    np.testing.assert_array_equal(model.batches[: INPUTS + 1], [*images, images[0]])
+
+
+def test_a_model_whose_outputs_change_while_it_is_timed_is_refused(monkeypatch):
+    with pytest.raises(ResbenchError, match=r"m\.onnx: not timed, since its outputs differ by"):
+        slow(monkeypatch, Slow(wrong_from=15))
+
+
+def test_a_process_gets_its_own_setting_and_the_answers_to_its_images(tmp_path, images, monkeypatch):
+    model, stored = tiny_model(tmp_path / "m.onnx"), tmp_path / "p.npz"
+    evaluate_test_sets(model, [(images, stored)], "openvino", threads=1)
+    request = smoke("openvino", batch_sizes=[3], threads=[2, 4], rounds=5, options={"NUM_STREAMS": "1"})
+    plan = plan_latency([model], request, data=images, predictions=[stored])
+    sent = []
+    monkeypatch.setattr(latency, "run_fresh", lambda module, job, data: sent.append((job, data)) or FIELDS)
+    for setting in plan.settings:
+        latency.time_setting(plan, setting)
+    for (job, data), threads in zip(sent, (2, 4), strict=True):
+        assert job == {
+            "model": str(model),
+            "provider": "openvino",
+            "options": {"NUM_STREAMS": "1"},
+            "tolerance": 1e-3,
+            "threads": threads,
+            "batch_size": 3,
+            "inputs": INPUTS,
+            "calls": 10,
+            "seconds": SMOKE.seconds,
+        }
+        expected = (load_split(images).images, load_predictions(stored).probabilities)
+        assert data == b"".join(rotate(array, 3).tobytes() for array in expected)
 
 
 def test_memory_is_the_process_s_own(measured):
@@ -302,7 +391,7 @@ def test_an_interrupted_measurement_goes_on_with_the_missing_rounds(tmp_path, mo
 
 
 def test_rounds_of_other_conditions_and_damaged_ones_are_not_taken(tmp_path):
-    timing = Timing(**dict.fromkeys(Timing._fields, 1))
+    timing = Timing(**FIELDS)
     store = Rounds(tmp_path / "kept", {"models": ["a"]})
     store.save(1, [timing, timing])
     assert store.load(1, 2) == [timing, timing]
@@ -332,6 +421,30 @@ def test_rounds_belong_together_where_models_images_settings_and_effort_are_the_
     others = [replace(plan, **change) for change in changes]
     assert all(other.fingerprint() != plan.fingerprint() for other in others)
     assert others[3].most_threads() == 2
+
+
+def test_rounds_of_another_machine_or_runtime_do_not_belong_together(tmp_path, monkeypatch):
+    """The same folder may be mounted on both machines; clocks are momentary."""
+    host = latency.describe_host("cpu") | {"gpus": [{"name": "H100", "driver": "570.1", "clock_mhz": "1980"}]}
+    kept = []
+
+    def conditions(**changes):
+        monkeypatch.setattr(latency, "describe_host", lambda provider: host | changes)
+        with pytest.raises(Killed):
+            measure_latency([tiny_model(tmp_path / "m.onnx")], smoke(), tmp_path / "s.csv", tmp_path / "h.json")
+        return kept.pop()
+
+    def keep(folder, conditions):
+        kept.append(conditions)
+        raise Killed
+
+    monkeypatch.setattr(latency, "warnings_before", list)
+    monkeypatch.setattr(latency, "Rounds", keep)
+    first = conditions()
+    momentary = {"gpus": [host["gpus"][0] | {"clock_mhz": "300"}], "time_utc": "later"}
+    assert conditions(**momentary) == first
+    others = {"name": "2 cores", "runtime_version": "0", "kernel": "0", "packages": {}, "git": None, "gpus": []}
+    assert all(conditions(**{key: value}) != first for key, value in others.items())
 
 
 def test_only_rounds_are_deleted_from_the_users_folder(tmp_path):

@@ -1,6 +1,7 @@
 """Measuring on another machine: outputs are checked against the stored ones first, and a whole folder is written."""
 
 import csv
+import shutil
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from resbench.benchmark.plan import LatencyRequest
 from resbench.benchmark.predictions import evaluate_test_sets, load_predictions, save_predictions
 from resbench.common.errors import ResbenchError
 from resbench.common.files import read_json
-from resbench.data.store import Split, save_split
+from resbench.data.store import Split, load_split, save_split
 from resbench.runtime.providers import provider
 from tiny_models import CLASSES, tiny_model
 
@@ -78,14 +79,25 @@ def refused(folder, paths, match, name="cpu"):
 def test_a_model_that_computes_a_different_function_here_is_refused(run, tmp_path):
     path = run / "predictions/pool/seed0/fp32-cpu.npz"
     stored = load_predictions(path)
-    save_predictions(path, stored._replace(probabilities=stored.probabilities[:, ::-1].copy()))
-    refused(tmp_path, [run / "onnx/pool/seed0/fp32.onnx"], "computes a different function here")
+    softer = stored.probabilities * np.float32(0.99) + np.float32(0.01 / 3)  # the same classes
+    for changes, said in (
+        ({"probabilities": stored.probabilities[:, ::-1].copy()}, "computes a different function here"),
+        ({"probabilities": softer}, "here: 100.00 % of the classes are those of cpu"),
+        ({"labels": stored.labels + np.uint8(1)}, "its stored predictions are of other images"),
+        ({"model_sha256": "0" * 64}, "of another file than"),
+    ):
+        save_predictions(path, stored._replace(**changes))
+        refused(tmp_path, [run / "onnx/pool/seed0/fp32.onnx"], said)
 
 
 def test_what_does_not_belong_together_is_refused(run, tmp_path):
     model = run / "onnx/pool/seed0/fp32.onnx"
     alone = tiny_model(tmp_path / "alone.onnx", variant="alone")
     refused(tmp_path, [model, alone], r"alone\.onnx: not of the same test images")
+    other = shutil.copytree(run, tmp_path / "other")
+    split = load_split(run / "data/test.npz")
+    save_split(other / "data/test.npz", split._replace(images=255 - split.images))
+    refused(tmp_path, [model, other / "onnx/basic/seed1/fp32.onnx"], "not of the same test images")
     refused(tmp_path, [tmp_path], "not a results folder, bundle or .onnx file")
     refused(tmp_path, [run / "onnx/basic/seed1/fp16.onnx"], "none of the models is in fp32 or int8")
     refused(tmp_path, [model, model], "same variant, seed and precision")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from resbench.benchmark import predictions
 from resbench.benchmark.predictions import evaluate_test_sets, load_predictions
 from resbench.common.errors import ResbenchError
 from resbench.common.files import sha256
@@ -34,6 +35,19 @@ def test_evaluate_keeps_every_probability_and_says_the_accuracy(tmp_path, data, 
     np.testing.assert_allclose(found.probabilities[1], [(1 - right) / 2, right, (1 - right) / 2], rtol=1e-4)
     assert accuracy_and_loss(found.probabilities, found.labels)[0] == 590 / 600
     assert capsys.readouterr().err == "pool seed 2 fp32 on cpu: accuracy 0.9833, loss 0.1668 over 600 images\n"
+
+
+def test_evaluate_uses_the_threads_and_options_asked_for(tmp_path, data, monkeypatch):
+    asked = []
+
+    def spy(model, *arguments):
+        asked.append(arguments)
+        raise ResbenchError("enough")
+
+    monkeypatch.setattr(predictions, "open_session", spy)
+    with pytest.raises(ResbenchError, match="enough"):
+        evaluate_test_sets(tmp_path / "m.onnx", [(data, tmp_path / "p.npz")], "cuda", threads=3, options={"a": "b"})
+    assert asked == [("cuda", 3, {"a": "b"})]
 
 
 def test_loss_of_a_certain_mistake_is_finite_as_in_keras():

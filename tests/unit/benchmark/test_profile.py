@@ -6,9 +6,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from resbench.benchmark import profile_worker
 from resbench.benchmark.columns import OPERATOR_COLUMNS
-from resbench.benchmark.profile import profile_models
-from resbench.benchmark.profile_worker import Layers
+from resbench.benchmark.profile import _values, profile_models
+from resbench.benchmark.profile_worker import Layers, Profile
 from resbench.common.errors import ResbenchError
 from resbench.export.quantize import ends, to_int8
 from tiny_models import tiny_network
@@ -76,6 +77,40 @@ def test_names_of_the_runtime_lead_to_the_layers_of_the_file(tmp_path):
     for name in ("Conv_0", "Conv_0_nchwc", "Conv_0_token_12", "Conv_0_nhwc_token_3", "fused Conv_0", "Relu_0:0_nchwc"):
         assert layers.find(name).name == "Conv_0"
     assert layers.find("ReorderOutput") is None
+
+
+def test_times_speeds_and_shares_have_their_units(tmp_path):
+    """The runtime counts in µs, the table in shares and in 10^9 multiply-adds a second."""
+    layers = Layers(onnx.shape_inference.infer_shapes(onnx.load(tiny_network(tmp_path / "m.onnx"))))
+    details = {"op_name": "Conv", "output_type_shape": [{"float": [2, 8, 30, 30]}]}
+    runs = [{"dur": duration, "args": details} for duration in (100, 9000, 2000)]
+    macs = 4 * 30 * 30 * 8 * 8
+    described = profile_worker._describe("Conv_1", runs, layers, batch_size=4)
+    assert (described["ms"], described["macs"], described["integer"]) == (2.0, macs, False)
+    slower = described | {"layer": "Conv_2", "ms": 6.0, "integer": True}
+    found = Profile([described, slower], float_peak=10.0, integer_peak=40.0)
+    speed = macs / 2e-3 / 1e9
+    cells = ["Conv_1", "Conv", "0.25", f"{macs:.6g}", f"{speed:.6g}", "10", 0]
+    assert [_values(one, found) for one in found.operators] == [
+        cells,
+        ["Conv_2", "Conv", "0.75", f"{macs:.6g}", f"{speed / 3:.6g}", "40", 0],
+    ]
+
+
+def test_profile_and_peak_use_the_threads_asked_for(tmp_path, monkeypatch):
+    asked, session = [], profile_worker.ort.InferenceSession
+
+    def spy(model, settings, **more):
+        asked.append(settings.intra_op_num_threads)
+        return session(model, settings, **more)
+
+    monkeypatch.setattr(profile_worker.ort, "InferenceSession", spy)
+    monkeypatch.setattr(profile_worker, "PRODUCT_S", 0.05)
+    job = profile_worker.Job(str(tiny_network(tmp_path / "m.onnx")), 1, 3)
+    measured = profile_worker.profile_model(job, bytes(32 * 32 * 3))
+    assert asked == [3, 3, 3]
+    assert 0.05 < measured.float_peak < 2000  # 10^9 a second
+    assert 0.05 < measured.integer_peak < 8000
 
 
 def test_what_is_no_model_is_refused_and_nothing_is_written(tmp_path):

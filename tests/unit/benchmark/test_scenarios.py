@@ -1,13 +1,15 @@
 """MLPerf's scenarios: LoadGen calls runs VALID, says why where they are not, and the search finds the highest rate."""
 
 import csv
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from resbench.benchmark import scenarios
 from resbench.benchmark.columns import SCENARIO_COLUMNS
 from resbench.benchmark.host import describe_host
-from resbench.benchmark.loadgen_worker import Outcome, read_outcome
+from resbench.benchmark.loadgen_worker import Job, Outcome, Responder, read_outcome
 from resbench.benchmark.presets import SCENARIO_PRESETS, SMOKE, Size
 from resbench.benchmark.scenarios import confirm_rate, measure_scenarios, search_rate
 from resbench.common.errors import ResbenchError
@@ -69,6 +71,22 @@ def test_progress_is_shown_before_each_scenario(tmp_path, images, monkeypatch):
     settings = {"preset": "mlperf", "threads": 1, "batch_size": 8, "bound_ms": 1.0}
     measure_scenarios(models, ["cpu"], tmp_path / "scenarios.csv", data=images, **settings)
     assert shown == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "sizes"), [("Offline", [4, 4, 2]), ("SingleStream", [1] * 10)], ids=["Offline", "SingleStream"]
+)
+def test_every_sample_is_answered_by_its_image_in_batches_of_the_scenario(monkeypatch, scenario, sizes):
+    answered, calls = [], []
+    loadgen = SimpleNamespace(QuerySampleResponse=lambda number, *_: number, QuerySamplesComplete=answered.extend)
+    monkeypatch.setitem(sys.modules, "mlperf_loadgen", loadgen)
+    images = np.arange(20, dtype=np.uint8).reshape(20, 1, 1, 1) * np.ones((32, 32, 3), np.uint8)
+    job = Job("m.onnx", "cpu", {}, threads=1, batch_size=4, bound_ms=1.0, scenario=scenario)
+    responder = Responder(SimpleNamespace(run=calls.append), images, job)
+    responder.issue([SimpleNamespace(id=100 + number, index=number) for number in range(10, 20)])
+    assert [len(batch) for batch in calls] == sizes
+    assert np.concatenate(calls)[:, 0, 0, 0].tolist() == [*range(10, 20)]
+    assert answered == [*range(110, 120)]
 
 
 @pytest.mark.parametrize("limit", [0.1, 3.0, 50.0, 99.0])

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from resbench.common.errors import ResbenchError
 from resbench.common.files import sha256
-from resbench.data.store import Split, save_split
+from resbench.data.store import Split, load_split, save_split
 from resbench.export import quantize
 from resbench.export.metadata import read_metadata
 from resbench.export.precisions import CALIBRATION_METHODS
@@ -46,6 +46,22 @@ def test_int8_is_close_to_fp32(fp32, method):
     made = quantize.to_int8(graph, images, method, [], threads=1)
     onnx.checker.check_model(made, full_check=True)
     np.testing.assert_allclose(answers(made, images), answers(graph, images), atol=0.03)
+
+
+def test_minmax_takes_the_complete_range_of_all_batches_and_the_others_a_shorter_one(fp32):
+    """One bright image among dark ones, in the first batch or in the last."""
+    images = np.random.default_rng(1).integers(0, 64, (40, 32, 32, 3), np.uint8)
+    images[0] *= 4
+
+    def step(method, images):
+        made = quantize.to_int8(onnx.load(fp32), images, method, [], threads=1)
+        (scale,) = [weight for weight in made.graph.initializer if weight.name == "Conv_1:0_scale"]
+        return float(numpy_helper.to_array(scale))
+
+    complete = step("minmax", images)
+    assert step("minmax", images[::-1]) == pytest.approx(complete)
+    assert step("percentile", images[::-1]) < complete
+    assert step("entropy", images[::-1]) < complete
 
 
 def test_int8_is_unsigned_activations_and_signed_weights_by_channel(fp32):
@@ -119,6 +135,8 @@ def test_metadata_say_how_and_keep_the_rest(fp32, data, tmp_path):
     calibration = json.loads(facts["calibration"])
     assert (calibration["method"], calibration["seed"]) == ("minmax", 3)
     assert len(set(calibration["train_indices"])) == 16
+    kept = {weight.name for weight in onnx.load(tmp_path / "int8.onnx").graph.initializer}
+    assert {"Conv_0.weight", "Conv_1.weight_quantized", "Gemm_0.weight"} <= kept  # both ends in float
 
 
 def test_calibration_never_sees_an_image_that_was_held_out(fp32, data, tmp_path, monkeypatch):
@@ -133,6 +151,9 @@ def test_calibration_never_sees_an_image_that_was_held_out(fp32, data, tmp_path,
     quantize.quantize_model(fp32, data, "int8", tmp_path / "int8.onnx", **INT8 | {"images": 1000})
     assert len(seen[0]) == 20
     assert seen[0].max() < 128
+    quantize.quantize_model(fp32, data, "int8", tmp_path / "int8.onnx", **INT8 | {"images": 4})
+    chosen = json.loads(read_metadata(onnx.load(tmp_path / "int8.onnx"))["calibration"])["train_indices"]
+    np.testing.assert_array_equal(seen[1], load_split(data).images[chosen])
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(fp32, data, tmp_path):

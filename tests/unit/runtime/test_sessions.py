@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -13,7 +14,7 @@ from resbench.common.system import available_cores
 from resbench.data.store import Split, save_split
 from resbench.runtime import onnxruntime_backend, sessions
 from resbench.runtime.providers import PROVIDERS
-from resbench.runtime.sessions import Identity, identify, infer, open_session
+from resbench.runtime.sessions import Identity, check_probabilities, identify, infer, open_session
 from tiny_models import CLASSES, tiny_model, tiny_network
 
 PROCESSORS = [name for name, record in PROVIDERS.items() if not record.needs_gpu]
@@ -127,6 +128,24 @@ def test_options_reach_the_provider(tmp_path, monkeypatch):
     assert given == [("CPUExecutionProvider", {"use_tf32": "0"})]
 
 
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_no_node_may_fall_back_to_the_cpu(tmp_path, monkeypatch, provider):
+    given = {}
+
+    def spy(model, settings, **more):
+        given.update(more, fallback=settings.get_session_config_entry("session.disable_cpu_ep_fallback"))
+        return SimpleNamespace(get_providers=lambda: ["CPUExecutionProvider"])
+
+    name = PROVIDERS[provider].native_name
+    monkeypatch.setattr(onnxruntime_backend, "has_nvidia_gpu", lambda: True)
+    monkeypatch.setattr(onnxruntime_backend.ort, "get_available_providers", lambda: [name, "CPUExecutionProvider"])
+    monkeypatch.setattr(onnxruntime_backend.ort, "preload_dlls", lambda: None)
+    monkeypatch.setattr(onnxruntime_backend.ort, "InferenceSession", spy)
+    with pytest.raises(ResbenchError, match="ONNX Runtime gave CPUExecutionProvider instead"):
+        open_session(tiny_model(tmp_path / "m.onnx"), provider, 1)
+    assert given == {"providers": [(name, {})], "enable_fallback": 0, "fallback": "1"}
+
+
 def test_build_without_the_provider_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(onnxruntime_backend, "has_nvidia_gpu", lambda: True)
     monkeypatch.setattr(onnxruntime_backend.ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
@@ -230,6 +249,8 @@ def test_output_that_is_no_probability_is_refused(tmp_path):
     broken = tiny_model(tmp_path / "nan.onnx", scale=float("inf"))
     with pytest.raises(ResbenchError, match="NaN"):
         infer(open_session(broken, "cpu", 1), broken, images)
+    with pytest.raises(ResbenchError, match="not probabilities"):
+        check_probabilities(np.array([[1.5, -0.5]], np.float32), 1, 2, broken)
 
 
 NO_TENSORFLOW = """
