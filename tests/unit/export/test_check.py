@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from resbench.cli import app
 from resbench.common.errors import ResbenchError
+from resbench.data.store import Split, save_split
 from resbench.export import check
 from resbench.export.check import check_variant
 from typer.testing import CliRunner
@@ -156,6 +157,21 @@ def test_the_graph_is_the_one_that_training_gives(resbench, tmp_path):
     result = resbench("check", "mine", "--figures", tmp_path / "f.json", mine=network("x = layers.ReLU()(x)"))
     assert result.returncode == 0, result.stderr
     assert json.loads((tmp_path / "f.json").read_text())["int8_max_abs_diff"] < 0.1
+
+
+def test_a_graph_that_computes_something_else_than_the_network_is_refused(tmp_path):
+    """Here the network that was saved is not the one that was run."""
+    images = np.random.default_rng(0).integers(0, 256, (check.IMAGES, 32, 32, 3), dtype=np.uint8)
+    classes = np.array([f"class {number}" for number in range(check.CLASSES)])
+    save_split(tmp_path / check.DATA, Split(images, np.arange(check.IMAGES, dtype=np.uint8) % check.CLASSES, classes))
+    image = keras.Input((32, 32, 3), dtype="uint8", name="image")
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(image))
+    model = keras.Model(image, keras.layers.Dense(check.CLASSES, activation="softmax")(x))
+    model.save(tmp_path / check.MODEL)
+    np.save(tmp_path / check.EXPECTED, np.asarray(model(images)) + np.float32(2e-4))
+    with pytest.raises(ResbenchError, match=r"differs from Keras by 0\.0002, more than 0\.0001"):
+        check.follow(tmp_path, "pool", [])
+    assert not (tmp_path / check.FIGURES).exists()
 
 
 def test_fp32_alone_is_checked_for_no_other_precision(monkeypatch):
