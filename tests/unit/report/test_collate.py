@@ -230,7 +230,7 @@ def test_missing_and_malformed_parity(good):
     path.write_text(json.dumps(content | {"macs": 10**400}))
     good.refused(r"cannot be read as JSON \(a number of 401 digits\)")
     path.unlink()
-    good.refused("cannot be read as JSON")
+    good.refused("no such file; run its stage")
 
 
 def test_what_does_not_belong_together_is_refused(good):
