@@ -9,7 +9,8 @@ import keras
 import numpy as np
 import pytest
 import resbench.networks.deep  # noqa: F401  Keras must know its layer to load one
-from resbench.data.store import Split, save_split
+from resbench.data.store import Split, load_split, save_split
+from resbench.training.loop import measure
 from resbench.training.record import read_record
 
 EPOCHS = 3
@@ -87,8 +88,13 @@ def rows(folder):
         return list(csv.DictReader(stream))
 
 
-def test_history_has_a_row_an_epoch_and_test_figures_in_the_last(uninterrupted):
+def test_history_has_a_row_an_epoch_and_test_figures_in_the_last(uninterrupted, data):
     history = rows(uninterrupted)
+    model = keras.models.load_model(uninterrupted / "model.keras", compile=False)
+    accuracy, loss = measure(model, load_split(data))
+    assert float(history[-1]["test_accuracy"]) == pytest.approx(accuracy)
+    assert float(history[-1]["test_loss"]) == pytest.approx(loss, rel=1e-4)
+    assert read_record(uninterrupted / "model.keras")["threads"] == 2
     assert [row["epoch"] for row in history] == ["1", "2", "3"]
     assert [bool(row["test_accuracy"]) for row in history] == [False, False, True]
     assert all(float(row["images_per_second"]) > 0 and float(row["seconds"]) > 0 for row in history)
