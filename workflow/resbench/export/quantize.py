@@ -163,9 +163,9 @@ def to_int8(
     Args:
         graph: The fp32 graph, as `to_onnx` makes it.
         images: uint8 (N, 32, 32, 3), on which the ranges of activations are measured.
-        method: minmax, the complete range; entropy, ONNX Runtime's search for the range of least divergence (after Migacz
-            2017, "8-bit inference with TensorRT"), which with its 128 bins keeps the complete range of the first 16
-            images and decides only about what later ones add; percentile, the range of 99.999 % of the values.
+        method: minmax, the complete range; entropy, ONNX Runtime's search for the range of least divergence (after
+            Migacz 2017, "8-bit inference with TensorRT"), which with its 128 bins keeps the complete range of the first
+            16 images and decides only about what later ones add; percentile, the range of 99.999 % of the values.
         in_float: Names of further nodes that stay in float.
         threads: Threads of the calibration.
         weight_bits: 7 or 8. A processor without VNNI adds two products of 8 bits in 16, where 8-bit weights overflow
